@@ -1,0 +1,26 @@
+"""tfxai: explanations for Keras and TensorFlow models."""
+
+from tfxai import attribution, baselines, datasets, metrics, targets
+from tfxai._version import __version__
+from tfxai.api import explain, methods
+from tfxai.attribution import *  # noqa: F403
+from tfxai.explainer import Explainer
+from tfxai.explanation import Explanation
+from tfxai.models import layers
+from tfxai.plotting import plot_grid
+
+__all__ = [
+    "Explainer",
+    "Explanation",
+    "__version__",
+    "attribution",
+    "baselines",
+    "datasets",
+    "explain",
+    "layers",
+    "methods",
+    "metrics",
+    "plot_grid",
+    "targets",
+]
+__all__ += attribution.__all__

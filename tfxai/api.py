@@ -1,0 +1,87 @@
+"""Methods by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from tfxai import attribution
+from tfxai.explainer import Explainer
+from tfxai.explanation import Explanation
+
+
+def methods() -> dict[str, type[Explainer]]:
+    """Every method by its name.
+
+    Returns
+    -------
+    dict
+        Name to class; the class's ``facts`` tell use, cost in model passes, needs, drawback and reference.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> tfxai.methods()["grad_cam"].facts.reference
+    'Selvaraju et al. 2017'
+    """
+    return {cls.facts.name: cls for cls in attribution.ALL}
+
+
+def by_name(name: str) -> type[Explainer]:
+    """The class of a method; ValueError with close matches if there is none."""
+    known = methods()
+    plain = {cls.__name__.lower(): short for short, cls in known.items()}  # "GradCAM" is understood too
+    chosen = name if name in known else plain.get(str(name).lower().replace("-", "").replace("_", ""))
+    if chosen is None:
+        close = difflib.get_close_matches(str(name), known, n=3) or list(known)
+        raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
+    return known[chosen]
+
+
+def explain(
+    model: Any,
+    images: Any,
+    method: str = "grad_cam",
+    target: Any = None,
+    *,
+    batch_size: int = 32,
+    verbose: str | int = "auto",
+    **options: Any,
+) -> Explanation:
+    """Explain a model's outputs by a method given by name.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    images : array, tensor, list or dict of them, or tf.data.Dataset
+        Inputs as the model takes them.
+    method : str
+        One of `methods`.
+    target : None, int, str, sequence, callable, Neuron or Channel
+        As for `Explainer.explain`; None explains the predicted class.
+    batch_size, verbose
+        As for `Explainer.explain`.
+    **options
+        For the constructor of the method, such as ``layer=`` or ``steps=``.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, or inputs that do not fit the model.
+    TypeError
+        For an option that the method does not have.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.explain(tfxai.datasets.flowers.load_model(), images, "grad_cam", target=labels).heatmaps().shape
+    (2, 112, 112)
+    """
+    cls = by_name(method)
+    return cls(model, **options).explain(images, target, batch_size, verbose)

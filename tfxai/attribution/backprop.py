@@ -1,0 +1,86 @@
+"""Backward passes with bent ReLUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfxai.explainer import Explainer, Facts, Run
+
+
+class GuidedBackprop(Explainer):
+    """The gradient with every ReLU passing only positive signal through active units.
+
+    Springenberg et al. (2014): at a ReLU with input a and arriving signal g, f'(a) * relu(g). ReLUs are found whatever
+    way they are written; ``facts["bent_relus"]`` says how many there were. The signal starts from 1 at the score.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        If the model has no ReLU, for then the result would be the plain gradient.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explainer = tfxai.GuidedBackprop(tfxai.datasets.flowers.load_model())
+    >>> explainer(images, target=tfxai.targets.Channel("block2_relu", 3)).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "guided_backprop",
+        use="fine detail that excites a class or a unit",
+        cost="1 gradient pass",
+        needs="ReLUs",
+        drawback="hardly depends on the class; fails on uniform regions",
+        reference="Springenberg et al. 2014",
+    )
+    polarity = "energy"
+    rule = "guided"
+
+    def attribute(self, run: Run) -> Any:
+        return run.gradients()
+
+
+class Deconvnet(GuidedBackprop):
+    """The network run backwards: transposed filters, max-pooling by its switches, ReLUs on the signal.
+
+    Zeiler and Fergus (2013): at a ReLU with arriving signal g, relu(g), whatever the forward pass did there. Start from
+    a class, or from a unit or channel of a layer by ``target=tfxai.targets.Channel("block2_relu", 3)``.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        If the model has no ReLU, for then the result would be the plain gradient.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.Deconvnet(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "deconvnet",
+        use="what part of the input a class or a unit answers to",
+        cost="1 gradient pass",
+        needs="ReLUs",
+        drawback="hardly depends on the class",
+        reference="Zeiler and Fergus 2013",
+    )
+    rule = "deconvnet"

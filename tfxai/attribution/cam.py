@@ -1,0 +1,350 @@
+"""Class activation maps: the channels of a layer, weighted by what they mean for the score.
+
+Throughout, A (n, h, w, c) is the output of the layer and G = dS/dA the gradient of the score; sums and means run over
+positions. All work on any layer with spatial output, in one dimension (series) as in two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.attribution.backprop import GuidedBackprop
+from tfxai.explainer import Explainer, Facts, Run
+from tfxai.models import graph
+
+
+class LayerMap(Explainer):
+    """Base of the methods that make a map out of a layer. A subclass writes `map`.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    layer : str, keras layer, sequence of them, or None
+        A layer with spatial output; None: the last one. For several, the mean of their heat-maps at the input's size.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        If the layer does not exist or has no spatial output.
+    """
+
+    def __init__(self, model: Any, layer: Any = None, **options: Any):
+        super().__init__(model, **options)
+        layers = layer if isinstance(layer, list | tuple) else [] if layer is None else [layer]
+        if isinstance(layer, list | tuple) and not layer:
+            raise ValueError("Expected at least one layer, got an empty list.")
+        self.reads = tuple(self.view.find(one) for one in layers)
+        if layer is None and self.view.inputs is not None:
+            self.reads = (self.view.last_spatial(),)
+
+    def settle(self, inputs: Any) -> None:
+        if not self.reads:
+            self.reads = (self.view.last_spatial(inputs),)
+
+    def describe(self) -> dict[str, Any]:
+        return {"layer": self.reads[0] if len(self.reads) == 1 else list(self.reads)}
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        """(n, h, w) of one layer, signed; ``layer`` is its output as it came, in the model's precision."""
+        raise NotImplementedError
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        maps = [self.map(run, _spatial(name, run.read[name])) for name in self.reads]
+        if len(maps) == 1:
+            return maps[0]
+        size = run.image.shape[1:-1]
+        return tf.add_n([_unit(enlarge(tf.nn.relu(one), size)) for one in maps]) / len(maps)
+
+
+class GradientMap(LayerMap):
+    """Base of the methods that need A and G only. A subclass writes `weigh`."""
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        return self.weigh(tf.cast(layer, tf.float32), run.gradients(layer))
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        """(n, h, w) from activations and gradients, both (n, h, w, c)."""
+        raise NotImplementedError
+
+
+def _facts(name: str, **changes: str) -> Facts:
+    usual = {
+        "use": "important parts of the input",
+        "cost": "1 forward pass and the backward pass down to the layer",
+        "needs": "a layer with spatial output",
+        "drawback": "as coarse as the layer",
+    }
+    return Facts(name, **(usual | changes))
+
+
+_EXAMPLE = """
+    Takes the parameters of `LayerMap`: ``model``, ``layer`` and the options of `Explainer`; raises what it raises.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.{}(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 14, 14)
+    """
+
+
+class CAM(GradientMap):
+    __doc__ = f"""Class activation map: the last maps, weighted by the classifier's own weights.
+
+    Zhou et al. (2016): sum_k w_k A_k, for networks that end in global average pooling and at most one linear layer.
+    Its spatial mean plus the bias is the logit. The architecture is checked in the graph.
+    {_EXAMPLE.format("CAM")}"""
+
+    facts = _facts(
+        "cam",
+        needs="global average pooling and one linear layer on top of the last maps",
+        drawback="few architectures",
+        reference="Zhou et al. 2016",
+    )
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        _check_head(layer, run.outputs)
+        return super().map(run, layer)
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        # Under global average pooling, each of the positions of G holds its share of w.
+        return tf.reduce_sum(_sum(G) * A, -1)
+
+
+class GradCAM(GradientMap):
+    __doc__ = f"""Gradient-weighted class activation map.
+
+    Selvaraju et al. (2017): sum_k mean(G_k) A_k; its positive part, which `Explanation.heatmaps` shows, is the paper's
+    map. ``heatmaps("negative")`` shows the evidence against the class.
+    {_EXAMPLE.format("GradCAM")}"""
+
+    facts = _facts("grad_cam", reference="Selvaraju et al. 2017")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(_mean(G) * A, -1)
+
+
+class GradCAMPlusPlus(GradientMap):
+    __doc__ = f"""Grad-CAM with weights that count each position of an object, for several objects of a class.
+
+    Chattopadhyay et al. (2018): sum_k (sum alpha relu(G)) A_k with alpha = G^2 / (2 G^2 + sum(A) G^3), which is their
+    eq. 19 for Y = exp(S): the exponential cancels, so no score is too large.
+    {_EXAMPLE.format("GradCAMPlusPlus")}"""
+
+    facts = _facts("grad_cam_plus_plus", reference="Chattopadhyay et al. 2018")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        denominator = 2 * G**2 + _sum(A) * G**3 + 1e-6
+        alpha = tf.math.divide_no_nan(G**2, denominator)
+        return tf.reduce_sum(_sum(alpha * tf.nn.relu(G)) * A, -1)
+
+
+class XGradCAM(GradientMap):
+    __doc__ = f"""Grad-CAM with gradients weighted by the activations, so that the map keeps the score best.
+
+    Fu et al. (2020): sum_k (sum(G_k A_k) / sum(A_k)) A_k.
+    {_EXAMPLE.format("XGradCAM")}"""
+
+    facts = _facts("x_grad_cam", reference="Fu et al. 2020")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(_sum(G * A) / (_sum(A) + 1e-7) * A, -1)
+
+
+class LayerCAM(GradientMap):
+    __doc__ = f"""Every position weighted by its own positive gradient; sharp also in early layers.
+
+    Jiang et al. (2021): sum_k relu(G_k) A_k.
+    {_EXAMPLE.format("LayerCAM")}"""
+
+    facts = _facts("layer_cam", reference="Jiang et al. 2021")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(tf.nn.relu(G) * A, -1)
+
+
+class HiResCAM(GradientMap):
+    __doc__ = f"""Gradient times activation at every position: what the layer's positions add to the score.
+
+    Draelos and Carin (2020): sum_k G_k A_k.
+    {_EXAMPLE.format("HiResCAM")}"""
+
+    facts = _facts("hi_res_cam", reference="Draelos and Carin 2020")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(G * A, -1)
+
+
+class EigenCAM(LayerMap):
+    __doc__ = f"""The first principal component of the layer's activations; depends on no class.
+
+    Muhammad and Yeasin (2020): positions as rows, centred, projected on the first right singular vector. The sign of
+    that vector is arbitrary; ours makes the largest magnitude positive.
+    {_EXAMPLE.format("EigenCAM")}"""
+
+    facts = _facts(
+        "eigen_cam",
+        use="what dominates the layer, whatever the class",
+        cost="1 forward pass and a singular value decomposition",
+        drawback="explains no class",
+        reference="Muhammad and Yeasin 2020",
+    )
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        return _first_component(tf.cast(layer, tf.float32))
+
+
+class EigenGradCAM(GradientMap):
+    __doc__ = f"""The first principal component of gradient times activation; EigenCAM for a class.
+
+    As `EigenCAM`, on G * A.
+    {_EXAMPLE.format("EigenGradCAM")}"""
+
+    facts = _facts("eigen_grad_cam", drawback="its sign is a convention", reference="Muhammad and Yeasin 2020")
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        return _first_component(G * A)
+
+
+class GuidedGradCAM(LayerMap):
+    """Guided backpropagation where Grad-CAM is positive: fine detail that depends on the class.
+
+    Selvaraju et al. (2017): guided backprop times the enlarged positive part of Grad-CAM.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    layer : str, keras layer, sequence of them, or None
+        Layer of the Grad-CAM; None: the last with spatial output.
+    interpolation : {"nearest", "linear"}
+        How the map is enlarged. Default "nearest".
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        As `GuidedBackprop` and `GradCAM`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.GuidedGradCAM(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = _facts(
+        "guided_grad_cam",
+        use="fine detail that speaks for a class",
+        cost="2 gradient passes",
+        needs="ReLUs and a layer with spatial output",
+        drawback="detail comes from guided backprop, which hardly depends on the class",
+        reference="Selvaraju et al. 2017",
+    )
+    polarity = "energy"
+
+    def __init__(self, model: Any, layer: Any = None, interpolation: str = "nearest", **options: Any):
+        super().__init__(model, layer, **options)
+        if interpolation not in ("nearest", "linear"):
+            raise ValueError(f'Expected interpolation to be "nearest" or "linear", got {interpolation!r}.')
+        self.interpolation = interpolation
+        self._guided = GuidedBackprop(self.view, score=self.score)
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        A, G = tf.cast(layer, tf.float32), run.gradients(layer)
+        return tf.reduce_sum(_mean(G) * A, -1)
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        image = run.image
+        guided = self._guided.run(run.inputs, run.goal, run.batch_size)
+        run.bent = guided.bent
+        cam = enlarge(tf.nn.relu(super().attribute(run)), image.shape[1:-1], self.interpolation)
+        return guided.gradients(guided.inputs) * cam[..., None]
+
+
+def _axes(x: tf.Tensor) -> list[int]:
+    return list(range(1, x.shape.rank - 1))
+
+
+def _mean(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(x, _axes(x), keepdims=True)
+
+
+def _sum(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(x, _axes(x), keepdims=True)
+
+
+def _first_component(x: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
+    rows -= tf.reduce_mean(rows, 1, keepdims=True)
+    s, u, _ = tf.linalg.svd(rows)
+    scores = u[:, :, 0] * s[:, :1]  # rows projected on the first right singular vector
+    flip = tf.reduce_max(-scores, 1, keepdims=True) > tf.reduce_max(scores, 1, keepdims=True)
+    return tf.reshape(tf.where(flip, -scores, scores), tf.concat([tf.shape(x)[:1], tf.shape(x)[1:-1]], 0))
+
+
+def _unit(maps: tf.Tensor) -> tf.Tensor:
+    """Each map scaled to [0, 1]; constant maps give zeros."""
+    axes = list(range(1, maps.shape.rank))
+    low, high = tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)
+    return tf.math.divide_no_nan(maps - low, high - low)
+
+
+def enlarge(maps: tf.Tensor, size: Sequence[int], interpolation: str = "linear") -> tf.Tensor:
+    """(n, h, w) or (n, length) maps at another size, half-pixel centres."""
+    series = maps.shape.rank == 2
+    images = maps[:, :, None, None] if series else maps[..., None]
+    method = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
+    larger = tf.image.resize(images, [*size, 1][:2], method=method)
+    return larger[:, :, 0, 0] if series else larger[..., 0]
+
+
+def _spatial(name: str, output: tf.Tensor) -> tf.Tensor:
+    if output.shape.rank not in (3, 4) or all(size == 1 for size in output.shape[1:-1]):
+        raise ValueError(
+            f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
+            "Choose a layer that tfxai.layers(model) calls spatial."
+        )
+    return output
+
+
+_LINEAR = {"MatMul", "BiasAdd", "AddV2", "Add", "Conv2D", "Neg", "ConcatV2"}
+_SHAPES = {"Shape", "StridedSlice", "Pack", "Prod"}  # they compute the shape of a Reshape
+
+
+def _check_head(layer: tf.Tensor, logits: tf.Tensor) -> None:
+    """ValueError unless only global average pooling and linear operations lie between the layer and the logits."""
+    pooled = False
+    passing = graph.PASSING | _SHAPES
+    for op in graph.between(layer, logits):
+        whole = op.type in ("Mean", "AvgPool") and all(size == 1 for size in _positions(op.outputs[0], layer))
+        if whole and not pooled:
+            pooled = True
+        elif op.type not in passing and not (pooled and op.type in _LINEAR and not _joins(op, layer)):
+            raise ValueError(
+                "CAM needs a network that ends in global average pooling and one linear layer; after the layer there "
+                f"is {op.name!r} ({op.type}). Choose the last spatial layer, or use GradCAM, which needs no such end."
+            )
+    if not pooled:
+        raise ValueError("CAM needs global average pooling after the layer, and there is none. Use GradCAM.")
+
+
+def _positions(pooled: tf.Tensor, layer: tf.Tensor) -> list[int | None]:
+    """Spatial sizes that a pooling leaves: none if the axes are gone."""
+    return (
+        list(pooled.shape[1:-1]) if pooled.shape.rank == layer.shape.rank else [] if pooled.shape.rank == 2 else [None]
+    )
+
+
+def _joins(op: tf.Operation, layer: tf.Tensor) -> bool:
+    """Whether a sum or product joins two branches that both come from the layer."""
+    return op.type in ("AddV2", "Add", "MatMul") and all(layer.op.name in graph.ancestors([x]) for x in op.inputs)

@@ -1,0 +1,194 @@
+"""Gradients of the score with respect to the input, plain and averaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.baselines import Baseline, references
+from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.loops import accumulate, column, merge, split
+
+REDUCTIONS = {
+    "none": lambda g: g,
+    "max_abs": lambda g: tf.reduce_max(tf.abs(g), -1),
+    "l2": lambda g: tf.sqrt(tf.reduce_sum(tf.square(g), -1)),
+    "sum": lambda g: tf.reduce_sum(g, -1),
+}
+
+
+class Saliency(Explainer):
+    """The gradient of the score: what to change in the input for the score to change most.
+
+    Simonyan et al. (2013). With w = dS/dx at the input, S is locally w.x + b.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    reduction : {"none", "max_abs", "l2", "sum"}
+        Over channels: signed gradient of the input's shape (default), or a map by the largest magnitude (the paper's),
+        the L2 norm, or the sum.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown reduction, or a model without gradient path to the input.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.Saliency(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "saliency",
+        use="pixels whose change moves the decision most",
+        cost="1 gradient pass",
+        needs="a differentiable model",
+        drawback="noisy; gradients shatter in deep networks",
+        reference="Simonyan et al. 2013",
+    )
+    polarity = "absolute"
+
+    def __init__(self, model: Any, reduction: str = "none", **options: Any):
+        super().__init__(model, **options)
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"Expected reduction to be one of {list(REDUCTIONS)}, got {reduction!r}.")
+        self.reduction = reduction
+
+    def attribute(self, run: Run) -> Any:
+        return tf.nest.map_structure(REDUCTIONS[self.reduction], run.gradients())
+
+
+class GradientXInput(Explainer):
+    """Gradient times input: the first-order share of each input value in the score.
+
+    Shrikumar et al. (2016): x * dS/dx. In networks of ReLUs without biases the values sum to the score.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    **options
+        As for `Explainer`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.GradientXInput(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "gradient_x_input",
+        use="contribution of each input value, to first order",
+        cost="1 gradient pass",
+        needs="a differentiable model, inputs where zero means absence",
+        drawback="noisy; blind to what is zero",
+        reference="Shrikumar et al. 2016",
+    )
+
+    def attribute(self, run: Run) -> Any:
+        return tf.nest.map_structure(tf.multiply, run.inputs, run.gradients())
+
+
+def quadrature(method: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on [0, 1]."""
+    k = np.arange(steps)
+    even = np.full(steps, 1 / steps)
+    if method == "gauss_legendre":
+        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        return (nodes + 1) / 2, weights / 2
+    if method == "trapezoid":
+        if steps < 2:
+            raise ValueError("The trapezoid rule needs at least 2 steps.")
+        ends = np.where((k == 0) | (k == steps - 1), 0.5, 1.0)
+        return k / (steps - 1), ends / (steps - 1)
+    if method in ("left", "middle", "right"):
+        return (k + {"left": 0, "middle": 0.5, "right": 1}[method]) / steps, even
+    raise ValueError(
+        f'Expected method to be "gauss_legendre", "trapezoid", "left", "middle" or "right", got {method!r}.'
+    )
+
+
+class IntegratedGradients(Explainer):
+    """The gradient averaged on the way from a baseline to the input, times the way.
+
+    Sundararajan et al. (2017), eq. 1: (x - x0) * integral over t in [0, 1] of dS(x0 + t (x - x0))/dx. The values sum
+    to S(x) - S(x0); what is missing is reported as ``extras["completeness_gap"]``.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained.
+    baseline : number, array, "mean", "blur", "noise", function, or list of them
+        What the input is compared with; several are averaged. Default 0, in the model's own scale: black is what the
+        preprocessing makes of 0. See `tfxai.baselines.references`.
+    steps : int
+        Points on the way. Default 50 (the paper: 20 to 300).
+    method : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
+        Quadrature; Gauss-Legendre needs the fewest steps.
+    **options
+        As for `Explainer`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explainer = tfxai.IntegratedGradients(tfxai.datasets.flowers.load_model(), steps=20)
+    >>> explainer(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "integrated_gradients",
+        use="contribution of each input value, summing to the change of the score",
+        cost="50 gradient passes (steps)",
+        needs="a differentiable model and a meaningful baseline",
+        drawback="depends on the baseline",
+        reference="Sundararajan et al. 2017",
+    )
+
+    def __init__(
+        self, model: Any, baseline: Baseline = 0.0, steps: int = 50, method: str = "gauss_legendre", **options: Any
+    ):
+        super().__init__(model, **options)
+        self.baseline = baseline
+        self.steps = positive("steps", steps)
+        self.nodes, self.weights = quadrature(method, self.steps)
+
+    def attribute(self, run: Run) -> Any:
+        x, goal, each = run.inputs, run.goal, tf.nest.map_structure
+        starts = each(lambda x: references(self.baseline, x), x)  # (b, n, ...)
+        count = tf.nest.flatten(starts)[0].shape[0]
+        nodes = tf.constant(np.tile(self.nodes, count), tf.float32)
+        weights = tf.constant(np.tile(self.weights, count) / count, tf.float32)
+
+        def steps(index: tf.Tensor, active: tf.Tensor) -> Any:
+            start = each(lambda starts: tf.gather(starts, index // self.steps), starts)
+            way = each(tf.subtract, x, start)
+            t = tf.gather(nodes, index)
+            points = each(lambda start, way: merge(start + column(t, start) * way), start, way)
+            gradients = self.rerun(run, points, tf.size(index)).gradients()
+            weight = tf.gather(weights, index) * active
+            return each(lambda g, way: tf.tensordot(weight, split(g, run.count) * way, 1), gradients, way)
+
+        values = accumulate(steps, each(tf.zeros_like, x), self.steps * count, run.count, run.batch_size)
+
+        def reference_score(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+            batch = each(lambda starts: merge(tf.gather(starts, index)), starts)
+            scores = self.run(batch, goal.repeat(tf.size(index)), run.batch_size).score
+            return tf.tensordot(active / count, split(scores, run.count), 1)
+
+        at_baseline = accumulate(reference_score, tf.zeros_like(run.score), count, run.count, run.batch_size)
+        totals = [tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)]
+        run.extras["completeness_gap"] = tf.add_n(totals) - (run.score - at_baseline)
+        return values

@@ -1,0 +1,224 @@
+"""Hide parts of the input and watch the score. No gradients, no layers: these work on any model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.baselines import Baseline, references
+from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.loops import Seeded, accumulate, collect, merge, split
+
+
+class Occlusion(Explainer):
+    """How far the score falls when a window of the input is hidden.
+
+    Zeiler and Fergus (2013). The drop of each window is spread evenly over its pixels' windows: the value of a pixel is
+    the mean drop over all windows that cover it. ``extras["drops"]`` has the drop of each window, (n, rows, columns).
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained; images or series.
+    window : int or sequence of int, optional
+        Size of the window along each axis. Default an eighth of the input. It need not divide the input: the last
+        window is cut by the border.
+    stride : int or sequence of int, optional
+        Step between windows. Default half a window.
+    fill : number, "mean", "blur", "noise", array of the shape of one input, or function
+        What hides the window, in the model's own scale. Default 0. See `tfxai.baselines.references`.
+    **options
+        As for `Explainer`; ``score="probability"`` gives drops of the probability.
+
+    Raises
+    ------
+    ValueError
+        For windows or strides that do not fit, or inputs without positions (tables).
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.Occlusion(tfxai.datasets.flowers.load_model(), window=28)(images).values.shape
+    (2, 112, 112)
+    """
+
+    facts = Facts(
+        "occlusion",
+        use="parts of the input that the decision rests on",
+        cost="1 forward pass for each window (225 by default)",
+        needs="any model",
+        drawback="slow; the fill is off the data; sees no interplay of distant parts",
+        reference="Zeiler and Fergus 2013",
+    )
+
+    def __init__(
+        self,
+        model: Any,
+        window: int | Sequence[int] | None = None,
+        stride: int | Sequence[int] | None = None,
+        fill: Baseline = 0.0,
+        **options: Any,
+    ):
+        super().__init__(model, **options)
+        self.window, self.stride, self.fill = window, stride, fill
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        x = run.image
+        size = tuple(x.shape[1:-1])
+        window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
+        stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
+        covers = [cover(*axis) for axis in zip(size, window, stride, strict=True)]  # each (windows, positions)
+        grid = [len(rows) for rows in covers]
+        fills = references(self.fill, x, draws=1)
+        windows = int(np.prod(grid))
+        places = np.unravel_index(np.arange(windows), grid)  # of each window, along each axis
+
+        def score(index: tf.Tensor) -> tf.Tensor:
+            sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
+            hidden = _outer(sides)[:, None, ..., None]
+            occluded = tf.where(hidden > 0, tf.gather(fills, index // windows), x)
+            copies = run.with_image(merge(occluded), tf.size(index))
+            return split(self.rerun(run, copies, tf.size(index)).score, run.count)
+
+        scores = collect(score, windows * fills.shape[0], run.count, run.batch_size)
+        scores = tf.reduce_mean(tf.reshape(scores, [-1, fills.shape[0], windows]), 1)
+        drops = tf.reshape(run.score[:, None] - scores, [-1, *grid])
+        run.extras["drops"] = drops
+        return _spread(drops, covers) / _spread(tf.ones([1, *grid]), covers)
+
+
+class RISE(Explainer, Seeded):
+    """Mean score over random masks, at each pixel over the masks that leave it visible.
+
+    Petsiuk et al. (2018), eq. 6: (1 / (N p)) * sum of S(x * m) m, with masks m drawn on a coarse grid with probability
+    p, enlarged and shifted at random. The same masks serve all inputs.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained; images.
+    masks : int or array
+        How many masks, or masks (N, h, w) in [0, 1]. Default 1000 (the paper: 4000 to 8000); the noise of the map
+        falls with the root of it.
+    cells : int
+        Cells of the grid along each axis. Default 7 (paper).
+    probability : float
+        Share of cells that stay visible. Default 0.5 (paper).
+    fill : number, "mean", "blur", "noise", array or function
+        What hides the rest. Default 0 (paper).
+    seed : int
+        The same seed gives the same masks.
+    **options
+        As for `Explainer`. ``score`` may also be ``"auto"``, the default: the probability, as in the paper, if the
+        model gives one, else the logit.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.RISE(tfxai.datasets.flowers.load_model(), masks=20)(images).values.shape
+    (2, 112, 112)
+    """
+
+    facts = Facts(
+        "rise",
+        use="parts of the input that the decision rests on",
+        cost="1 forward pass for each mask (1000 by default)",
+        needs="any model of images",
+        drawback="slow; grainy with few masks",
+        reference="Petsiuk et al. 2018",
+    )
+
+    def __init__(
+        self,
+        model: Any,
+        masks: int | np.ndarray = 1000,
+        cells: int = 7,
+        probability: float = 0.5,
+        fill: Baseline = 0.0,
+        seed: int = 0,
+        *,
+        score: str = "auto",
+        **options: Any,
+    ):
+        Explainer.__init__(self, model, score="logit" if score == "auto" else score, **options)
+        if score == "auto":
+            self.score = "auto"
+        Seeded.__init__(self, seed)
+        self.given = None if np.ndim(masks) == 0 else np.asarray(masks, np.float32)
+        if self.given is not None and (self.given.ndim != 3 or not len(self.given)):
+            raise ValueError(f"Expected masks to be a number or an array (N, h, w), got shape {self.given.shape}.")
+        self.masks = positive("masks", masks) if self.given is None else len(self.given)
+        self.cells = positive("cells", cells)
+        if not 0 < probability < 1:
+            raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
+        self.probability, self.fill = probability, fill
+
+    def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+        """One random mask (h, w)."""
+        cell = [-(-length // self.cells) for length in size]
+        grid = tf.random.stateless_uniform([self.cells, self.cells], seed) < self.probability
+        large = [(self.cells + 1) * length for length in cell]
+        enlarged = tf.image.resize(tf.cast(grid, tf.float32)[..., None], large)[..., 0]
+        shift = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype), [0, 0], cell, tf.int32)
+        return tf.slice(enlarged, shift, size)
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        x = run.image
+        if x.shape.rank != 4:
+            raise ValueError(f"RISE needs images, (n, h, w, c), got shape {x.shape}. Use Occlusion.")
+        size = list(x.shape[1:3])
+        if self.given is not None and list(self.given.shape[1:]) != size:
+            raise ValueError(f"Expected masks of the size of the images, {tuple(size)}, got {self.given.shape[1:]}.")
+        fill = references(self.fill, x, draws=1)[0]
+
+        def masked(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+            if self.given is None:
+                masks = self.draw(index, lambda seed: self.mask(size, seed))
+            else:
+                masks = tf.gather(tf.constant(self.given), index)
+            m = masks[:, None, ..., None]
+            copies = run.with_image(merge(x * m + fill * (1 - m)), tf.size(index))
+            scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
+            return tf.einsum("kn,khw->nhw", scores * active[:, None], masks)
+
+        total = accumulate(masked, tf.zeros([run.count, *size]), self.masks, run.count, run.batch_size)
+        return total / (self.masks * self.probability)
+
+
+def cover(length: int, window: int, stride: int) -> np.ndarray:
+    """(windows, length) 1 where a window lies; the last window reaches the border and may be cut by it."""
+    windows = -(-max(0, length - window) // stride) + 1
+    starts = np.arange(windows)[:, None] * stride
+    positions = np.arange(length)
+    return ((positions >= starts) & (positions < starts + window)).astype(np.float32)
+
+
+def _outer(sides: Sequence[tf.Tensor]) -> tf.Tensor:
+    """(k, h), (k, w) to (k, h, w), and likewise for any number of axes."""
+    product = sides[0]
+    for side in sides[1:]:
+        product = product[..., None] * tf.reshape(
+            side, [tf.shape(side)[0], *[1] * (product.shape.rank - 1), side.shape[1]]
+        )
+    return product
+
+
+def _spread(values: tf.Tensor, covers: Sequence[np.ndarray]) -> tf.Tensor:
+    """Sum of window values (n, rows, columns) over the windows that cover each position."""
+    for rows in covers:  # each turn consumes the first window axis and appends its positions
+        values = tf.tensordot(values, tf.constant(rows), [[1], [0]])
+    return values
+
+
+def _per_axis(name: str, value: int | Sequence[int] | None, default: list[int]) -> list[int]:
+    if value is None:
+        return default
+    sizes = [value] * len(default) if np.ndim(value) == 0 else list(value)
+    if len(sizes) != len(default):
+        raise ValueError(f"Expected {name} to be a number or {len(default)} numbers, got {value!r}.")
+    return [positive(name, size) for size in sizes]

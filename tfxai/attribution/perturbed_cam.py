@@ -1,0 +1,75 @@
+"""Class activation maps whose weights come from trying: no gradients."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfxai.attribution.cam import _EXAMPLE, LayerMap, _facts
+from tfxai.explainer import Run
+from tfxai.loops import collect, merge, split
+from tfxai.models import graph
+
+
+class ScoreCAM(LayerMap):
+    __doc__ = f"""Channels weighted by the score of the input seen through them.
+
+    Wang et al. (2020): each channel, enlarged and scaled to [0, 1], masks the input; the weights are the softmax over
+    channels of the scores, taken as logits and without subtracting a baseline, as in their code.
+    {_EXAMPLE.format("ScoreCAM")}"""
+
+    facts = _facts(
+        "score_cam",
+        cost="1 forward pass for each channel",
+        drawback="slow; weights are often nearly uniform",
+        reference="Wang et al. 2020",
+    )
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        A, x = tf.cast(layer, tf.float32), run.image
+        if x.shape.rank != 4:
+            raise ValueError(f"ScoreCAM needs images, (n, h, w, c), got shape {x.shape}. Use GradCAM.")
+
+        def scores(index: tf.Tensor) -> tf.Tensor:
+            channels = merge(tf.transpose(tf.gather(A, index, axis=-1), [3, 0, 1, 2]))[..., None]
+            masks = tf.raw_ops.ResizeBilinear(images=channels, size=x.shape[1:3], align_corners=True)
+            low, high = (f(masks, [1, 2], keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+            masks = split(tf.math.divide_no_nan(masks - low, high - low), run.count)
+            copies = run.with_image(merge(x * masks), tf.size(index))
+            return split(self.rerun(run, copies, tf.size(index)).score, run.count)
+
+        weights = tf.nn.softmax(collect(scores, A.shape[-1], run.count, run.batch_size))
+        return tf.einsum("nhwc,nc->nhw", A, weights)
+
+
+class AblationCAM(LayerMap):
+    __doc__ = f"""Channels weighted by how far the score falls without them.
+
+    Desai and Ramaswamy (2020): weights (S - S_k) / S, where S_k is the score with channel k set to zero. Only the part
+    of the model above the layer runs again for each channel.
+    {_EXAMPLE.format("AblationCAM")}"""
+
+    facts = _facts(
+        "ablation_cam",
+        cost="1 forward pass, and the part above the layer for each channel",
+        drawback="slow in early layers",
+        reference="Desai and Ramaswamy 2020",
+    )
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        goal, channels = run.goal, layer.shape[-1]
+        scored = run.read[goal.reads[0]] if goal.reads else run.outputs
+        keep = 1 - tf.eye(channels, dtype=layer.dtype)
+        # Where something bypasses the layer, its batch must stay as it was in the first pass.
+        alone = graph.bypassed(layer, scored, tf.nest.flatten(run.inputs))
+        batch_size = 1 if alone else run.batch_size
+
+        def scores(index: tf.Tensor) -> tf.Tensor:
+            without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, *[1] * (layer.shape.rank - 1), channels]))
+            again = graph.rerun(layer, without, scored)
+            score, _ = goal.repeat(tf.size(index)).score(again, dict.fromkeys(goal.reads, again))
+            return split(score, run.count)
+
+        S = run.score[:, None]
+        weights = tf.math.divide_no_nan(S - collect(scores, channels, run.count, batch_size), S)
+        A = tf.cast(layer, tf.float32)
+        return tf.reduce_sum(A * tf.reshape(weights, [-1, *[1] * (A.shape.rank - 2), channels]), -1)

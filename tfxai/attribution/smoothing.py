@@ -1,0 +1,171 @@
+"""Statistics of any explanation over noisy copies of the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.attribution.gradients import Saliency
+from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.loops import Seeded, accumulate, merge, split
+
+
+class _Noisy(Explainer, Seeded):
+    """Statistics of an explanation over noisy copies of the input."""
+
+    def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):
+        if isinstance(model, Explainer):
+            if options:
+                raise ValueError(
+                    f"Give {list(options)} to the explainer that is wrapped, not to {type(self).__name__}."
+                )
+            self.base = model
+        else:
+            self.base = Saliency(model, **options)
+        base = self.base
+        Explainer.__init__(self, base.view, score=base.score, classes=base.classes, jit_compile=base.jit_compile)
+        Seeded.__init__(self, seed)
+        self.samples = positive("samples", samples)
+        if not np.isfinite(noise) or noise < 0:
+            raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
+        self.noise = float(noise)
+
+    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        """From mean and mean square of the values over the samples."""
+        raise NotImplementedError
+
+    def settle(self, inputs: Any) -> None:
+        self.base.settle(inputs)
+
+    def describe(self) -> dict[str, Any]:
+        return self.base.describe() | {"base": self.base.facts.name}
+
+    def run(self, inputs: Any, goal: Any, batch_size: int, read: Any = None) -> Run:
+        return self.base.run(inputs, goal, batch_size, read)
+
+    def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
+        return tf.random.stateless_normal(x.shape[1:], seed, dtype=x.dtype)
+
+    def attribute(self, run: Run) -> Any:
+        def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+            axes = list(range(1, x.shape.rank))
+            spread = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+            return merge(x + self.noise * spread * noise[:, None])
+
+        def samples(index: tf.Tensor, active: tf.Tensor) -> Any:
+            noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), run.inputs))
+            copies = self.rerun(run, tf.nest.map_structure(noisy, run.inputs, noise), tf.size(index))
+            values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
+            weight = active / self.samples
+            mean = tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), values)
+            square = tf.nest.map_structure(lambda v: tf.tensordot(weight, tf.square(v), 1), values)
+            return [mean, square]
+
+        # Only the shape of the clean values is used, so the graph never computes them.
+        shapes = self.base.attribute(run)
+        run.extras.clear()
+        zeros = tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
+        mean, square = accumulate(samples, [zeros, zeros], self.samples, run.count, run.batch_size)
+        return tf.nest.map_structure(self.statistic, mean, square)
+
+
+_NOISY_PARAMETERS = """
+    Parameters
+    ----------
+    model : keras.Model, path or Explainer
+        What is explained; for a model, the gradient (`Saliency`) is taken.
+    samples : int
+        Noisy copies of each input. Default 50 (Smilkov et al. 2017).
+    noise : float
+        Standard deviation as a share of each input's range, max - min. Default 0.15 (the paper: 0.1 to 0.2).
+    seed : int
+        The same seed gives the same noise, for every input and in every batch.
+    **options
+        As for `Explainer`, if a model is given.
+"""
+
+
+class SmoothGrad(_Noisy):
+    __doc__ = f"""The mean of an explanation over noisy copies of the input, for the class of the clean input.
+
+    Smilkov et al. (2017): (1/n) sum of M(x + e), e ~ N(0, (noise * range)^2), for any explainer M.
+    {_NOISY_PARAMETERS}
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> guided = tfxai.GuidedBackprop(tfxai.datasets.flowers.load_model())
+    >>> tfxai.SmoothGrad(guided, samples=5)(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "smooth_grad",
+        use="a steadier version of another explanation",
+        cost="50 passes of the method inside (samples)",
+        needs="what the method inside needs",
+        drawback="the noise level is a choice; noisy copies lie off the data",
+        reference="Smilkov et al. 2017",
+    )
+
+    def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):
+        super().__init__(model, samples, noise, seed, **options)
+        self.polarity = self.base.polarity
+
+    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        return mean
+
+
+class SquareGrad(_Noisy):
+    __doc__ = f"""The mean square of an explanation over noisy copies of the input.
+
+    Hooker et al. (2019): (1/n) sum of M(x + e)^2.
+    {_NOISY_PARAMETERS}
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.SquareGrad(tfxai.datasets.flowers.load_model(), samples=5)(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "square_grad",
+        use="where an explanation is strong, of either sign",
+        cost="50 passes of the method inside (samples)",
+        needs="what the method inside needs",
+        drawback="loses the sign",
+        reference="Hooker et al. 2019",
+    )
+
+    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        return square
+
+
+class VarGrad(_Noisy):
+    __doc__ = f"""The variance of an explanation over noisy copies of the input.
+
+    Adebayo et al. (2018): mean of M(x + e)^2 minus the square of the mean; independent of the gradient's mean.
+    {_NOISY_PARAMETERS}
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.VarGrad(tfxai.datasets.flowers.load_model(), samples=5)(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "var_grad",
+        use="where an explanation is unsteady",
+        cost="50 passes of the method inside (samples)",
+        needs="what the method inside needs",
+        drawback="loses the sign",
+        reference="Adebayo et al. 2018",
+    )
+
+    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(square - tf.square(mean), 0)

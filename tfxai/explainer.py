@@ -1,0 +1,371 @@
+"""Explainer: targets, batches, compilation and progress, once for all methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfxai import inputs as given
+from tfxai.explanation import Explanation
+from tfxai.models import ModelView, graph, open_model
+from tfxai.targets import Goal, parse
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one should know about a method before choosing it."""
+
+    name: str  # as `tfxai.explain` and the command line call it
+    use: str
+    cost: str  # in model passes
+    needs: str
+    drawback: str
+    reference: str
+    kind: str = "decision"  # why this output for this input; "model" would be: what does a concept look like
+
+
+@dataclass
+class Run:
+    """One pass of the model in the graph, and what an explanation needs of it.
+
+    Attributes
+    ----------
+    inputs : tf.Tensor or dict
+        What the model was given.
+    score : tf.Tensor
+        (n,) float32, what is explained.
+    goal : Goal
+        The target, with classes decided.
+    outputs : tf.Tensor
+        Logits or probabilities, as asked.
+    read : dict
+        Layer name to output.
+    batch_size : int
+        How many inputs may pass through the model at once.
+    extras : dict
+        Further results for each input; an explainer adds to them.
+    """
+
+    inputs: Any
+    score: tf.Tensor
+    goal: Goal
+    outputs: tf.Tensor
+    read: dict[str, tf.Tensor]
+    batch_size: int
+    bent: int = 0
+    extras: dict[str, tf.Tensor] = field(default_factory=dict)
+
+    @property
+    def count(self) -> tf.Tensor:
+        return tf.shape(self.score)[0]
+
+    @property
+    def image(self) -> tf.Tensor:
+        """The input that has positions, (n, ..., channels), to be masked or drawn on."""
+        images = [x for x in tf.nest.flatten(self.inputs) if x.shape.rank >= 3]
+        if len(images) != 1:
+            shapes = [tuple(x.shape) for x in tf.nest.flatten(self.inputs)]
+            raise ValueError(
+                f"Expected a model with one input that has positions, such as an image; this one takes {shapes}. "
+                "Use a gradient method, such as IntegratedGradients."
+            )
+        return images[0]
+
+    def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
+        """The inputs with other images: (repeats * n, ...), every other input repeated alike."""
+        own = self.image
+
+        def swap(x: tf.Tensor) -> tf.Tensor:
+            return images if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
+
+        return tf.nest.map_structure(swap, self.inputs)
+
+    def gradients(self, of: Any = None) -> Any:
+        """Gradient of the score of each input with respect to ``of`` (default: the inputs), float32.
+
+        Samples are independent, so the gradient of the sum holds the gradient of each.
+        """
+        of = self.inputs if of is None else of
+        flat = tf.nest.flatten(of)
+        integers = [x.name for x in flat if not x.dtype.is_floating]
+        if integers:
+            raise ValueError(
+                "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
+                "or explain the part of the model after the embedding."
+            )
+        try:
+            found = tf.gradients(self.score, flat)
+        except LookupError as error:
+            raise ValueError(f"The model cannot be differentiated: {error}. Use a method without gradients.") from error
+        if all(g is None for g in found):
+            end = "input" if of is self.inputs else "layer"
+            raise ValueError(
+                f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
+                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
+            )
+        zeros = tf.zeros_like
+        return tf.nest.pack_sequence_as(
+            of, [tf.cast(zeros(x) if g is None else g, tf.float32) for g, x in zip(found, flat, strict=True)]
+        )
+
+
+class Explainer:
+    """Base of all explainers. A subclass writes `attribute`, a pure function in the graph.
+
+    Parameters
+    ----------
+    model : keras.Model or path
+        What is explained; it is never changed.
+    output : str or int, optional
+        Which output, if the model has several.
+    score : {"logit", "probability"}
+        What a class is scored by. A final softmax or sigmoid is stepped over for the logit.
+    classes : sequence of str, optional
+        Names of the classes, for targets by name and for titles.
+    jit_compile : {"auto", True, False}
+        Compile by XLA; "auto": if there is a GPU. On CPUs XLA is many times slower than plain graphs.
+    """
+
+    facts: ClassVar[Facts]
+    polarity: str = "positive"
+    rule: str | None = None  # how ReLUs are bent
+    reads: tuple[str, ...] = ()  # layers that `attribute` looks at
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: str | int | None = None,
+        score: str = "logit",
+        classes: Sequence[str] | None = None,
+        jit_compile: bool | str = "auto",
+    ):
+        if score not in ("logit", "probability"):
+            raise ValueError(f'Expected score to be "logit" or "probability", got {score!r}.')
+        if jit_compile not in ("auto", True, False):
+            raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
+        self.view: ModelView = open_model(model, output)
+        self.score = score
+        self.classes = tuple(classes) if classes is not None else None
+        self.jit_compile = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else jit_compile
+        self._compiled: dict[Any, _Compiled] = {}
+
+    def attribute(self, run: Run) -> Any:
+        """Attributions of one batch, as tensors: the method itself."""
+        raise NotImplementedError
+
+    def settle(self, inputs: Any) -> None:
+        """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about this explainer that go into its explanations."""
+        return {}
+
+    def run(self, inputs: Any, goal: Goal, batch_size: int, read: Sequence[str] | None = None) -> Run:
+        """Pass inputs through the model, as this explainer wants it passed (reads, bent ReLUs)."""
+        names = tuple(dict.fromkeys([*(self.reads if read is None else read), *goal.reads]))
+        forward = self.view.forward(inputs, names, self.rule)
+        if self.rule and not forward.bent:
+            raise ValueError(
+                f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
+                "gradient. Use Saliency or IntegratedGradients."
+            )
+        outputs = _scores(forward.outputs, self.score, goal)
+        score, goal = goal.score(outputs, forward.read)
+        return Run(inputs, score, goal, outputs, forward.read, batch_size, forward.bent)
+
+    def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
+        """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
+        return self.run(inputs, run.goal.repeat(repeats), run.batch_size)
+
+    def __call__(
+        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+    ) -> Explanation:
+        return self.explain(inputs, target, batch_size, verbose)
+
+    def explain(
+        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+    ) -> Explanation:
+        """Explain the model's output for each input.
+
+        Parameters
+        ----------
+        inputs : array, tensor, list or dict of them, or tf.data.Dataset
+            A batch as the model takes it; a list or dict for several inputs; a dataset of batches is streamed.
+        target : None, int, str, sequence, callable, Neuron or Channel
+            The predicted class (None), a class, one for each input, a function from the model's outputs to (n,)
+            scores that treats every row alike, or a unit of a layer.
+        batch_size : int
+            How many inputs, perturbed copies included, pass through the model at once: bounds the memory.
+        verbose : {"auto", 0, 1}
+            Progress bar; "auto": if there is more than one batch.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        ValueError, TypeError
+            For inputs or targets that do not fit the model. If it happens after some batches of a dataset, the
+            error's attribute ``partial`` holds the explanation of these.
+        """
+        if verbose not in ("auto", 0, 1):
+            raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
+        ids, what = parse(target, self.classes)
+        fixed = self._fixed_batch()
+        batch_size = fixed or positive("batch_size", batch_size)
+        stream, steps, total = given.batches(inputs, self.view.inputs, batch_size)
+        if total is not None and np.ndim(ids) == 1 and len(ids) != total:
+            raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
+        show = (steps is None or steps > 1) if verbose == "auto" else bool(verbose)
+        progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
+
+        parts: list[Explanation] = []
+        done = 0
+        try:
+            for batch in stream:
+                n = given.count(batch)
+                parts.append(self._explain_batch(batch, _rows(ids, done, n), what, batch_size, fixed))
+                done += n
+                if progress:
+                    progress.add(1)
+            if np.ndim(ids) == 1 and done != len(ids):
+                raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
+        except BaseException as error:
+            if parts:
+                error.partial = _join(parts)  # type: ignore[attr-defined]
+                error.add_note(f"The explanation of the first {done} inputs is in this error's attribute 'partial'.")
+            raise
+        if not parts:
+            raise ValueError("The dataset is empty: expected at least one batch.")
+        return _join(parts)
+
+    def _explain_batch(self, batch: Any, ids: np.ndarray, what: Any, batch_size: int, fixed: int | None) -> Explanation:
+        n = given.count(batch)
+        padded = batch
+        if fixed and n != fixed:
+            short = fixed - n
+            padded = tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), batch)
+            ids = np.concatenate([ids, np.repeat(ids[-1:], short)])
+        compiled = self._compile(padded, what, batch_size, fixed)
+        if compiled.classes is not None and ids.max() >= compiled.classes:
+            raise ValueError(
+                f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
+                f"0 to {compiled.classes - 1}."
+            )
+        result = compiled(padded, ids)
+        result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
+        if not np.isfinite(result["score"]).all():
+            raise ValueError("The model's score is NaN or infinite for finite inputs; check its weights.")
+        return Explanation(
+            result["values"],
+            result["ids"] if what is None else _name(what),
+            result["score"],
+            batch,
+            self.facts.name,
+            self.polarity,
+            self.classes,
+            result["extras"],
+            self.describe() | ({"bent_relus": compiled.bent} if compiled.bent else {}),
+        )
+
+    def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None) -> _Compiled:
+        """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), batch)
+        key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.polarity, self.reads)
+        if key not in self._compiled:
+            self.settle(batch)
+            self._compiled[key] = _Compiled(self, specs, what, batch_size, fixed)
+        return self._compiled[key]
+
+    def _fixed_batch(self) -> int | None:
+        specs = self.view.inputs
+        return next(iter(specs.values())).shape[0] if specs else None
+
+
+class _Compiled:
+    """An explainer's `attribute`, traced for one kind of batch."""
+
+    def __init__(self, explainer: Explainer, specs: Any, what: Any, batch_size: int, fixed: int | None):
+        self.bent = 0
+        self.classes: int | None = None
+
+        def step(inputs: Any, ids: tf.Tensor) -> dict[str, Any]:
+            run = explainer.run(inputs, Goal(ids, what), batch_size)
+            if what is None:
+                self.classes = run.outputs.shape[-1]
+            values = explainer.attribute(run)
+            self.bent = run.bent
+            values = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), values)
+            return {"values": values, "ids": run.goal.ids, "score": run.score, "extras": run.extras}
+
+        function = tf.function(step, autograph=False, jit_compile=explainer.jit_compile or None)
+        self._step = function.get_concrete_function(specs, tf.TensorSpec([fixed], tf.int32))
+
+    def __call__(self, inputs: Any, ids: np.ndarray) -> dict[str, Any]:
+        flat = [tf.convert_to_tensor(x) for x in tf.nest.flatten(inputs)]
+        return self._step(tf.nest.pack_sequence_as(inputs, flat), tf.constant(ids, tf.int32))
+
+
+def positive(name: str, value: Any) -> int:
+    """``value`` if it is a positive integer, else an error."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"Expected {name} to be a positive integer, got {value!r}.")
+    return int(value)
+
+
+def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tf.Tensor:
+    """Logits or probabilities; a single sigmoid unit becomes two classes, with opposite logits."""
+    logits, kind = graph.logits(outputs)
+    if score == "auto":
+        score = "probability" if kind else "logit"
+    if score == "probability":
+        if kind is None:
+            raise ValueError(
+                'score="probability" needs a model that ends in a softmax or sigmoid; this one does not. '
+                'Use score="logit", or add keras.layers.Softmax().'
+            )
+        chosen = tf.exp(outputs) if kind == "log_softmax" else outputs
+    else:
+        chosen = logits
+    if kind == "sigmoid" and goal.what is None and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
+        other = -chosen if score == "logit" else 1 - chosen
+        return tf.concat([other, chosen], -1)
+    return chosen
+
+
+def _rows(ids: Any, start: int, n: int) -> np.ndarray:
+    if np.ndim(ids) == 0:
+        return np.full(n, ids, np.int64)
+    rows = ids[start : start + n]
+    if len(rows) < n:
+        raise ValueError(f"Expected one target for each input, got {len(ids)} for at least {start + n}.")
+    return rows
+
+
+def _name(what: Any) -> str:
+    return str(what) if not callable(what) else getattr(what, "__name__", type(what).__name__)
+
+
+def _join(parts: list[Explanation]) -> Explanation:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+
+    def joined(*arrays: np.ndarray) -> np.ndarray:
+        return np.concatenate(arrays)
+
+    return replace(
+        first,
+        values=tf.nest.map_structure(joined, *(part.values for part in parts)),
+        inputs=tf.nest.map_structure(joined, *(part.inputs for part in parts)),
+        target=first.target if isinstance(first.target, str) else joined(*(part.target for part in parts)),
+        score=joined(*(part.score for part in parts)),
+        extras={name: joined(*(part.extras[name] for part in parts)) for name in first.extras},
+    )

@@ -1,0 +1,246 @@
+"""Explanation: what an explainer found, with what it was found for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# How signed values with channels become one heat-map: name -> function of (..., channels).
+POLARITIES = {
+    "positive": lambda v: np.maximum(v.sum(-1), 0),
+    "negative": lambda v: np.maximum(-v.sum(-1), 0),
+    "absolute": lambda v: np.abs(v).max(-1),
+    "energy": lambda v: np.sqrt(np.square(np.maximum(v, 0)).sum(-1)),
+}
+INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST_EXACT, "cubic": cv2.INTER_CUBIC}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Attributions of a batch of inputs.
+
+    Attributes
+    ----------
+    values : ndarray, or dict of ndarray for models with several inputs
+        float32, signed and not normalised. (n, h, w) for maps, the shape of the inputs for input attributions.
+    target : ndarray or str
+        (n,) class ids that were explained, or a description of the target.
+    score : ndarray
+        (n,) float32 scores that were explained.
+    inputs : ndarray or dict of ndarray
+        What the model saw.
+    method : str
+        Name of the method.
+    polarity : {"positive", "negative", "absolute", "energy"}
+        How `heatmaps` reads the signed values: evidence for the target, evidence against it, any influence, or the L2
+        norm over channels of the positive part.
+    classes : tuple of str, optional
+        Names of the classes.
+    extras : dict of ndarray
+        What else the method computed for each input, such as ``completeness_gap``.
+    facts : dict
+        What holds for the whole run, such as ``layer`` or ``bent_relus``.
+    """
+
+    values: Any
+    target: np.ndarray | str
+    score: np.ndarray
+    inputs: Any
+    method: str = ""
+    polarity: str = "positive"
+    classes: tuple[str, ...] | None = None
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, key: int | slice) -> Explanation:
+        """One input, or a slice of them, as an `Explanation` that keeps its batch axis."""
+        if isinstance(key, int | np.integer):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"There are {len(self)} explanations, no number {key}.")
+            key = slice(key % len(self), key % len(self) + 1)
+        return Explanation(
+            _each(self.values, lambda x: x[key]),
+            self.target if isinstance(self.target, str) else self.target[key],
+            self.score[key],
+            _each(self.inputs, lambda x: x[key]),
+            self.method,
+            self.polarity,
+            self.classes,
+            {name: x[key] for name, x in self.extras.items()},
+            self.facts,
+        )
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[number] for number in range(len(self)))
+
+    def heatmaps(
+        self, polarity: str | None = None, interpolation: str = "linear", input: str | None = None
+    ) -> np.ndarray:
+        """Heat-maps in [0, 1] at the size of the input, each scaled by its own minimum and maximum.
+
+        Parameters
+        ----------
+        polarity : {"positive", "negative", "absolute", "energy"}, optional
+            Which part of the signed values is shown; default: what suits the method.
+        interpolation : {"linear", "nearest", "cubic"}
+            How maps smaller than the input are enlarged.
+        input : str, optional
+            Which input, if the model has several.
+
+        Returns
+        -------
+        ndarray
+            (n, h, w) float32; (n, length) for series, (n, features) for tables. A constant map gives zeros.
+
+        Raises
+        ------
+        ValueError
+            For an unknown polarity, interpolation or input.
+        """
+        polarity = self.polarity if polarity is None else polarity
+        _one_of("polarity", polarity, POLARITIES)
+        _one_of("interpolation", interpolation, INTERPOLATIONS)
+        values, shown = self.of(input)
+        per_pixel = values.shape == shown.shape and values.ndim > 2
+        maps = POLARITIES[polarity](values if per_pixel else values[..., None])
+        size = shown.shape[1:-1] if shown.ndim > 2 else shown.shape[1:]
+        if maps.shape[1:] != size:
+            maps = np.stack([_enlarge(one, size, INTERPOLATIONS[interpolation]) for one in maps])
+        return normalize(maps)
+
+    def of(self, input: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Values and input of the input called ``input`` (not needed if there is only one, or only one has maps)."""
+        if not isinstance(self.inputs, dict):
+            return self.values, self.inputs
+        if input is None and not isinstance(self.values, dict):  # a map belongs to the input that is an image
+            images = [name for name, x in self.inputs.items() if x.ndim == self.values.ndim + 1]
+            input = images[0] if len(images) == 1 else None
+        if input not in self.inputs:
+            raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")
+        return self.values[input] if isinstance(self.values, dict) else self.values, self.inputs[input]
+
+    def label(self, number: int) -> str:
+        """What is explained for one input, in words."""
+        if isinstance(self.target, str):
+            return self.target
+        class_id = int(self.target[number])
+        return self.classes[class_id] if self.classes else f"class {class_id}"
+
+    def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
+        """Figure with a row for each input: the image, and the heat-map over it.
+
+        Parameters
+        ----------
+        images : ndarray, optional
+            Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
+        **options
+            As for `tfxai.plot_grid`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tfxai import plotting
+
+        return plotting.plot_grid([self], images, **options)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write everything to a compressed ``.npz`` file, without pickles.
+
+        Parameters
+        ----------
+        path : path
+            Where to; ``.npz`` is added if it is missing.
+        """
+        header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
+            "target": self.target if isinstance(self.target, str) else None
+        }
+        arrays = {"score": self.score, "header": np.array(json.dumps(header))}
+        if not isinstance(self.target, str):
+            arrays["target"] = self.target
+        for group in ("values", "inputs", "extras"):
+            content = getattr(self, group)
+            named = (
+                {f"{group}/{name}": x for name, x in content.items()} if isinstance(content, dict) else {group: content}
+            )
+            arrays.update(named)
+        np.savez_compressed(_npz(path), **arrays)
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> Explanation:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing or is no explanation.
+        """
+        try:
+            with np.load(_npz(path), allow_pickle=False) as file:
+                arrays = dict(file)
+            header = json.loads(str(arrays.pop("header")))
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
+
+        def group(name: str) -> Any:
+            named = {key.split("/", 1)[1]: x for key, x in arrays.items() if key.startswith(f"{name}/")}
+            return arrays.get(name, named)
+
+        return cls(
+            group("values"),
+            arrays["target"] if header["target"] is None else header["target"],
+            arrays["score"],
+            group("inputs"),
+            header["method"],
+            header["polarity"],
+            tuple(header["classes"]) if header["classes"] else None,
+            group("extras"),
+            header["facts"],
+        )
+
+    def __repr__(self) -> str:
+        shape = {k: v.shape for k, v in self.values.items()} if isinstance(self.values, dict) else self.values.shape
+        return f"Explanation({self.method}, values {shape}, target {self.target!r})"
+
+
+def normalize(maps: np.ndarray) -> np.ndarray:
+    """Scale each map to [0, 1]. Scale-free: tiny maps are scaled like large ones, only constant ones give zeros."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axes, keepdims=True), maps.max(axes, keepdims=True)
+    spread = high - low
+    constant = spread <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
+    return np.where(constant, 0, (maps - low) / np.where(constant, 1, spread)).astype(np.float32)
+
+
+def _enlarge(one: np.ndarray, size: Sequence[int], interpolation: int) -> np.ndarray:
+    if len(size) > 2:
+        raise ValueError(f"Heat-maps of {len(size)} dimensions cannot be enlarged; use the values.")
+    flat = np.asarray(one, np.float32).reshape(one.shape[0], -1)  # a series is an image one pixel wide
+    height, width = (*size, 1)[:2]
+    return cv2.resize(flat, (width, height), interpolation=interpolation).reshape(size)
+
+
+def _each(content: Any, function: Any) -> Any:
+    return {name: function(x) for name, x in content.items()} if isinstance(content, dict) else function(content)
+
+
+def _one_of(what: str, value: str, known: dict) -> None:
+    if value not in known:
+        raise ValueError(f"Expected {what} to be one of {list(known)}, got {value!r}.")
+
+
+def _npz(path: str | PathLike) -> Path:
+    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")

@@ -1,0 +1,93 @@
+"""Sums over many samples, steps, windows or masks, as one loop in the graph.
+
+Each turn of the loop takes so many samples that samples times inputs fill a batch; memory is that of a batch, however
+many samples there are, and one trace serves every batch size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def chunks(count: int, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Number of turns and samples a turn, for ``count`` samples of each of ``inputs`` inputs."""
+    room = tf.maximum(1, batch_size // tf.maximum(1, inputs))
+    turns = -(-count // room)
+    return turns, -(-count // turns)  # even turns: the last one is not padded more than by a few
+
+
+def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_size: int) -> Any:
+    """Sum of ``body(index, weight)`` over all samples.
+
+    Parameters
+    ----------
+    body : callable
+        Takes the (k,) numbers of the samples of one turn and their (k,) weights, 1 or, where the last turn is not
+        full, 0; returns the weighted sum over these samples, in the structure of ``init``.
+    init : nested tensors
+        Zeros.
+    """
+    turns, size = chunks(count, inputs, batch_size)
+
+    def turn(number: tf.Tensor, total: Any) -> tuple:
+        index = number * size + tf.range(size)
+        weight = tf.cast(index < count, tf.float32)
+        part = body(tf.minimum(index, count - 1), weight)
+        return number + 1, tf.nest.map_structure(tf.add, total, part)
+
+    return tf.while_loop(lambda number, _: number < turns, turn, (0, init), parallel_iterations=1)[1]
+
+
+def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> tf.Tensor:
+    """(n, count) numbers: ``body(index)`` gives those of (k,) samples, as (k, n)."""
+    turns, size = chunks(count, inputs, batch_size)
+    rows = tf.TensorArray(tf.float32, turns)
+
+    def turn(number: tf.Tensor, rows: tf.TensorArray) -> tuple:
+        index = tf.minimum(number * size + tf.range(size), count - 1)
+        return number + 1, rows.write(number, body(index))
+
+    rows = tf.while_loop(lambda number, _: number < turns, turn, (0, rows), parallel_iterations=1)[1]
+    return tf.transpose(tf.reshape(rows.stack(), [turns * size, inputs])[:count])
+
+
+def merge(x: tf.Tensor) -> tf.Tensor:
+    """(k, n, ...) to (k * n, ...)."""
+    return tf.reshape(x, [-1, *x.shape[2:]])
+
+
+def split(x: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+    """(k * n, ...) to (k, n, ...)."""
+    return tf.reshape(x, [-1, inputs, *x.shape[1:]])
+
+
+def column(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """(n,) as (n, 1, ..., 1), to be broadcast against ``like``."""
+    return tf.reshape(x, [-1] + [1] * (like.shape.rank - 1))
+
+
+class Seeded:
+    """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again."""
+
+    def __init__(self, seed: int):
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+            raise TypeError(f"Expected seed to be an integer, got {seed!r}.")
+        self._seed = tf.Variable(seed, trainable=False, dtype=tf.int64)
+
+    @property
+    def seed(self) -> int:
+        return int(self._seed)
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._seed.assign(seed)
+
+    def draw(self, index: tf.Tensor, sample: Callable[[tf.Tensor], Any]) -> Any:
+        """``sample(seed)`` for each of (k,) sample numbers: the same number gives the same sample in any chunk."""
+        seeds = tf.stack([tf.fill(tf.shape(index), self._seed.read_value()), tf.cast(index, tf.int64)], 1)
+        kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), sample(tf.zeros(2, tf.int64)))
+        return tf.map_fn(sample, seeds, fn_output_signature=kinds)

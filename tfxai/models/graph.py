@@ -1,0 +1,92 @@
+"""Questions to a TensorFlow graph while it is being traced.
+
+Nothing here knows Keras: these functions work on any tensors of the current graph, so they serve every kind of model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+# Operations that hand their first input on unchanged but for its shape or precision.
+PASSING = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
+
+
+def between(start: tf.Tensor, end: tf.Tensor) -> list[tf.Operation]:
+    """Operations that depend on ``start`` and on which ``end`` depends, in an order in which they can run."""
+    needed = ancestors([end], stop=start)
+    reached = {start.name}
+    path = []
+    for op in end.graph.get_operations():  # creation order is a topological order
+        if op.name in needed and any(tensor.name in reached for tensor in op.inputs):
+            reached.update(tensor.name for tensor in op.outputs)
+            path.append(op)
+    return path
+
+
+def ancestors(tensors: Sequence[tf.Tensor], stop: tf.Tensor | None = None) -> set[str]:
+    """Names of the operations that compute ``tensors``, looking no further back than ``stop``."""
+    found: set[str] = set()
+    waiting = list(tensors)
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.op.name in found or (stop is not None and tensor.name == stop.name):
+            continue
+        found.add(tensor.op.name)
+        waiting.extend(tensor.op.inputs)
+    return found
+
+
+def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+    """What ``end`` would be if ``start`` had this ``value``.
+
+    Only the operations between the two run again, also inside the body of a loop; whatever else they need is taken
+    from the first run. This makes an edit of a late layer cost the part of the model above it and no more.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    copies = {start.name: value}
+    for op in between(start, end):
+        attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in ("_class", "_output_shapes")}
+        copy = graph.create_op(
+            op.type,
+            [copies.get(tensor.name, tensor) for tensor in op.inputs],
+            [tensor.dtype for tensor in op.outputs],
+            attrs=attributes,
+            op_def=op.op_def,
+        )
+        copies.update(zip((tensor.name for tensor in op.outputs), copy.outputs, strict=True))
+    if end.name not in copies:
+        raise ValueError(f"{end.name!r} does not depend on {start.name!r}, so an edit has no effect on it.")
+    return copies[end.name]
+
+
+def bypassed(start: tf.Tensor, end: tf.Tensor, inputs: Sequence[tf.Tensor]) -> bool:
+    """Whether anything computed from ``inputs`` reaches ``end`` without passing through ``start``."""
+    path = {op.name for op in between(start, end)}
+    side = [
+        tensor
+        for op in end.graph.get_operations()
+        if op.name in path
+        for tensor in op.inputs
+        if tensor.op.name not in path and tensor.name != start.name
+    ]
+    return bool(ancestors(side) & {tensor.op.name for tensor in inputs})
+
+
+def logits(outputs: tf.Tensor) -> tuple[tf.Tensor, str | None]:
+    """Step back over a final softmax or sigmoid, whatever wrote it.
+
+    Returns
+    -------
+    tuple
+        The logits and ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``; ``outputs`` itself and None where there is
+        neither.
+    """
+    op = outputs.op
+    while op.type in PASSING:
+        op = op.inputs[0].op
+    if op.type not in ("Softmax", "Sigmoid", "LogSoftmax"):
+        return outputs, None
+    kind = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}[op.type]
+    return rerun(op.outputs[0], op.inputs[0], outputs), kind

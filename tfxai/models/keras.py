@@ -1,0 +1,267 @@
+"""Reaching into Keras models: functional, Sequential, nested, shared and subclassed alike.
+
+While the model is traced, the ``call`` of the layers concerned is wrapped on the instance; afterwards the model is as
+it was, and the traced graph keeps what the wrappers recorded. This reaches layers that no sub-model can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfxai.models import graph, overrides
+from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
+
+_TRACING = threading.RLock()  # wrapped layers must not be seen by another thread's trace
+
+
+class KerasView(ModelView):
+    """A Keras 3 model as explainers see it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any Keras model; it is never changed.
+    output : str or int, optional
+        Which output is explained, where there are several.
+    """
+
+    def __init__(self, model: keras.Model, output: str | int | None = None):
+        self.model = model
+        self.output = output
+        self.inputs = _input_specs(model)
+        if self.inputs is not None and not model.built:
+            raise ValueError(f"The model {model.name!r} is not built. Call it once on data, or load its weights.")
+
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+        wanted = {name: self._locate(name) for name in read}
+        operations = tf.compat.v1.get_default_graph().get_operations
+        first = len(operations())
+        with overrides.bending(rule) if rule else contextlib.nullcontext():
+            outputs, records = self._trace(inputs, [layer for layer, _ in wanted.values()], rule)
+        reads = {name: _pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()}
+        bent = overrides.count_bent(operations()[first:]) if rule else 0
+        return Pass(outputs, reads, bent)
+
+    def layers(self, inputs: Any = None) -> list[Layer]:
+        return [
+            Layer(name, type(layer).__name__, tuple(tensor.shape))
+            for name, layer, tensor in self._record_all(inputs)[0]
+            if isinstance(tensor, tf.Tensor)
+        ]
+
+    def last_spatial(self, inputs: Any = None) -> str:
+        records, outputs = self._record_all(inputs)
+        before_output = graph.ancestors([outputs])
+        rank = max(len(spec.shape) for spec in self._specs(inputs).values())
+        seen: dict[str, str] = {}  # an inner model's output is that of its last layer: name the layer
+        for name, layer, tensor in records:
+            if not isinstance(tensor, tf.Tensor) or tensor.op.name not in before_output:
+                continue
+            if tensor.shape.rank == rank and Layer(name, type(layer).__name__, tuple(tensor.shape)).spatial:
+                seen.setdefault(tensor.name, name)
+        if rank < 3 or not seen:
+            raise ValueError(
+                f"The model {self.model.name!r} has no layer with spatial output, "
+                "so there is no map to weigh. Use a gradient method, such as IntegratedGradients."
+            )
+        return list(seen.values())[-1]
+
+    def find(self, layer: Any) -> str:
+        known = list(_walk(self.model))
+        if isinstance(layer, str):
+            self._locate(layer)
+            return layer
+        for name, candidate in known:
+            if candidate is layer:
+                return name
+        if isinstance(layer, keras.Operation):
+            raise ValueError(f"The layer {layer.name!r} is no part of the model {self.model.name!r}.")
+        raise TypeError(f"Expected layer to be a name or a Keras layer, got {type(layer).__name__}.")
+
+    def _locate(self, name: str) -> tuple[keras.Operation, int | None]:
+        """The layer called ``name`` and which of its calls is meant ("name#1" is the second)."""
+        known = list(_walk(self.model))
+        plain, _, call = name.partition("#")
+        found = {id(layer): layer for full, layer in known if full == plain}
+        found = found or {id(layer): layer for full, layer in known if full.rsplit("/", 1)[-1] == plain}
+        if not found or (call and not call.isdigit()):
+            raise unknown_layer(name, [full for full, _ in known])
+        if len(found) > 1:
+            paths = [full for full, layer in known if id(layer) in found]
+            raise ValueError(
+                f"The layer name {name!r} is ambiguous: {paths}. Give the whole path, or the layer itself."
+            )
+        return next(iter(found.values())), int(call) if call else None
+
+    def _trace(self, inputs: Any, read: Sequence[keras.Operation], rule: str | None) -> tuple[tf.Tensor, dict]:
+        """Call the model in the current graph; returns the selected output and the outputs of ``read`` by layer id."""
+        records: dict[int, list] = defaultdict(list)
+        recorded = {id(layer) for layer in read}
+        if not self.model.built:
+            with tf.init_scope():
+                self.model(keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), self._pack(inputs)))
+
+        def wrap(layer: keras.Operation) -> Callable | None:
+            call = layer.call
+            if isinstance(call, tf.types.experimental.PolymorphicFunction):
+                call = tf.autograph.to_graph(call.python_function).__get__(layer)  # inlined, or nothing in it is seen
+            if rule and _is_composed_relu(layer):
+                plain = call
+
+                def call(x, *args, **kwargs):
+                    return overrides.bend(rule, lambda x: plain(x, *args, **kwargs), x)
+
+            if id(layer) in recorded:
+                inner = call
+
+                def call(*args, **kwargs):
+                    output = inner(*args, **kwargs)
+                    records[id(layer)].append(output)
+                    return output
+
+            return None if call is layer.call else call
+
+        everything = [self.model, *(layer for _, layer in _walk(self.model))]
+        # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
+        with _TRACING, _wrapped(everything, wrap), keras.StatelessScope():
+            outputs = self.model(self._pack(inputs), training=False)
+        return choose_output(outputs, _output_names(self.model, outputs), self.output), records
+
+    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], tf.Tensor]:
+        """(name, layer, output) of every call of every layer, in the order of running, and the model's output."""
+        found: list[tuple[str, keras.Operation, Any]] = []
+        result = []
+        names: dict[int, str] = {}
+        for name, layer in _walk(self.model):
+            names.setdefault(id(layer), name)
+        layers = {id(layer): layer for _, layer in _walk(self.model)}
+
+        @tf.function(autograph=False)
+        def record(inputs):
+            outputs, records = self._trace(inputs, list(layers.values()), None)
+            result.append(outputs)
+            for key, calls in records.items():
+                for number, tensor in enumerate(calls):
+                    name = names[key] if len(calls) == 1 else f"{names[key]}#{number}"
+                    found.append((name, layers[key], tensor))
+
+        specs = self._specs(inputs)
+        record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
+        order = {op.name: number for number, op in enumerate(result[0].graph.get_operations())}
+        found.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
+        return found, result[0]
+
+    def _specs(self, inputs: Any) -> dict[str, tf.TensorSpec]:
+        if inputs is not None:
+            flat = inputs if isinstance(inputs, dict) else {"input": inputs}
+            return {name: tf.TensorSpec([None, *x.shape[1:]], x.dtype) for name, x in flat.items()}
+        if self.inputs is None:
+            raise ValueError(
+                f"The shapes in the model {self.model.name!r} are not known before it has seen data. "
+                "Call it once on a batch."
+            )
+        return self.inputs
+
+    def _pack(self, inputs: Any) -> Any:
+        """Inputs in the structure in which the model takes them."""
+        if not isinstance(inputs, dict):
+            return inputs
+        structure = getattr(self.model, "input", None) if self.inputs is not None else None
+        if isinstance(structure, dict) or structure is None:
+            return inputs if not all(name.startswith("input_") for name in inputs) else list(inputs.values())
+        return keras.tree.pack_sequence_as(structure, list(inputs.values()))
+
+
+def _input_specs(model: keras.Model) -> dict[str, tf.TensorSpec] | None:
+    """Name to spec of each input, if the model knows them."""
+    try:
+        tensors = model.inputs
+    except (AttributeError, ValueError):
+        tensors = None
+    if tensors:
+        return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in tensors}
+    shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    if shape and all(size is None or isinstance(size, int) for size in shape):
+        return {"input": tf.TensorSpec([None, *shape[1:]], keras.config.floatx(), "input")}
+    return None
+
+
+def _output_names(model: keras.Model, outputs: Any) -> list[str]:
+    if isinstance(outputs, dict):
+        return list(outputs)
+    names = getattr(model, "output_names", None)
+    return list(names) if names else [str(number) for number in range(len(tf.nest.flatten(outputs)))]
+
+
+def _walk(layer: keras.Operation, prefix: str = "") -> Iterator[tuple[str, keras.Operation]]:
+    """Every layer and operation below ``layer``, with its path."""
+    for child in _children(layer):
+        yield prefix + child.name, child
+        yield from _walk(child, f"{prefix}{child.name}/")
+
+
+def _children(layer: keras.Operation) -> list[keras.Operation]:
+    if isinstance(layer, keras.Sequential):
+        return list(layer.layers)
+    parts: list[keras.Operation] = []
+    if hasattr(layer, "operations"):  # functional: includes keras.ops between the layers
+        parts = [op for op in layer.operations if not isinstance(op, keras.layers.InputLayer)]
+    if isinstance(layer, keras.Layer):
+        known = {id(part) for part in parts}
+        parts += [sub for sub in layer._flatten_layers(include_self=False, recursive=False) if id(sub) not in known]
+    return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
+
+
+def _is_composed_relu(layer: keras.Operation) -> bool:
+    """Whether a layer is a ReLU that it computes with several operations, so that bending each would be wrong."""
+    if isinstance(layer, keras.layers.PReLU):
+        return True
+    if type(layer).__name__ != "ReLU":  # layers.ReLU, or keras.activations.relu in a functional model
+        return False
+    ceiling = layer.max_value not in (None, 6)
+    return bool(layer.threshold) or ceiling or bool(layer.negative_slope and layer.max_value is not None)
+
+
+def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:
+    """One recorded output; errors for layers that were not run, or run several times."""
+    if not calls:
+        raise ValueError(f"The layer {name!r} belongs to the model but takes no part in computing its output.")
+    if number is None and len(calls) > 1:
+        names = " or ".join(f"{name}#{call}" for call in range(len(calls)))
+        raise ValueError(f"The layer {name!r} is shared and runs {len(calls)} times; say which run is meant: {names}.")
+    if (number or 0) >= len(calls):
+        raise ValueError(f"The layer {name.partition('#')[0]!r} runs {len(calls)} times; there is no run {number}.")
+    output = calls[number or 0]
+    if not isinstance(output, tf.Tensor):
+        raise ValueError(f"The layer {name!r} returns several tensors; choose a layer inside or after it.")
+    if output.graph is not tf.compat.v1.get_default_graph():
+        raise ValueError(
+            f"The layer {name!r} runs inside a loop or a condition of the model, where it cannot be read from outside. "
+            "Choose a layer before or after it."
+        )
+    return output
+
+
+@contextlib.contextmanager
+def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None]:
+    """Replace the ``call`` of instances by what ``wrap`` makes of them, for the duration."""
+    changed: list[tuple[keras.Operation, Any]] = []
+    try:
+        for layer in {id(layer): layer for layer in layers}.values():
+            call = wrap(layer)
+            if call is not None:
+                changed.append((layer, vars(layer).get("call")))
+                vars(layer)["call"] = call
+        yield
+    finally:
+        for layer, own in changed:
+            del vars(layer)["call"]
+            if own is not None:
+                vars(layer)["call"] = own

@@ -1,0 +1,113 @@
+"""Gradient rules for ReLUs: guided backpropagation and deconvnet.
+
+A rule is bound in two ways. Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and
+``Maximum`` with zero) get another gradient by type, whatever wrote them. A layer that composes its ReLU of several
+operations (``layers.ReLU`` with a threshold, ``PReLU``) is bent as a whole by `bend`.
+
+The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+RULES = ("guided", "deconvnet")
+_LAYER = "IdentityN"
+
+# The ordinary gradient of every operation that counts as a ReLU: signal g arriving at op -> signal leaving it.
+_PLAIN: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
+    "Relu": lambda op, g: tf.raw_ops.ReluGrad(gradients=g, features=op.outputs[0]),
+    "Relu6": lambda op, g: tf.raw_ops.Relu6Grad(gradients=g, features=op.outputs[0]),
+    "LeakyRelu": lambda op, g: tf.raw_ops.LeakyReluGrad(gradients=g, features=op.inputs[0], alpha=op.get_attr("alpha")),
+    "Elu": lambda op, g: tf.raw_ops.EluGrad(gradients=g, outputs=op.outputs[0]),
+    "Selu": lambda op, g: tf.raw_ops.SeluGrad(gradients=g, outputs=op.outputs[0]),
+}
+
+
+def _guided(plain: Callable, op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
+    """Springenberg et al. (2014): f'(a) * relu(g)."""
+    return plain(op, tf.nn.relu(g))
+
+
+def _deconvnet(plain: Callable, op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
+    """Zeiler and Fergus (2013): relu(g), whatever the forward pass did."""
+    return tf.nn.relu(g)
+
+
+def _zero_side(op: tf.Operation) -> int | None:
+    """Which input of a ``Maximum`` is the constant zero that makes it a ReLU."""
+    for side in (1, 0):
+        value = tf.get_static_value(op.inputs[side])
+        if value is not None and value.ndim == 0 and value == 0:
+            return side
+    return None
+
+
+def _maximum(rule: Callable) -> Callable:
+    def gradient(op: tf.Operation, g: tf.Tensor) -> list[tf.Tensor | None]:
+        zero = _zero_side(op)
+        if zero is None:
+            chosen = op.inputs[0] >= op.inputs[1]
+            parts = tf.where(chosen, g, 0), tf.where(chosen, 0, g)
+            return [_unbroadcast(part, tensor) for part, tensor in zip(parts, op.inputs, strict=True)]
+        signal = rule(lambda op, g: tf.raw_ops.ReluGrad(gradients=g, features=op.outputs[0]), op, g)
+        return [signal, None] if zero == 1 else [None, signal]
+
+    return gradient
+
+
+def _unbroadcast(g: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(like), s1=tf.shape(g))
+    return tf.reshape(tf.reduce_sum(g, axes), tf.shape(like))
+
+
+def _register(name: str, rule: Callable) -> dict[str, str]:
+    """Register the gradients of one rule; returns the map from operation type to gradient name."""
+    overrides = {}
+    for kind, plain in _PLAIN.items():
+        overrides[kind] = f"Tfxai_{name}_{kind}"
+        tf.RegisterGradient(overrides[kind])(lambda op, g, plain=plain: rule(plain, op, g))
+    overrides["Maximum"] = f"Tfxai_{name}_Maximum"
+    tf.RegisterGradient(overrides["Maximum"])(_maximum(rule))
+    return overrides
+
+
+_OVERRIDES = {"guided": _register("guided", _guided), "deconvnet": _register("deconvnet", _deconvnet)}
+
+
+# A bent layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
+@tf.RegisterGradient("Tfxai_guided_layer")
+def _guided_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.zeros_like(op.inputs[0]), tf.nn.relu(g)]
+
+
+@tf.RegisterGradient("Tfxai_deconvnet_layer")
+def _deconvnet_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.nn.relu(g), tf.zeros_like(op.inputs[1])]
+
+
+def bending(rule: str | None):
+    """Context in which every ReLU operation that is created has the gradient of ``rule`` (None: its own)."""
+    overrides = _OVERRIDES[rule] if rule else {kind: kind for kind in _OVERRIDES["guided"]}
+    return tf.compat.v1.get_default_graph().gradient_override_map(overrides)
+
+
+def bend(rule: str, call: Callable, x: tf.Tensor) -> tf.Tensor:
+    """``call(x)``, bit for bit, with the gradient of ``rule`` for the whole of it; ``call`` is element-wise."""
+    with bending(None):
+        y = call(x)
+    with tf.compat.v1.get_default_graph().gradient_override_map({_LAYER: f"Tfxai_{rule}_layer"}):
+        return tf.identity_n([x, y])[1]
+
+
+def count_bent(operations: list[tf.Operation]) -> int:
+    """How many ReLUs among ``operations`` carry a rule of ours."""
+
+    def is_bent(op: tf.Operation) -> bool:
+        if not op.node_def.attr["_gradient_op_type"].s.startswith(b"Tfxai_"):
+            return False
+        return op.type != "Maximum" or _zero_side(op) is not None
+
+    return sum(is_bent(op) for op in operations)

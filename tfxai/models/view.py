@@ -1,0 +1,113 @@
+"""What an explainer may ask of a model, of whatever kind."""
+
+from __future__ import annotations
+
+import abc
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Layer(NamedTuple):
+    """One layer of a model, as `tfxai.layers` lists it.
+
+    Attributes
+    ----------
+    name : str
+        What the ``layer=`` of an explainer takes; layers of inner models are ``"inner/name"``.
+    kind : str
+        Its class, such as ``"Conv2D"``.
+    shape : tuple
+        Shape of its output, None where it varies.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the output is a stack of maps, so that the CAM family applies."""
+        return len(self.shape) >= 3 and any(size is None or size > 1 for size in self.shape[1:-1])
+
+
+@dataclass
+class Pass:
+    """One forward pass in the graph that is being traced.
+
+    Attributes
+    ----------
+    outputs : tf.Tensor
+        The selected output of the model, as the model gives it.
+    read : dict
+        Outputs of the layers that were asked for, by the name that was asked.
+    bent : int
+        How many ReLUs carry the rule that was asked for.
+    """
+
+    outputs: tf.Tensor
+    read: dict[str, tf.Tensor] = field(default_factory=dict)
+    bent: int = 0
+
+
+class ModelView(abc.ABC):
+    """Read, edit and bend one model, without changing it.
+
+    Attributes
+    ----------
+    inputs : dict or None
+        Name to `tf.TensorSpec`; None as long as the model has not seen data.
+    """
+
+    inputs: dict[str, tf.TensorSpec] | None
+
+    @abc.abstractmethod
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+        """Run the model in inference mode inside the current graph.
+
+        Parameters
+        ----------
+        inputs : tf.Tensor or dict
+            A tensor, or for several inputs a dict of tensors by name.
+        read : sequence of str
+            Names of layers whose outputs are wanted, as `find` returns them.
+        rule : {None, "guided", "deconvnet"}
+            Backward rule of every ReLU.
+        """
+
+    @abc.abstractmethod
+    def layers(self, inputs: Any = None) -> list[Layer]:
+        """All layers in the order in which they run."""
+
+    @abc.abstractmethod
+    def find(self, layer: Any) -> str:
+        """Name of a layer given by name or as an object; ValueError with close matches if there is none."""
+
+    @abc.abstractmethod
+    def last_spatial(self, inputs: Any = None) -> str:
+        """Name of the last layer before the selected output that has spatial output."""
+
+
+def unknown_layer(name: str, known: Sequence[str]) -> ValueError:
+    """The error for a layer that does not exist."""
+    # A user may well leave out the path of a nested layer, so its last part is compared too.
+    by_tail = {full.rsplit("/", 1)[-1]: full for full in known}
+    close = difflib.get_close_matches(name, [*known, *by_tail], n=4, cutoff=0.5)
+    names = list(dict.fromkeys(by_tail.get(match, match) for match in close))
+    hint = f"Did you mean {' or '.join(map(repr, names))}?" if names else "No name is close."
+    return ValueError(f"Unknown layer {name!r}. {hint} tfxai.layers(model) lists all {len(known)} layers.")
+
+
+def choose_output(outputs: Any, names: Sequence[str], output: str | int | None) -> Any:
+    """Pick one of a model's outputs by name or position; ValueError that lists them where that is not possible."""
+    flat = list(outputs.values()) if isinstance(outputs, Mapping) else tf.nest.flatten(outputs)
+    if output is None and len(flat) == 1:
+        return flat[0]
+    if isinstance(output, str) and output in names:
+        return flat[list(names).index(output)]
+    if isinstance(output, int) and not isinstance(output, bool) and -len(flat) <= output < len(flat):
+        return flat[output]
+    raise ValueError(f"The model has {len(flat)} outputs; expected output= to be one of {list(names)}, got {output!r}.")

@@ -1,0 +1,5 @@
+"""Every picture."""
+
+
+def plot_grid(*args, **kwargs):
+    raise NotImplementedError
