@@ -125,8 +125,8 @@ class Explanation:
         """Values and input of the input called ``input`` (not needed if there is only one, or only one has maps)."""
         if not isinstance(self.inputs, dict):
             return self.values, self.inputs
-        if input is None and not isinstance(self.values, dict):  # a map belongs to the input that is an image
-            images = [name for name, x in self.inputs.items() if x.ndim == self.values.ndim + 1]
+        if input is None and not isinstance(self.values, dict):  # a map belongs to the input that has positions
+            images = [name for name, x in self.inputs.items() if x.ndim > 2]
             input = images[0] if len(images) == 1 else None
         if input not in self.inputs:
             raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")

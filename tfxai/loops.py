@@ -70,6 +70,9 @@ def column(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1] + [1] * (like.shape.rank - 1))
 
 
+RANDOM = "philox"  # the same numbers on every device, compiled or not
+
+
 class Seeded:
     """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again."""
 

@@ -268,7 +268,7 @@ class GuidedGradCAM(LayerMap):
         guided = self._guided.run(run.inputs, run.goal, run.batch_size)
         run.bent = guided.bent
         cam = enlarge(tf.nn.relu(super().attribute(run)), image.shape[1:-1], self.interpolation)
-        return guided.gradients(guided.inputs) * cam[..., None]
+        return guided.gradients(guided.image) * cam[..., None]
 
 
 def _axes(x: tf.Tensor) -> list[int]:

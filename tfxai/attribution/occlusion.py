@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts, Run, positive
-from tfxai.loops import Seeded, accumulate, collect, merge, split
+from tfxai.loops import RANDOM, Seeded, accumulate, collect, merge, split
 
 
 class Occlusion(Explainer):
@@ -161,10 +161,11 @@ class RISE(Explainer, Seeded):
     def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         """One random mask (h, w)."""
         cell = [-(-length // self.cells) for length in size]
-        grid = tf.random.stateless_uniform([self.cells, self.cells], seed) < self.probability
+        grid = tf.random.stateless_uniform([self.cells, self.cells], seed, alg=RANDOM) < self.probability
         large = [(self.cells + 1) * length for length in cell]
         enlarged = tf.image.resize(tf.cast(grid, tf.float32)[..., None], large)[..., 0]
-        shift = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype), [0, 0], cell, tf.int32)
+        share = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype), alg=RANDOM)
+        shift = tf.cast(share * cell, tf.int32)
         return tf.slice(enlarged, shift, size)
 
     def attribute(self, run: Run) -> tf.Tensor:

@@ -7,6 +7,7 @@ it was, and the traced graph keeps what the wrappers recorded. This reaches laye
 from __future__ import annotations
 
 import contextlib
+import inspect
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -109,9 +110,7 @@ class KerasView(ModelView):
                 self.model(keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), self._pack(inputs)))
 
         def wrap(layer: keras.Operation) -> Callable | None:
-            call = layer.call
-            if isinstance(call, tf.types.experimental.PolymorphicFunction):
-                call = tf.autograph.to_graph(call.python_function).__get__(layer)  # inlined, or nothing in it is seen
+            call = _inlined(layer)
             if rule and _is_composed_relu(layer):
                 plain = call
 
@@ -126,7 +125,7 @@ class KerasView(ModelView):
                     records[id(layer)].append(output)
                     return output
 
-            return None if call is layer.call else call
+            return None if call == layer.call else call
 
         everything = [self.model, *(layer for _, layer in _walk(self.model))]
         # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
@@ -219,6 +218,15 @@ def _children(layer: keras.Operation) -> list[keras.Operation]:
     return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
 
 
+def _inlined(layer: keras.Operation) -> Callable:
+    """The layer's ``call``; if it is a `tf.function`, what is inside, for a graph within the graph hides its layers."""
+    call = inspect.getattr_static(layer, "call")
+    if not isinstance(call, tf.types.experimental.PolymorphicFunction):
+        return layer.call
+    inside = tf.autograph.to_graph(call.python_function)
+    return inside if "call" in vars(layer) else inside.__get__(layer)
+
+
 def _is_composed_relu(layer: keras.Operation) -> bool:
     """Whether a layer is a ReLU that it computes with several operations, so that bending each would be wrong."""
     if isinstance(layer, keras.layers.PReLU):
@@ -252,9 +260,11 @@ def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:
 @contextlib.contextmanager
 def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None]:
     """Replace the ``call`` of instances by what ``wrap`` makes of them, for the duration."""
+    unique = {id(layer): layer for layer in layers}.values()
     changed: list[tuple[keras.Operation, Any]] = []
+    losses = [(layer, list(layer._losses)) for layer in unique if isinstance(layer, keras.Layer)]  # a call drops them
     try:
-        for layer in {id(layer): layer for layer in layers}.values():
+        for layer in unique:
             call = wrap(layer)
             if call is not None:
                 changed.append((layer, vars(layer).get("call")))
@@ -265,3 +275,5 @@ def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None
             del vars(layer)["call"]
             if own is not None:
                 vars(layer)["call"] = own
+        for layer, own in losses:
+            layer._losses[:] = own

@@ -50,7 +50,8 @@ def _maximum(rule: Callable) -> Callable:
         zero = _zero_side(op)
         if zero is None:
             chosen = op.inputs[0] >= op.inputs[1]
-            parts = tf.where(chosen, g, 0), tf.where(chosen, 0, g)
+            none = tf.zeros_like(g)
+            parts = tf.where(chosen, g, none), tf.where(chosen, none, g)
             return [_unbroadcast(part, tensor) for part, tensor in zip(parts, op.inputs, strict=True)]
         signal = rule(lambda op, g: tf.raw_ops.ReluGrad(gradients=g, features=op.outputs[0]), op, g)
         return [signal, None] if zero == 1 else [None, signal]

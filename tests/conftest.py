@@ -1,0 +1,40 @@
+"""What tests share."""
+
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("Agg")
+import networks  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder with real networks and photographs, which are not part of the package."""
+    folder = os.environ.get("TFXAI_TEST_DATA")
+    if not folder:
+        pytest.skip("TFXAI_TEST_DATA is not set: real networks and photographs are not part of the package")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def plain():
+    return networks.plain()
+
+
+@pytest.fixture(scope="session")
+def residual():
+    return networks.residual()
+
+
+@pytest.fixture(scope="session")
+def x() -> np.ndarray:
+    return networks.oracle("residual_inputs")["x"]
+
+
+@pytest.fixture(scope="session")
+def labels() -> np.ndarray:
+    return networks.oracle("residual_inputs")["labels"]

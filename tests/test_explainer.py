@@ -1,0 +1,444 @@
+"""The contract that all methods keep: targets, batches, seeds, inputs, compilation, errors."""
+
+import keras
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tfxai
+from tfxai.targets import Channel, Neuron
+
+QUICK = {
+    "integrated_gradients": {"steps": 4},
+    "smooth_grad": {"samples": 3},
+    "square_grad": {"samples": 3},
+    "var_grad": {"samples": 3},
+    "occlusion": {"window": 5, "stride": 4},
+    "rise": {"masks": 7},
+}
+METHODS = list(tfxai.methods())
+
+
+def make(method, model, **options):
+    return tfxai.methods()[method](model, **QUICK.get(method, {}), **options)
+
+
+@pytest.fixture(scope="module")
+def explainers(residual):
+    return {method: make(method, residual) for method in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+class TestEveryMethod:
+    def test_batch_mates_do_not_matter(self, explainers, method, x):
+        """Seven inputs equal their parts, in any order and any batch size; so do repeated calls."""
+        seven = np.concatenate([x, x[:3] * 0.5])
+        target = np.array([0, 1, 2, 3, 4, 0, 1])
+        explainer = explainers[method]
+        whole = explainer(seven, target)
+        atol = 1e-5 * np.abs(whole.values).max()
+        for rows in ([2], [0, 1], [4, 5, 6], [6, 3, 1, 0, 2, 5, 4]):
+            part = explainer(seven[rows], target[rows])
+            np.testing.assert_allclose(part.values, whole.values[rows], rtol=1e-4, atol=atol)
+        for batch_size in (1, 3):
+            again = explainer.explain(seven, target, batch_size=batch_size, verbose=0)
+            np.testing.assert_allclose(again.values, whole.values, rtol=1e-4, atol=atol)
+        np.testing.assert_allclose(explainer(seven, target).values, whole.values, rtol=1e-5, atol=atol)
+
+    def test_target_matters(self, explainers, method, x):
+        explainer = explainers[method]
+        a, b = explainer(x, 0), explainer(x, 3)
+        assert (a.target == 0).all()
+        assert (b.target == 3).all()
+        assert np.abs(a.score - b.score).max() > 0.1
+        if method != "eigen_cam":  # it explains no class
+            assert np.abs(a.values - b.values).max() > 1e-3 * np.abs(a.values).max()
+
+    def test_predicted_class_is_the_default(self, explainers, method, x, labels):
+        default, named = explainers[method](x), explainers[method](x, labels)
+        np.testing.assert_array_equal(default.target, labels)
+        np.testing.assert_allclose(default.values, named.values, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(default.score, networks.oracle("residual_inputs")["logits"].max(1), rtol=1e-5)
+
+    def test_any_function_is_a_target(self, explainers, method, x):
+        """Every method honours a score function: twice the logit of class 1."""
+        if method == "cam":
+            pytest.skip("CAM is about classes; see test_cam.py")
+        double = explainers[method](x, lambda outputs: 2 * outputs[:, 1])
+        single = explainers[method](x, 1)
+        np.testing.assert_allclose(double.score, 2 * single.score, rtol=1e-5)
+        power = {"var_grad": 4, "square_grad": 4, "guided_grad_cam": 4, "eigen_cam": 1, "ablation_cam": 1}.get(
+            method, 2
+        )
+        expected = power * single.values
+        if method in ("score_cam", "grad_cam_plus_plus", "x_grad_cam"):  # not homogeneous in the score
+            assert np.corrcoef(double.values.ravel(), expected.ravel())[0, 1] > 0.9
+        else:
+            np.testing.assert_allclose(double.values, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+    def test_dead_network_gives_zeros(self, method):
+        inputs = keras.Input((12, 9, 3))
+        conv = layers.Conv2D(4, 3, activation="relu", kernel_initializer="zeros", name="conv")(inputs)
+        model = keras.Model(inputs, layers.Dense(3, kernel_initializer="zeros")(layers.GlobalAveragePooling2D()(conv)))
+        explanation = make(method, model)(np.random.default_rng(0).normal(size=(2, 12, 9, 3)))
+        np.testing.assert_allclose(explanation.values, 0, atol=1e-12)
+        np.testing.assert_array_equal(explanation.heatmaps(), np.zeros((2, 12, 9)))
+
+    def test_other_shapes(self, method):
+        """Grey, not square, odd sizes; one model for every size."""
+        inputs = keras.Input((None, None, 1))
+        conv = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(conv)))
+        explainer = make(method, model)
+        for size in ((17, 11), (8, 21)):
+            explanation = explainer(np.random.default_rng(0).uniform(size=(2, *size, 1)))
+            assert explanation.heatmaps().shape == (2, *size)
+            assert np.isfinite(explanation.values).all()
+
+    def test_nothing_is_traced_twice(self, method, residual, x, monkeypatch):
+        """Another class, another seed, a last partial batch, a second call: one trace."""
+        explainer = make(method, residual)
+        traces = []
+        attribute = explainer.attribute
+        monkeypatch.setattr(explainer, "attribute", lambda run: traces.append(1) or attribute(run))
+        explainer(x, 0)
+        assert len(traces) == 1
+        explainer(x, 1)
+        explainer(x, [0, 1, 2, 3])
+        explainer(x)
+        explainer(x[:3])
+        explainer.explain(np.concatenate([x] * 9), verbose=0)  # 32 and a last batch of 4
+        if hasattr(explainer, "seed"):
+            before = explainer(x).values
+            explainer.seed = 7
+            assert np.abs(explainer(x).values - before).max() > 0
+        assert len(traces) == 1
+
+    def test_facts(self, method, explainers):
+        facts = explainers[method].facts
+        assert facts.name == method
+        assert all([facts.use, facts.cost, facts.needs, facts.drawback, facts.reference])
+        assert "Examples" in type(explainers[method]).__doc__
+
+
+@pytest.mark.parametrize(
+    "method", ["smooth_grad", "rise", "occlusion", "integrated_gradients", "score_cam", "grad_cam"]
+)
+def test_xla_gives_the_same(method, residual, x):
+    plain, compiled = make(method, residual, jit_compile=False), make(method, residual, jit_compile=True)
+    a, b = plain(x, 1).values, compiled(x, 1).values
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(a).max())
+
+
+def test_guided_backprop_under_xla(residual, x):
+    a, b = (tfxai.GuidedBackprop(residual, jit_compile=jit)(x, 1).values for jit in (False, True))
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(a).max())
+
+
+def test_same_seed_same_result(residual, x):
+    for method in ("smooth_grad", "rise"):
+        first, same, other = (make(method, residual, seed=seed)(x, 1).values for seed in (1, 1, 2))
+        np.testing.assert_array_equal(first, same)
+        assert np.abs(first - other).max() > 0
+
+
+class TestTargets:
+    def test_classes_by_name(self, residual, x):
+        names = ["tench, Tinca tinca", "goldfish", "shark", "ray", "great ray"]
+        explainer = tfxai.Saliency(residual, classes=names)
+        assert explainer(x, "Tinca tinca").target.tolist() == [0] * 4
+        assert explainer(x, "ray").target.tolist() == [3] * 4
+        assert explainer(x, ["ray", "shark", 1, "great ray"]).target.tolist() == [3, 2, 1, 4]
+        with pytest.raises(ValueError, match="No class is called 'gold'. Similar: .'goldfish'"):
+            explainer(x, "gold")
+        with pytest.raises(ValueError, match="classes="):
+            tfxai.Saliency(residual)(x, "ray")
+
+    def test_neuron_and_channel(self, residual, x):
+        a = keras.Model(residual.input, residual.get_layer("relu2").output)(x).numpy()
+        neuron = tfxai.Saliency(residual)(x, Neuron("relu2", (3, 4, 5)))
+        np.testing.assert_allclose(neuron.score, a[:, 3, 4, 5], rtol=1e-5, atol=1e-6)
+        assert neuron.target == "neuron (3, 4, 5) of relu2"
+        energy = (a[..., 5] ** 2).sum((1, 2)) / 2
+        for reduction, expected in (
+            ("energy", energy),
+            ("sum", a[..., 5].sum((1, 2))),
+            ("mean", a[..., 5].mean((1, 2))),
+            ("max", a[..., 5].max((1, 2))),
+        ):
+            score = tfxai.Saliency(residual)(x, Channel("relu2", 5, reduction)).score
+            np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
+        for wrong in (Neuron("relu2", (3, 4)), Neuron("relu2", (16, 0, 0)), Channel("relu2", 8)):
+            with pytest.raises(ValueError, match="no (unit|channel)"):
+                tfxai.Saliency(residual)(x, wrong)
+        with pytest.raises(ValueError, match="reduction"):
+            Channel("relu2", 1, "median")
+
+    def test_a_layer_above_the_target_has_no_map(self, residual, x):
+        with pytest.raises(ValueError, match="no gradient path from the score to the layer"):
+            tfxai.GradCAM(residual, layer="relu4")(x, Channel("relu2", 1))
+
+    @pytest.mark.parametrize(
+        ("target", "error", "message"),
+        [
+            (5, ValueError, "5 is out of range: the model has 5 classes, 0 to 4"),
+            (-1, ValueError, "count from 0"),
+            ([0, 1], ValueError, "each of the 4 inputs, got 2"),
+            (np.eye(4, 5, dtype=int), ValueError, "one-hot"),
+            (1.5, TypeError, "class ids"),
+            (True, TypeError, "class ids"),
+            (lambda outputs: outputs, ValueError, r"one score an input"),
+        ],
+    )
+    def test_bad_targets(self, residual, x, target, error, message):
+        with pytest.raises(error, match=message):
+            tfxai.Saliency(residual)(x, target)
+
+    def test_maps_as_output_need_a_function(self, x):
+        model = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="conv")])
+        with pytest.raises(ValueError, match=r"\(n, classes\)"):
+            tfxai.Saliency(model)(x)
+        ours = tfxai.Saliency(model)(x, lambda maps: tf.reduce_sum(maps[..., 1], (1, 2)))
+        assert ours.values.shape == x.shape
+
+
+class TestInputs:
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            (lambda x: x[0], ValueError, r"add the batch axis"),
+            (lambda x: x[:, :8], ValueError, r"shape \(n, 16, 16, 3\), got \(4, 8, 16, 3\)"),
+            (lambda x: x[..., :1], ValueError, "shape"),
+            (lambda x: x[:0], ValueError, "empty"),
+            (
+                lambda x: np.where(np.arange(4)[:, None, None, None] == 2, np.nan, x),
+                ValueError,
+                r"NaN or infinite values, in rows \[2\]",
+            ),
+            (lambda x: x * np.inf, ValueError, "NaN or infinite"),
+            (lambda x: x.astype(str), TypeError, "numbers"),
+            (lambda x: x.astype(complex), TypeError, "numbers"),
+            (lambda x: (x * 2**40).astype(np.int64), TypeError, "too large"),
+            (lambda x: [x, x], ValueError, "shape"),
+            (lambda x: {"other": x}, ValueError, r"Expected the inputs \['input'\]"),
+        ],
+    )
+    def test_bad_inputs(self, residual, x, change, error, message):
+        with pytest.raises(error, match=message), np.errstate(invalid="ignore"):
+            tfxai.Saliency(residual)(change(x))
+
+    def test_integer_images_are_converted(self, residual):
+        pixels = networks.oracle("residual_inputs")["images"]
+        ours = tfxai.Saliency(residual)(pixels)
+        np.testing.assert_array_equal(ours.values, tfxai.Saliency(residual)(pixels.astype("float32")).values)
+        assert ours.inputs.dtype == np.float32
+
+    def test_tensors_lists_and_doubles(self, residual, x):
+        expected = tfxai.Saliency(residual)(x).values
+        for given in (tf.constant(x), x.tolist(), x.astype("float64"), list(x)):
+            np.testing.assert_allclose(tfxai.Saliency(residual)(given).values, expected, rtol=1e-5, atol=1e-7)
+
+    def test_datasets_are_streamed(self, residual, x):
+        seen = []
+
+        def rows():
+            for row in np.concatenate([x, x, x[:2]]):
+                seen.append(1)
+                yield row
+
+        dataset = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec((16, 16, 3)))
+        whole = tfxai.GradCAM(residual)(np.concatenate([x, x, x[:2]]), 2)
+        ours = tfxai.GradCAM(residual).explain(dataset.batch(4), 2, verbose=0)
+        np.testing.assert_allclose(ours.values, whole.values, rtol=1e-4, atol=1e-6)
+        assert len(seen) == len(ours) == 10
+        labelled = tf.data.Dataset.from_tensor_slices((x, np.arange(4))).batch(2)
+        assert len(tfxai.GradCAM(residual).explain(labelled, [0, 1, 2, 3], verbose=0)) == 4
+        with pytest.raises(ValueError, match="infinite"):
+            tfxai.GradCAM(residual)(dataset.repeat().batch(2))
+        with pytest.raises(ValueError, match="dataset is empty"):
+            tfxai.GradCAM(residual).explain(labelled.take(0), verbose=0)
+        for targets in ([0, 1, 2], [0, 1, 2, 3, 4]):
+            with pytest.raises(ValueError, match="one target for each"):
+                tfxai.GradCAM(residual).explain(labelled, targets, verbose=0)
+
+    def test_nothing_computed_is_lost(self, residual, x):
+        bad = np.concatenate([x, x * np.nan])
+        dataset = tf.data.Dataset.from_tensor_slices(bad).batch(2)
+        with pytest.raises(ValueError, match="NaN") as caught:
+            tfxai.GradCAM(residual).explain(dataset, 1, verbose=0)
+        np.testing.assert_allclose(
+            caught.value.partial.values, tfxai.GradCAM(residual)(x, 1).values, rtol=1e-4, atol=1e-6
+        )
+        assert "first 4 inputs" in caught.value.__notes__[0]
+
+    def test_progress(self, residual, x, capsys):
+        many = np.concatenate([x] * 3)
+        tfxai.Saliency(residual).explain(many, batch_size=4)
+        assert "3/3" in capsys.readouterr().out
+        tfxai.Saliency(residual).explain(many)
+        tfxai.Saliency(residual).explain(many, batch_size=4, verbose=0)
+        assert not capsys.readouterr().out
+        tfxai.Saliency(residual).explain(many, verbose=1)
+        assert "1/1" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 2.5}, {"verbose": 3}])
+    def test_bad_options(self, residual, x, options):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            tfxai.Saliency(residual).explain(x, **options)
+
+    def test_nan_weights_are_reported(self, x):
+        model = networks.residual()
+        model.get_layer("dense").bias.assign(np.full(5, np.nan))
+        with pytest.raises(ValueError, match="check its weights"):
+            tfxai.Saliency(model)(x)
+
+
+class TestOtherModels:
+    def two_inputs(self):
+        image, table = keras.Input((8, 8, 3), name="image"), keras.Input((5,), name="table")
+        pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu", name="conv")(image))
+        merged = layers.Concatenate()([pooled, layers.Dense(4, activation="relu")(table)])
+        return keras.Model([image, table], layers.Dense(3, activation="softmax")(merged))
+
+    @pytest.mark.parametrize("method", [m for m in METHODS if m != "cam"])
+    def test_several_inputs(self, method):
+        model = self.two_inputs()
+        rng = np.random.default_rng(0)
+        image, table = rng.normal(size=(3, 8, 8, 3)), rng.normal(size=(3, 5))
+        as_dict = make(method, model)({"table": table, "image": image}, 1)
+        as_list = make(method, model)([image, table], 1)
+        if isinstance(as_dict.values, dict):
+            assert {name: v.shape for name, v in as_dict.values.items()} == {"image": (3, 8, 8, 3), "table": (3, 5)}
+            np.testing.assert_array_equal(as_dict.values["table"], as_list.values["table"])
+            assert as_dict.heatmaps(input="image").shape == (3, 8, 8)
+            assert as_dict.heatmaps(input="table").shape == (3, 5)
+            with pytest.raises(ValueError, match="choose one by input="):
+                as_dict.heatmaps()
+        else:
+            np.testing.assert_array_equal(as_dict.values, as_list.values)
+            assert as_dict.heatmaps().shape == (3, 8, 8)
+        with pytest.raises(ValueError, match=r"2 inputs"):
+            make(method, model)(image)
+
+    def test_completeness_over_several_inputs(self):
+        rng = np.random.default_rng(0)
+        inputs = {"image": rng.normal(size=(3, 8, 8, 3)), "table": rng.normal(size=(3, 5))}
+        explainer = tfxai.IntegratedGradients(self.two_inputs(), steps=200)
+        gap = explainer(inputs, 1).extras["completeness_gap"]
+        assert np.abs(gap).max() < 5e-3
+
+    def test_several_outputs(self, x):
+        inputs = keras.Input((16, 16, 3))
+        shared = layers.Conv2D(4, 3, activation="relu", name="shared")(inputs)
+        a = layers.Dense(3, name="a")(layers.GlobalAveragePooling2D()(shared))
+        other = layers.Conv2D(4, 3, activation="relu", name="other")(shared)
+        b = layers.Dense(2, activation="softmax", name="b")(layers.GlobalAveragePooling2D()(other))
+        model = keras.Model(inputs, [a, b])
+        with pytest.raises(ValueError, match=r"2 outputs; expected output= to be one of \['a', 'b'\]"):
+            tfxai.Saliency(model)(x)
+        assert tfxai.GradCAM(model, output="a").reads == ("shared",)  # the last layer before this output
+        assert tfxai.GradCAM(model, output="b").reads == ("other",)
+        np.testing.assert_allclose(tfxai.Saliency(model, output="a")(x, 2).score, model(x)[0][:, 2], rtol=1e-5)
+        by_number, by_name = tfxai.Saliency(model, output=1)(x, 1), tfxai.Saliency(model, output="b")(x, 1)
+        np.testing.assert_array_equal(by_number.values, by_name.values)
+        as_dict = keras.Model(inputs, {"first": a, "second": b})
+        np.testing.assert_allclose(tfxai.Saliency(as_dict, output="second")(x, 1).values, by_name.values, rtol=1e-5)
+        with pytest.raises(ValueError, match="'c'"):
+            tfxai.Saliency(model, output="c")(x)
+
+    @pytest.mark.parametrize(
+        "method", ["saliency", "gradient_x_input", "integrated_gradients", "smooth_grad", "guided_backprop"]
+    )
+    def test_tables(self, method):
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(2)])
+        explanation = make(method, model)(np.random.default_rng(0).normal(size=(3, 6)))
+        assert explanation.values.shape == (3, 6)
+        assert explanation.heatmaps().shape == (3, 6)
+
+    @pytest.mark.parametrize("method", ["occlusion", "rise", "grad_cam", "score_cam", "cam"])
+    def test_maps_of_tables_are_refused(self, method):
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(2)])
+        with pytest.raises(ValueError, match=r"positions|spatial"):
+            make(method, model)(np.ones((3, 6)))
+
+    @pytest.mark.parametrize("method", [m for m in METHODS if m not in ("rise", "score_cam")])
+    def test_series(self, method):
+        model = keras.Sequential(
+            [
+                keras.Input((20, 3)),
+                layers.Conv1D(4, 5, activation="relu"),
+                layers.GlobalAveragePooling1D(),
+                layers.Dense(2),
+            ]
+        )
+        explanation = make(method, model)(np.random.default_rng(0).normal(size=(3, 20, 3)))
+        assert explanation.heatmaps().shape == (3, 20)
+
+    def test_tokens_have_no_gradient(self):
+        model = keras.Sequential(
+            [keras.Input((7,), dtype="int32"), layers.Embedding(9, 4), layers.GlobalAveragePooling1D(), layers.Dense(2)]
+        )
+        with pytest.raises(ValueError, match="integers, which have no gradient"):
+            tfxai.Saliency(model)(np.zeros((2, 7), int))
+        with pytest.raises(TypeError, match="integers"):
+            tfxai.Saliency(model)(np.full((2, 7), 0.5))
+
+    def test_no_gradient_path(self, x):
+        inputs = keras.Input((16, 16, 3))
+        cut = layers.Lambda(tf.stop_gradient)(layers.Conv2D(3, 3)(inputs))
+        model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(cut)))
+        for method in ("saliency", "integrated_gradients", "smooth_grad"):
+            with pytest.raises(ValueError, match="no gradient path"):
+                make(method, model)(x)
+        assert np.abs(make("occlusion", model)(x, 0).values).max() > 0  # what needs no gradient works
+
+    def test_recurrent_models(self):
+        model = keras.Sequential([keras.Input((9, 4)), layers.LSTM(5), layers.Dense(2)])
+        values = tfxai.IntegratedGradients(model, steps=100)(np.random.default_rng(0).normal(size=(2, 9, 4)), 1)
+        assert np.abs(values.extras["completeness_gap"]).max() < 1e-3
+
+    def test_fixed_batch_size(self):
+        inputs = keras.Input(batch_shape=(4, 8, 8, 3))
+        pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+        fixed = keras.Model(inputs, layers.Dense(3)(pooled))
+        free = keras.Sequential([keras.Input((8, 8, 3)), *fixed.layers[1:]])
+        x = np.random.default_rng(0).normal(size=(6, 8, 8, 3))
+        for method in ("grad_cam", "smooth_grad", "occlusion", "ablation_cam"):
+            ours, same = make(method, fixed)(x, 1), make(method, free)(x, 1)
+            np.testing.assert_allclose(ours.values, same.values, rtol=1e-4, atol=1e-6)
+
+    def test_subclass_that_has_seen_no_data(self, x):
+        class Lazy(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.parts = [layers.Conv2D(3, 3, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+
+            def call(self, x):
+                for part in self.parts:
+                    x = part(x)
+                return x
+
+        model = Lazy()
+        with pytest.raises(ValueError, match="not known before"):
+            tfxai.layers(model)
+        assert tfxai.GradCAM(model)(x).values.shape == (4, 14, 14)
+        assert tfxai.layers(model)[0].kind == "Conv2D"
+
+
+def test_explain_by_name(residual, x):
+    by_name = tfxai.explain(residual, x, "grad_cam", 1, layer="relu3")
+    np.testing.assert_array_equal(by_name.values, tfxai.GradCAM(residual, layer="relu3")(x, 1).values)
+    assert tfxai.explain(residual, x, "GradCAM").method == "grad_cam"
+    with pytest.raises(ValueError, match=r"Unknown method 'grad_cm'.*'grad_cam'"):
+        tfxai.explain(residual, x, "grad_cm")
+    with pytest.raises(TypeError, match="steps"):
+        tfxai.explain(residual, x, "grad_cam", steps=3)
+
+
+def test_bad_constructor_options(residual):
+    with pytest.raises(ValueError, match="score"):
+        tfxai.Saliency(residual, score="loss")
+    with pytest.raises(ValueError, match="jit_compile"):
+        tfxai.Saliency(residual, jit_compile="yes")

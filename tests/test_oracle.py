@@ -1,0 +1,197 @@
+"""Every explanation that captum and pytorch-grad-cam also compute, on two networks and all their re-writings."""
+
+import keras
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import CAM_LAYER, oracle
+
+import tfxai
+
+TOLERANCE = 1e-4
+
+
+def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    assert ours.shape == theirs.shape
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+def given(net: str) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    inputs = oracle(f"{net}_inputs")
+    return getattr(networks, net)(), inputs["x"], inputs["labels"]
+
+
+@pytest.fixture(scope="module", params=["plain", "residual"])
+def net(request):
+    return request.param, *given(request.param)
+
+
+def trapezoid(steps: int) -> float:
+    """Captum's trapezoid weighs n points that lie 1/(n-1) apart by 1/n."""
+    return steps / (steps - 1)
+
+
+CAPTUM = {
+    "gradient": (tfxai.Saliency, {}),
+    "input_x_gradient": (tfxai.GradientXInput, {}),
+    "guided_backprop": (tfxai.GuidedBackprop, {}),
+    "deconvolution": (tfxai.Deconvnet, {}),
+    "integrated_gradients/gausslegendre_50": (tfxai.IntegratedGradients, {}),
+    "integrated_gradients/riemann_left_50": (tfxai.IntegratedGradients, {"method": "left"}),
+    "integrated_gradients/riemann_right_50": (tfxai.IntegratedGradients, {"method": "right"}),
+    "integrated_gradients/riemann_middle_50": (tfxai.IntegratedGradients, {"method": "middle"}),
+    "integrated_gradients/riemann_trapezoid_50": (tfxai.IntegratedGradients, {"method": "trapezoid"}),
+    "integrated_gradients/riemann_trapezoid_300": (tfxai.IntegratedGradients, {"method": "trapezoid", "steps": 300}),
+    "occlusion_w4_s2": (tfxai.Occlusion, {"window": 4, "stride": 2}),
+    "occlusion_w3_s3_baseline1": (tfxai.Occlusion, {"window": 3, "stride": 3, "fill": 1}),
+    "feature_ablation_quadrants": (tfxai.Occlusion, {"window": 8, "stride": 8}),
+    "guided_grad_cam_nearest": (tfxai.GuidedGradCAM, {"layer": "CAM"}),
+    "guided_grad_cam_bilinear": (tfxai.GuidedGradCAM, {"layer": "CAM", "interpolation": "linear"}),
+}
+
+
+@pytest.mark.parametrize("key", CAPTUM)
+def test_captum(net, key):
+    name, model, x, labels = net
+    method, options = CAPTUM[key]
+    options = {k: CAM_LAYER[name] if v == "CAM" else v for k, v in options.items()}
+    theirs = oracle(f"{name}_captum")[key]
+    if "trapezoid" in key:
+        theirs = theirs * trapezoid(options.get("steps", 50))
+    if "occlusion" in key or "quadrants" in key:
+        theirs = theirs[..., 0]  # the same for all channels
+    ours = method(model, **options)(x, labels)
+    assert relative(ours.values, theirs) < TOLERANCE
+
+
+def test_saliency_reductions(net):
+    name, model, x, labels = net
+    theirs = oracle(f"{name}_captum")["saliency"]  # |gradient|
+    assert relative(tfxai.Saliency(model, reduction="max_abs")(x, labels).values, theirs.max(-1)) < TOLERANCE
+    l2 = np.sqrt(np.square(theirs).sum(-1))
+    assert relative(tfxai.Saliency(model, reduction="l2")(x, labels).values, l2) < TOLERANCE
+    total = oracle(f"{name}_captum")["gradient"].sum(-1)
+    assert relative(tfxai.Saliency(model, reduction="sum")(x, labels).values, total) < TOLERANCE
+
+
+def test_completeness_gap_is_captums_delta(net):
+    name, model, x, labels = net
+    for theirs, method in {
+        "gausslegendre": "gauss_legendre",
+        "riemann_middle": "middle",
+        "riemann_left": "left",
+    }.items():
+        delta = oracle(f"{name}_captum")[f"integrated_gradients/{theirs}_50/delta"]
+        gap = tfxai.IntegratedGradients(model, method=method)(x, labels).extras["completeness_gap"]
+        np.testing.assert_allclose(np.abs(gap), np.abs(delta), atol=2e-5)
+
+
+def test_baseline_for_each_input(net):
+    name, model, x, labels = net
+    blurred = oracle(f"{name}_inputs")["x_blurred"]
+    ours = tfxai.IntegratedGradients(model, baseline=lambda x: blurred)(x, labels)
+    theirs = oracle(f"{name}_captum")["integrated_gradients/gausslegendre_50_blurred_baseline"]
+    assert relative(ours.values, theirs) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("statistic", "key"),
+    [(tfxai.SmoothGrad, "mean"), (tfxai.SquareGrad, "mean_square"), (tfxai.VarGrad, "variance")],
+)
+def test_smoothing(net, statistic, key):
+    name, model, x, labels = net
+    noise = oracle(f"{name}_captum")["smoothgrad/noise"]
+
+    class Given(statistic):
+        """With captum's noise, which it adds as it is, instead of our own."""
+
+        def draw(self, index, sample):
+            return tf.gather(noise, index)
+
+        def spread(self, x):
+            return tf.ones_like(x[:, :1, :1, :1])
+
+    ours = Given(model, samples=8, noise=1.0)(x, labels)
+    assert relative(ours.values, oracle(f"{name}_captum")[f"smoothgrad/{key}"]) < TOLERANCE
+
+
+def test_rise(net):
+    name, model, x, labels = net
+    theirs = oracle(f"{name}_captum")
+    probabilities = keras.Sequential([model, keras.layers.Softmax()])
+    ours = tfxai.RISE(probabilities, masks=theirs["rise/masks"][..., 0])(x, labels)
+    assert relative(ours.values, theirs["rise/saliency"]) < TOLERANCE
+
+
+CAMS = ["GradCAM", "HiResCAM", "GradCAMPlusPlus", "XGradCAM", "LayerCAM", "ScoreCAM", "AblationCAM"]
+
+
+@pytest.mark.parametrize("method", CAMS)
+def test_cams(net, method):
+    name, model, x, labels = net
+    theirs = oracle(f"{name}_cams")
+    ours = getattr(tfxai, method)(model, layer=CAM_LAYER[name])(x, labels)
+    assert relative(ours.values, theirs[f"{method}/raw"]) < TOLERANCE
+    assert relative(ours.heatmaps(), theirs[f"{method}/final"]) < TOLERANCE
+
+
+@pytest.mark.parametrize("method", ["EigenCAM", "EigenGradCAM"])
+def test_eigen_cams_up_to_sign(net, method):
+    name, model, x, labels = net
+    theirs = oracle(f"{name}_cams")[f"{method}/raw"]
+    ours = getattr(tfxai, method)(model, layer=CAM_LAYER[name])(x, labels).values
+    signs = np.sign((ours * theirs).sum((1, 2), keepdims=True))
+    assert relative(ours * signs, theirs) < TOLERANCE
+
+
+def test_layer_grad_cam_of_captum(net):
+    name, model, x, labels = net
+    theirs = oracle(f"{name}_captum")
+    ours = tfxai.GradCAM(model, layer=CAM_LAYER[name])(x, labels).values
+    assert relative(ours, theirs["layer_grad_cam"][..., 0]) < TOLERANCE
+    assert relative(np.maximum(ours, 0), theirs["layer_grad_cam_relu"][..., 0]) < TOLERANCE
+    high = tfxai.HiResCAM(model, layer=CAM_LAYER[name])(x, labels).values
+    assert relative(high, theirs["layer_gradient_x_activation"].sum(-1)) < TOLERANCE
+
+
+REWRITTEN = {"nested": networks.nested, "subclassed": networks.subclassed} | {
+    spelling: lambda spelling=spelling: networks.residual(networks.SPELLINGS[spelling])
+    for spelling in networks.SPELLINGS
+}
+
+
+@pytest.mark.parametrize("writing", REWRITTEN)
+def test_the_way_of_writing_does_not_matter(writing, x, labels):
+    model = REWRITTEN[writing]()
+    captum, cams = oracle("residual_captum"), oracle("residual_cams")
+    guided = tfxai.GuidedBackprop(model)(x, labels)
+    assert guided.facts["bent_relus"] == 4
+    assert relative(guided.values, captum["guided_backprop"]) < TOLERANCE
+    assert relative(tfxai.Deconvnet(model)(x, labels).values, captum["deconvolution"]) < TOLERANCE
+    assert relative(tfxai.Saliency(model)(x, labels).values, captum["gradient"]) < TOLERANCE
+    # The last spatial layer is found: it is the same map under whatever name.
+    for method in ("GradCAM", "ScoreCAM", "AblationCAM"):
+        ours = getattr(tfxai, method)(model)(x, labels).values
+        assert relative(ours, cams[f"{method}/raw"]) < TOLERANCE
+    ours = tfxai.GuidedGradCAM(model)(x, labels).values
+    assert relative(ours, captum["guided_grad_cam_nearest"]) < TOLERANCE
+    integrated = tfxai.IntegratedGradients(model)(x, labels).values
+    assert relative(integrated, captum["integrated_gradients/gausslegendre_50"]) < TOLERANCE
+
+
+def test_evidence_lies_in_the_patch(net):
+    """The oracle's pictures carry an 8 x 8 patch, a quarter of the area, as their only evidence."""
+    name, model, x, labels = net
+    corners = oracle(f"{name}_inputs")["patch_corners"]
+    patch = np.zeros(x.shape[:3], bool)
+    for mask, (row, column) in zip(patch, corners, strict=True):
+        mask[row : row + 8, column : column + 8] = True
+
+    def share(method, **options):
+        heatmaps = method(model, **options)(x, labels).heatmaps()
+        return (heatmaps * patch).sum((1, 2)) / heatmaps.sum((1, 2))
+
+    assert share(tfxai.IntegratedGradients).min() > 0.6
+    assert share(tfxai.GradCAM, layer=CAM_LAYER[name]).min() > 0.4
+    assert share(tfxai.Occlusion, window=4, stride=2).min() > 0.4
