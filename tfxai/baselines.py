@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.loops import RANDOM
-
 NAMES = ("mean", "blur", "noise")
 
 
@@ -74,7 +72,7 @@ def _noise(x: tf.Tensor, draws: int) -> tf.Tensor:
     axes = list(range(1, x.shape.rank))
     low, high = tf.reduce_min(x, axes, keepdims=True), tf.reduce_max(x, axes, keepdims=True)
     # The same draws for every image, so that an explanation does not depend on its batch.
-    shares = tf.random.stateless_uniform([draws, 1, *x.shape[1:]], [0, 0], dtype=x.dtype, alg=RANDOM)
+    shares = tf.random.stateless_uniform([draws, 1, *x.shape[1:]], [0, 0], dtype=x.dtype)
     return low + shares * (high - low)
 
 

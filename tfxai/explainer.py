@@ -123,8 +123,9 @@ class Explainer:
         What is explained; it is never changed.
     output : str or int, optional
         Which output, if the model has several.
-    score : {"logit", "probability"}
-        What a class is scored by. A final softmax or sigmoid is stepped over for the logit.
+    score : {"logit", "probability", "auto"}
+        What a class is scored by. A final softmax or sigmoid is stepped over for the logit. "auto": the probability
+        if the model gives one, else the logit.
     classes : sequence of str, optional
         Names of the classes, for targets by name and for titles.
     jit_compile : {"auto", True, False}
@@ -145,8 +146,8 @@ class Explainer:
         classes: Sequence[str] | None = None,
         jit_compile: bool | str = "auto",
     ):
-        if score not in ("logit", "probability"):
-            raise ValueError(f'Expected score to be "logit" or "probability", got {score!r}.')
+        if score not in ("logit", "probability", "auto"):
+            raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
         if jit_compile not in ("auto", True, False):
             raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
         self.view: ModelView = open_model(model, output)

@@ -70,11 +70,11 @@ def column(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1] + [1] * (like.shape.rank - 1))
 
 
-RANDOM = "philox"  # the same numbers on every device, compiled or not
-
-
 class Seeded:
-    """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again."""
+    """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again.
+
+    The same seed gives the same numbers on every device; only XLA draws other ones (also the same each time).
+    """
 
     def __init__(self, seed: int):
         if not isinstance(seed, int | np.integer) or isinstance(seed, bool):

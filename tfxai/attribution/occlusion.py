@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts, Run, positive
-from tfxai.loops import RANDOM, Seeded, accumulate, collect, merge, split
+from tfxai.loops import Seeded, accumulate, collect, merge, split
 
 
 class Occlusion(Explainer):
@@ -112,9 +112,10 @@ class RISE(Explainer, Seeded):
         What hides the rest. Default 0 (paper).
     seed : int
         The same seed gives the same masks.
+    score : {"auto", "probability", "logit"}
+        Default "auto": the probability, as in the paper, if the model gives one, else the logit.
     **options
-        As for `Explainer`. ``score`` may also be ``"auto"``, the default: the probability, as in the paper, if the
-        model gives one, else the logit.
+        As for `Explainer`.
 
     Examples
     --------
@@ -145,9 +146,7 @@ class RISE(Explainer, Seeded):
         score: str = "auto",
         **options: Any,
     ):
-        Explainer.__init__(self, model, score="logit" if score == "auto" else score, **options)
-        if score == "auto":
-            self.score = "auto"
+        Explainer.__init__(self, model, score=score, **options)
         Seeded.__init__(self, seed)
         self.given = None if np.ndim(masks) == 0 else np.asarray(masks, np.float32)
         if self.given is not None and (self.given.ndim != 3 or not len(self.given)):
@@ -161,10 +160,10 @@ class RISE(Explainer, Seeded):
     def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         """One random mask (h, w)."""
         cell = [-(-length // self.cells) for length in size]
-        grid = tf.random.stateless_uniform([self.cells, self.cells], seed, alg=RANDOM) < self.probability
+        grid = tf.random.stateless_uniform([self.cells, self.cells], seed) < self.probability
         large = [(self.cells + 1) * length for length in cell]
         enlarged = tf.image.resize(tf.cast(grid, tf.float32)[..., None], large)[..., 0]
-        share = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype), alg=RANDOM)
+        share = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype))
         shift = tf.cast(share * cell, tf.int32)
         return tf.slice(enlarged, shift, size)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfxai.attribution.gradients import Saliency
 from tfxai.explainer import Explainer, Facts, Run, positive
-from tfxai.loops import RANDOM, Seeded, accumulate, merge, split
+from tfxai.loops import Seeded, accumulate, merge, split
 
 
 class _Noisy(Explainer, Seeded):
@@ -47,7 +47,7 @@ class _Noisy(Explainer, Seeded):
 
     def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
-        return tf.random.stateless_normal(x.shape[1:], seed, dtype=x.dtype, alg=RANDOM)
+        return tf.random.stateless_normal(x.shape[1:], seed, dtype=x.dtype)
 
     def spread(self, x: tf.Tensor) -> tf.Tensor:
         """What a noise level of 1 means for each input: its range."""

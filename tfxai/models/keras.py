@@ -169,13 +169,16 @@ class KerasView(ModelView):
         return self.inputs
 
     def _pack(self, inputs: Any) -> Any:
-        """Inputs in the structure in which the model takes them."""
-        if not isinstance(inputs, dict):
-            return inputs
-        structure = getattr(self.model, "input", None) if self.inputs is not None else None
-        if isinstance(structure, dict) or structure is None:
-            return inputs if not all(name.startswith("input_") for name in inputs) else list(inputs.values())
-        return keras.tree.pack_sequence_as(structure, list(inputs.values()))
+        """Inputs in the structure and the precision in which the model takes them."""
+        if self.inputs is None:
+            named = isinstance(inputs, dict) and not all(name.startswith("input_") for name in inputs)
+            return inputs if named or not isinstance(inputs, dict) else list(inputs.values())
+        flat = inputs if isinstance(inputs, dict) else dict.fromkeys(self.inputs, inputs)
+        cast = {name: tf.cast(flat[name], spec.dtype) for name, spec in self.inputs.items()}
+        structure = getattr(self.model, "input", None)
+        if structure is None:  # a subclass
+            return next(iter(cast.values()))
+        return keras.tree.pack_sequence_as(structure, list(cast.values()))
 
 
 def _input_specs(model: keras.Model) -> dict[str, tf.TensorSpec] | None:

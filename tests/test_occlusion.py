@@ -1,0 +1,151 @@
+"""Occlusion and RISE against slow loops and models whose answer is known."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tfxai
+from tfxai.attribution.occlusion import cover
+
+RNG = np.random.default_rng(0)
+
+
+def weighing(weights):
+    """A model that is a weighted sum of its pixels: what a window adds is known."""
+    inputs = keras.Input(weights.shape)
+    return keras.Model(
+        inputs,
+        layers.Lambda(
+            lambda x: tf.stack([tf.zeros(tf.shape(x)[0]), tf.tensordot(x, tf.constant(weights), weights.ndim)], 1)
+        )(inputs),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "stride"),
+    [((9, 13, 2), (4, 5), (3, 2)), ((8, 8, 1), 3, 3), ((7, 20, 3), (2, 20), 1), ((15, 2), 4, 3), ((5, 6, 7, 2), 3, 2)],
+)
+def test_slow_loop(shape, window, stride):
+    weights = RNG.normal(size=shape).astype("float32")
+    x = RNG.normal(size=(3, *shape)).astype("float32")
+    model = weighing(weights)
+    size = shape[:-1]
+    windows = np.broadcast_to(window, len(size))
+    strides = np.broadcast_to(stride, len(size))
+    starts = [np.arange(-(-max(0, n - w) // s) + 1) * s for n, w, s in zip(size, windows, strides, strict=True)]
+    total, count = np.zeros((3, *size)), np.zeros(size)
+    for corner in np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, len(size)):
+        where = tuple(slice(c, c + w) for c, w in zip(corner, windows, strict=True))
+        hidden = x.copy()
+        hidden[(slice(None), *where)] = 0.3
+        drop = ((x - hidden) * weights).reshape(3, -1).sum(1)
+        total[(slice(None), *where)] += drop.reshape(-1, *[1] * len(size))
+        count[where] += 1
+    ours = tfxai.Occlusion(model, window=window, stride=stride, fill=0.3)(x, 1)
+    np.testing.assert_allclose(ours.values, total / np.maximum(count, 1), rtol=1e-3, atol=1e-4)
+    assert ours.extras["drops"].shape == (3, *(len(one) for one in starts))
+    assert count.min() > 0  # every position is covered
+
+
+def test_all_channels_are_filled():
+    weights = np.zeros((8, 8, 3), "float32")
+    weights[..., 2] = 1  # only the last channel counts
+    values = tfxai.Occlusion(weighing(weights), window=2, stride=2)(np.ones((1, 8, 8, 3)), 1).values
+    np.testing.assert_allclose(values, 4, rtol=1e-5)
+
+
+def test_one_pixel():
+    weights = np.zeros((9, 21, 1), "float32")
+    weights[2, 15] = 1
+    values = tfxai.Occlusion(weighing(weights), window=1, stride=1)(np.ones((1, 9, 21, 1)), 1).values
+    np.testing.assert_allclose(values[0], weights[..., 0], atol=1e-6)
+
+
+def test_default_window_and_stride():
+    drops = tfxai.Occlusion(weighing(np.ones((32, 48, 1), "float32")))(np.ones((1, 32, 48, 1)), 1).extras["drops"]
+    assert drops.shape == (1, 15, 15)  # windows of 4 x 6, steps of 2 x 3
+    np.testing.assert_allclose(drops, 24, rtol=1e-4)
+
+
+def test_fill_by_the_image_itself_changes_nothing(residual, x):
+    ours = tfxai.Occlusion(residual, window=4, fill=lambda x: x)(x)
+    np.testing.assert_allclose(ours.values, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("fill", ["mean", "blur", "noise", 0.5, np.full((16, 16, 3), 0.5), [0.0, 1.0]])
+def test_fills(residual, x, fill):
+    values = tfxai.Occlusion(residual, window=4, fill=fill)(x, 1).values
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() > 0.01
+    if isinstance(fill, list):  # several fills are averaged
+        each = [tfxai.Occlusion(residual, window=4, fill=one)(x, 1).values for one in fill]
+        np.testing.assert_allclose(values, np.mean(each, 0), rtol=1e-3, atol=1e-5)
+
+
+def test_drop_of_the_probability(x):
+    inputs = keras.Input((16, 16, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(pooled))
+    hidden = x.copy()
+    hidden[:, :8, :8] = 0
+    ours = tfxai.Occlusion(model, window=8, stride=8, score="probability")(x, 2)
+    expected = model(x)[:, 2] - model(hidden)[:, 2]
+    np.testing.assert_allclose(ours.extras["drops"][:, 0, 0], expected, rtol=1e-3, atol=1e-6)  # nothing is rounded
+
+
+@pytest.mark.parametrize("options", [{"window": 0}, {"window": (2, 3, 4)}, {"stride": -1}, {"stride": 1.5}])
+def test_bad_windows(residual, x, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        tfxai.Occlusion(residual, **options)(x)
+
+
+def test_cover_reaches_the_border():
+    np.testing.assert_array_equal(cover(5, 2, 2), [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(cover(3, 7, 2), [[1, 1, 1]])
+
+
+class TestRISE:
+    def test_masks(self, residual):
+        explainer = tfxai.RISE(residual, probability=0.3, cells=5)
+        masks = np.stack([explainer.mask([33, 47], tf.constant([0, number], tf.int64)) for number in range(300)])
+        assert masks.shape == (300, 33, 47)
+        assert masks.min() >= 0
+        assert masks.max() <= 1
+        np.testing.assert_allclose(masks.mean(0), 0.3, atol=0.12)  # everywhere, borders too
+        np.testing.assert_allclose(masks.mean(), 0.3, atol=0.02)
+        assert np.abs(np.corrcoef(masks.reshape(300, -1)) - np.eye(300)).mean() < 0.25
+
+    def test_slow_loop(self, residual, x):
+        explainer = tfxai.RISE(residual, masks=11, seed=4)
+        ours = explainer(x, 1)
+        masks = [explainer.mask([16, 16], tf.constant([4, number], tf.int64)).numpy() for number in range(11)]
+        scores = np.stack([residual(x * mask[..., None])[:, 1] for mask in masks])
+        np.testing.assert_allclose(
+            ours.values, np.einsum("kn,khw->nhw", scores, masks) / (11 * 0.5), rtol=1e-3, atol=1e-4
+        )
+
+    def test_it_finds_the_pixels_that_count(self):
+        weights = np.zeros((24, 36, 1), "float32")
+        weights[4:8, 26:32] = 1
+        heatmap = tfxai.RISE(weighing(weights), masks=600)(np.ones((1, 24, 36, 1)), 1).heatmaps()[0]
+        rows, columns = np.nonzero(heatmap > 0.9)
+        assert 2 <= rows.mean() <= 10
+        assert 23 <= columns.mean() <= 34
+
+    def test_score_is_the_probability_where_there_is_one(self, x):
+        inputs = keras.Input((16, 16, 3))
+        pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
+        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(pooled))
+        np.testing.assert_allclose(tfxai.RISE(model, masks=2)(x, 1).score, model(x)[:, 1], rtol=1e-5)
+        logit = tfxai.RISE(model, masks=2, score="logit")(x, 1).score
+        np.testing.assert_allclose(logit, tfxai.Saliency(model)(x, 1).score, rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"masks": 0}, {"masks": np.ones((3, 4))}, {"masks": np.ones((3, 4, 4))}, {"cells": 0}, {"probability": 1}],
+    )
+    def test_bad_options(self, residual, x, options):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            tfxai.RISE(residual, **options)(x)
