@@ -112,7 +112,7 @@ def test_grad_cam_plus_plus_does_not_overflow():
 
 def test_grad_cam_plus_plus_is_the_papers_formula(plain):
     """Sums over positions, not means; the derivatives of exp(score) by automatic differentiation, in float64."""
-    keras.backend.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         keras.utils.set_random_seed(1)
         head = keras.Sequential(
@@ -121,7 +121,7 @@ def test_grad_cam_plus_plus_is_the_papers_formula(plain):
         inputs = keras.Input((3, 4, 5))
         model = keras.Model(inputs, head(layers.Activation("linear", name="maps")(inputs)))
     finally:
-        keras.backend.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
     A = tf.constant(np.random.default_rng(0).uniform(size=(2, 3, 4, 5)))
     with tf.GradientTape() as tape:
         tape.watch(A)
