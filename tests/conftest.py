@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 mpl.use("Agg")
-import networks  # noqa: E402
+import networks
 
 
 @pytest.fixture(scope="session")

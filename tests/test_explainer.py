@@ -172,7 +172,7 @@ class TestTargets:
         assert explainer(x, "Tinca tinca").target.tolist() == [0] * 4
         assert explainer(x, "ray").target.tolist() == [3] * 4
         assert explainer(x, ["ray", "shark", 1, "great ray"]).target.tolist() == [3, 2, 1, 4]
-        with pytest.raises(ValueError, match="No class is called 'gold'. Similar: .'goldfish'"):
+        with pytest.raises(ValueError, match=r"No class is called 'gold'\. Similar: .'goldfish'"):
             explainer(x, "gold")
         with pytest.raises(ValueError, match="classes="):
             tfxai.Saliency(residual)(x, "ray")
@@ -192,7 +192,7 @@ class TestTargets:
             score = tfxai.Saliency(residual)(x, Channel("relu2", 5, reduction)).score
             np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
         for wrong in (Neuron("relu2", (3, 4)), Neuron("relu2", (16, 0, 0)), Channel("relu2", 8)):
-            with pytest.raises(ValueError, match="no (unit|channel)"):
+            with pytest.raises(ValueError, match=r"no (unit|channel)"):
                 tfxai.Saliency(residual)(x, wrong)
         with pytest.raises(ValueError, match="reduction"):
             Channel("relu2", 1, "median")

@@ -169,10 +169,8 @@ def test_the_last_activation_is_stepped_over(name):
     np.testing.assert_allclose(explanation.values, np.tile(dense.kernel.numpy()[:, 1], (5, 1)), rtol=1e-5)
     probability = tfxai.Saliency(model, score="probability")(x, target=1)
     assert np.abs(probability.values - explanation.values).max() > 0.01  # the option has an effect
-    if "sigmoid" in name:
-        expected = 1 / (1 + np.exp(-logits))
-    else:
-        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    total = 1 + np.exp(logits) if "sigmoid" in name else np.exp(logits).sum(1, keepdims=True)
+    expected = np.exp(logits) / total
     np.testing.assert_allclose(probability.score, expected[:, 1], rtol=1e-5)
 
 

@@ -47,6 +47,10 @@ class Run:
         Layer name to output.
     batch_size : int
         How many inputs may pass through the model at once.
+    scale : {"logit", "probability"}
+        What the outputs are.
+    bent : int
+        How many ReLUs are bent.
     extras : dict
         Further results for each input; an explainer adds to them.
     """
@@ -57,6 +61,7 @@ class Run:
     outputs: tf.Tensor
     read: dict[str, tf.Tensor]
     batch_size: int
+    scale: str = "logit"
     bent: int = 0
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
 
@@ -176,9 +181,9 @@ class Explainer:
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."
             )
-        outputs = _scores(forward.outputs, self.score, goal)
+        outputs, scale = _scores(forward.outputs, self.score, goal)
         score, goal = goal.score(outputs, forward.read)
-        return Run(inputs, score, goal, outputs, forward.read, batch_size, forward.bent)
+        return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, forward.bent)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
@@ -273,7 +278,7 @@ class Explainer:
             self.polarity,
             self.classes,
             result["extras"],
-            self.describe() | ({"bent_relus": compiled.bent} if compiled.bent else {}),
+            self.describe() | compiled.facts,
         )
 
     def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None) -> _Compiled:
@@ -294,15 +299,17 @@ class _Compiled:
     """An explainer's `attribute`, traced for one kind of batch."""
 
     def __init__(self, explainer: Explainer, specs: Any, what: Any, batch_size: int, fixed: int | None):
-        self.bent = 0
+        self.facts: dict[str, Any] = {}
         self.classes: int | None = None
 
         def step(inputs: Any, ids: tf.Tensor) -> dict[str, Any]:
             run = explainer.run(inputs, Goal(ids, what), batch_size)
             if what is None:
                 self.classes = run.outputs.shape[-1]
+                self.facts["score"] = run.scale
             values = explainer.attribute(run)
-            self.bent = run.bent
+            if run.bent:
+                self.facts["bent_relus"] = run.bent
             values = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), values)
             return {"values": values, "ids": run.goal.ids, "score": run.score, "extras": run.extras}
 
@@ -321,8 +328,8 @@ def positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tf.Tensor:
-    """Logits or probabilities; a single sigmoid unit becomes two classes, with opposite logits."""
+def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tuple[tf.Tensor, str]:
+    """Logits or probabilities, and which; a single sigmoid unit becomes two classes, with opposite logits."""
     logits, kind = graph.logits(outputs)
     if score == "auto":
         score = "probability" if kind else "logit"
@@ -337,8 +344,8 @@ def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tf.Tensor:
         chosen = logits
     if kind == "sigmoid" and goal.what is None and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
         other = -chosen if score == "logit" else 1 - chosen
-        return tf.concat([other, chosen], -1)
-    return chosen
+        chosen = tf.concat([other, chosen], -1)
+    return chosen, score
 
 
 def _rows(ids: Any, start: int, n: int) -> np.ndarray:
@@ -359,7 +366,7 @@ def _join(parts: list[Explanation]) -> Explanation:
         return parts[0]
     first = parts[0]
 
-    def joined(*arrays: np.ndarray) -> np.ndarray:
+    def joined(*arrays: Any) -> np.ndarray:
         return np.concatenate(arrays)
 
     return replace(

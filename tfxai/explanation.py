@@ -49,7 +49,7 @@ class Explanation:
     extras : dict of ndarray
         What else the method computed for each input, such as ``completeness_gap``.
     facts : dict
-        What holds for the whole run, such as ``layer`` or ``bent_relus``.
+        What holds for the whole run, such as ``score`` (logit or probability), ``layer``, ``bent_relus``.
     """
 
     values: Any
@@ -168,7 +168,7 @@ class Explanation:
         header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
             "target": self.target if isinstance(self.target, str) else None
         }
-        arrays = {"score": self.score, "header": np.array(json.dumps(header))}
+        arrays: dict[str, Any] = {"score": self.score, "header": np.array(json.dumps(header))}
         if not isinstance(self.target, str):
             arrays["target"] = self.target
         for group in ("values", "inputs", "extras"):

@@ -85,8 +85,8 @@ def _by_name(data: Any, specs: Specs | None) -> dict[str, Any]:
 
 def _is_list_of_arrays(data: Sequence) -> bool:
     """Whether a list holds batches of different shape, one an input, rather than the rows of one batch."""
-    shapes = [getattr(x, "shape", None) for x in data]
-    return len(shapes) > 1 and None not in shapes and len({tuple(shape) for shape in shapes}) > 1
+    shapes = {tuple(x.shape) for x in data if hasattr(x, "shape")}
+    return len(shapes) > 1 and all(hasattr(x, "shape") for x in data)
 
 
 def _array(name: str, x: Any, spec: tf.TensorSpec | None) -> np.ndarray:

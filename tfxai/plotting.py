@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tfxai.explanation import Explanation
 
@@ -104,6 +105,39 @@ def to_display(x: np.ndarray) -> np.ndarray:
     return np.repeat(x, 3, -1) if x.shape[-1] == 1 else x
 
 
+def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
+    """Let heat-maps reach 1 at a percentile, so that a few extreme pixels do not hide all others.
+
+    Parameters
+    ----------
+    heatmaps : ndarray
+        (n, ...) in [0, 1].
+    percentile : float
+        Above 0 and up to 100, which changes nothing.
+
+    Returns
+    -------
+    ndarray
+        Each heat-map over its percentile, cut off at 1; as it was where that percentile is 0.
+
+    Raises
+    ------
+    ValueError
+        If ``percentile`` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tfxai.plotting import saturate
+    >>> saturate(np.array([[0.0, 0.25, 1.0]]), percentile=50)
+    array([[0., 1., 1.]])
+    """
+    if not 0 < percentile <= 100:
+        raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
+    top = np.percentile(heatmaps, percentile, tuple(range(1, heatmaps.ndim)), keepdims=True)
+    return np.clip(heatmaps / np.where(top > 0, top, 1), 0, 1)
+
+
 def plot_grid(
     explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
     images: np.ndarray | Sequence[np.ndarray] | None = None,
@@ -137,8 +171,7 @@ def plot_grid(
     titles : sequence of str, optional
         Titles of the columns; default: the methods, or the keys of the dict.
     percentile : float
-        Heat-maps reach their last colour at this percentile, so that a few extreme pixels do not hide all others; 100
-        shows them as they are.
+        Where heat-maps reach their last colour, as `saturate` does it; 100 shows them as they are.
     input : str, optional
         Which input is shown, if the model has several.
 
@@ -166,7 +199,7 @@ def plot_grid(
     """
     columns, titles = _columns(explanations, titles)
     _, shown = columns[0].of(input)
-    heatmaps = [_saturate(one.heatmaps(polarity, input=input), percentile) for one in columns]
+    heatmaps = [saturate(one.heatmaps(polarity, input=input), percentile) for one in columns]
     labels = [[one.label(row) for one in columns] for row in range(len(shown))]
     if shown.ndim not in (2, 3, 4):
         raise ValueError(f"Expected images, series or tables, got inputs of shape {shown.shape}.")
@@ -179,11 +212,10 @@ def plot_grid(
         len(shown),
         1 + len(columns),
         squeeze=False,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06, wspace=0.01, hspace=0.01),
         figsize=(CELL * (1 + len(columns)), sum(CELL * aspect + 0.36 for aspect in aspects) + 0.3),
         height_ratios=aspects,
     )
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.06, wspace=0.01, hspace=0.01)
     for row, cells in enumerate(axes):
         for column, cell in enumerate(cells[1:]):
             heatmap = heatmaps[column][row]
@@ -196,7 +228,7 @@ def plot_grid(
                 _draw_bars(cell, values[row], matplotlib.colormaps.get_cmap(cmap)(heatmap))
         _draw_input(cells[0], pictures[row])
         several = len(set(labels[row])) > 1  # then each column says what it explains
-        texts = [f"{_short(labels[row][0])}\n{columns[0].score[row]:.3g}"]
+        texts = [f"{_short(labels[row][0])}\nscore {columns[0].score[row]:.3g}"]
         texts += [_short(label) if several else "" for label in labels[row]]
         for cell, text in zip(cells, texts, strict=True):
             _bare(cell, text)
@@ -215,14 +247,6 @@ def _to_bytes(x: np.ndarray) -> np.ndarray:
         low, high = x.min((1, 2, 3), keepdims=True), x.max((1, 2, 3), keepdims=True)
         x = 255 * (x - low) / np.where(high > low, high - low, 1)
     return np.round(x).astype(np.uint8)
-
-
-def _saturate(heatmaps: np.ndarray, percentile: float) -> np.ndarray:
-    """Heat-maps in [0, 1] that are 1 from their percentile on, where that is above 0."""
-    if not 0 < percentile <= 100:
-        raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
-    top = np.percentile(heatmaps, percentile, tuple(range(1, heatmaps.ndim)), keepdims=True)
-    return np.clip(heatmaps / np.where(top > 0, top, 1), 0, 1)
 
 
 def _columns(explanations: Any, titles: Sequence[str] | None) -> tuple[list[Explanation], list[str]]:

@@ -43,8 +43,9 @@ ALL = (
     RISE,
 )
 __all__ = [
-    "AblationCAM",
     "CAM",
+    "RISE",
+    "AblationCAM",
     "Deconvnet",
     "EigenCAM",
     "EigenGradCAM",
@@ -57,7 +58,6 @@ __all__ = [
     "IntegratedGradients",
     "LayerCAM",
     "Occlusion",
-    "RISE",
     "Saliency",
     "ScoreCAM",
     "SmoothGrad",

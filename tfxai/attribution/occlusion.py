@@ -218,7 +218,7 @@ def _spread(values: tf.Tensor, covers: Sequence[np.ndarray]) -> tf.Tensor:
 def _per_axis(name: str, value: int | Sequence[int] | None, default: list[int]) -> list[int]:
     if value is None:
         return default
-    sizes = [value] * len(default) if np.ndim(value) == 0 else list(value)
+    sizes = np.atleast_1d(value).tolist() * (len(default) if np.ndim(value) == 0 else 1)
     if len(sizes) != len(default):
         raise ValueError(f"Expected {name} to be a number or {len(default)} numbers, got {value!r}.")
     return [positive(name, size) for size in sizes]

@@ -9,7 +9,9 @@ import numpy as np
 THRESHOLDS = np.linspace(0, 1, 21)
 
 
-def iou_curve(heatmaps: np.ndarray, masks: np.ndarray, thresholds: Sequence[float] = THRESHOLDS) -> np.ndarray:
+def iou_curve(
+    heatmaps: np.ndarray, masks: np.ndarray, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
+) -> np.ndarray:
     """Intersection over union of thresholded heat-maps with masks.
 
     The protocol of Oramas et al. (2019): at each threshold t, the IoU of ``heatmap >= t`` with the mask.

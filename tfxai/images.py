@@ -1,0 +1,147 @@
+"""Image files: read them, and prepare them for a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGENET_MEAN = np.array([123.68, 116.779, 103.939], np.float32)  # RGB, of pixels in 0..255
+TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # RGB, of pixels in 0..1
+TORCH_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+# What networks expect of pixels in 0..255; the last three are the modes of `keras.applications`.
+MODES = {
+    "none": lambda x: x,
+    "0..1": lambda x: x / 255,
+    "-1..1": lambda x: x / 127.5 - 1,
+    "caffe": lambda x: (x - IMAGENET_MEAN)[..., ::-1],
+    "torch": lambda x: (x / 255 - TORCH_MEAN) / TORCH_STD,
+}
+
+
+def read(path: str | PathLike) -> np.ndarray:
+    """Read an image file as its viewer would show it: turned by its EXIF orientation, laid on white if transparent.
+
+    Parameters
+    ----------
+    path : path
+        A JPEG, PNG, WebP, BMP or TIFF file, in grey or colour.
+
+    Returns
+    -------
+    ndarray
+        uint8, (h, w, 3), RGB.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged or no image.
+
+    Examples
+    --------
+    >>> import cv2, numpy as np, tempfile
+    >>> from tfxai import images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = cv2.imwrite(f"{folder}/grey.png", np.full((2, 3), 7, np.uint8))
+    ...     images.read(f"{folder}/grey.png").shape
+    (2, 3, 3)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no image file {str(path)!r}.")
+    data = np.fromfile(path, np.uint8)  # OpenCV itself cannot open every path on every system
+    if _truncated(data.tobytes()):
+        raise ValueError(f"The image file {str(path)!r} is damaged: its end is missing.")
+    raw = _decode(data, cv2.IMREAD_UNCHANGED)
+    transparent = raw is not None and raw.ndim == 3 and raw.shape[-1] == 4 and raw.dtype.kind == "u"
+    pixels = _on_white(raw) if raw is not None and transparent else _decode(data, cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError(f"Expected an image file, but {str(path)!r} is damaged or no image.")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def prepare(
+    images: Sequence[np.ndarray],
+    size: tuple[int | None, int | None] | None = None,
+    channels: int = 3,
+    mode: str = "none",
+) -> np.ndarray:
+    """Make a batch for a network: resize, turn to grey if need be, and preprocess.
+
+    Parameters
+    ----------
+    images : sequence of ndarray
+        uint8, (h, w, 3), RGB, of any sizes, as `read` gives them.
+    size : (int, int), optional
+        Height and width; None, or None for either: that of the first image.
+    channels : {3, 1}
+        Colour or grey.
+    mode : {"none", "0..1", "-1..1", "caffe", "torch"}
+        What the network expects: pixels in 0..255 as they are, divided by 255, or by 127.5 minus 1; or normalised by
+        the colours of ImageNet, as BGR minus the mean (``"caffe"``), or as RGB with unit variance (``"torch"``).
+
+    Returns
+    -------
+    ndarray
+        float32, (n, h, w, channels).
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or size, channels or mode are none of the above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tfxai import images
+    >>> images.prepare([np.full((50, 40, 3), 255, np.uint8)], (8, 8), mode="-1..1")[0, 0, 0]
+    array([1., 1., 1.], dtype=float32)
+    """
+    if not len(images):
+        raise ValueError("Expected at least one image, got none.")
+    if mode not in MODES:
+        raise ValueError(f"Expected the preprocessing to be one of {', '.join(MODES)}, got {mode!r}.")
+    if channels not in (1, 3):
+        raise ValueError(f"Expected a network that takes 1 or 3 channels, got {channels}.")
+    if channels == 1 and mode in ("caffe", "torch"):
+        raise ValueError(f"Expected a network that takes 3 channels for the preprocessing {mode!r}, got 1.")
+    first = images[0].shape[:2]
+    height, width = (own or given for own, given in zip(size or (None, None), first, strict=True))
+    resized = [_resize(image, height, width) for image in images]
+    if channels == 1:
+        resized = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in resized]
+    return np.ascontiguousarray(MODES[mode](np.stack(resized).astype(np.float32)), np.float32)
+
+
+def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(data, flags)
+    except cv2.error:  # an empty file
+        return None
+
+
+def _on_white(bgra: np.ndarray) -> np.ndarray:
+    """uint8 colours of a transparent picture of any depth."""
+    bgra = bgra / np.iinfo(bgra.dtype).max
+    opacity = bgra[..., 3:]
+    return np.round(255 * (bgra[..., :3] * opacity + 1 - opacity)).astype(np.uint8)
+
+
+def _truncated(data: bytes) -> bool:
+    """Whether a JPEG or PNG file stops before its end marker: OpenCV would fill the rest with grey or black."""
+    if data.startswith(b"\xff\xd8"):
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")  # no end of image after the last start of a scan
+    return data.startswith(b"\x89PNG") and b"IEND" not in data[-4096:]
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average where the image shrinks, interpolate where it grows, each axis on its own."""
+    smaller = (min(width, image.shape[1]), min(height, image.shape[0]))
+    return cv2.resize(
+        cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), (width, height), interpolation=cv2.INTER_LINEAR
+    )
