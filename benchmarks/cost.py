@@ -106,7 +106,7 @@ class Bench:
             return explainer(self.images[:count], target=target, verbose=0)
 
         first = spent(run)
-        ratios = self.compare(run, self.bare[plan.unit], plan.passes)
+        ratios = self.compare(run, self.bare[plan.unit])
         low, cost, high = np.percentile(ratios, [25, 50, 75], axis=0)
         limit = plan.slack and plan.slack * plan.passes
         if name == "ablation_cam":
@@ -120,9 +120,10 @@ class Bench:
         run(target=1, count=1)
         return Row(name, plan, cost, (high - low) / 2, limit, max(0.0, first[0]), traces() - 1)
 
-    def compare(self, run: Callable, bare: Callable, passes: int = 1) -> np.ndarray:
+    def compare(self, run: Callable, bare: Callable) -> np.ndarray:
         """(rounds, clocks) time of ``run`` over that of ``bare``, which takes its turns before and after it."""
-        rounds, turns = (self.repeats, 2) if passes < 10 else (max(3, self.repeats // 5), max(2, passes // 10))
+        length = int(spent(run)[0] / spent(bare)[0])
+        rounds, turns = (self.repeats, 2) if length < 20 else (max(3, self.repeats // 5), length // 10)
         ratios = []
         before = spent(bare, turns)
         for _ in range(rounds):

@@ -40,8 +40,8 @@ input.{measured}
 {cost}
 """
 
-MEASURED = """ The measured cost is what `python benchmarks/cost.py` found: the time of a call, checks and copies included,
-over that of a bare compiled pass of the same network over the same batch, after the first call."""
+MEASURED = """ The measured cost is what `python benchmarks/cost.py` found: the time of a call after the first one,
+checks and copies included, over that of a bare compiled pass of the same network over the same batch."""
 
 
 class ReadingOrder:

@@ -99,6 +99,13 @@ def test_named_baselines(residual, x):
         assert np.abs(explanation.values - by_name.values).max() > 1e-3
 
 
+def test_a_colour_is_an_array(residual, x):
+    colour = np.array([0.1, -0.2, 0.3], "float32")
+    by_colour = tfxai.IntegratedGradients(residual, baseline=colour, steps=3)(x, 1)
+    by_image = tfxai.IntegratedGradients(residual, baseline=np.broadcast_to(colour, x.shape[1:]), steps=3)(x, 1)
+    np.testing.assert_array_equal(by_colour.values, by_image.values)
+
+
 def test_blur_is_a_gaussian():
     import tensorflow as tf
     from scipy.ndimage import gaussian_filter1d
@@ -120,6 +127,7 @@ def test_blur_is_a_gaussian():
         (np.nan, ValueError, "NaN"),
         (object(), TypeError, "number, an array"),
         ("blur", ValueError, "images"),
+        ([0.1] * 6, ValueError, "a colour or as many baselines"),
     ],
 )
 def test_bad_baselines(baseline, error, message):

@@ -16,18 +16,24 @@ NAMES = ("mean", "blur", "noise")
 
 
 def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
-    """(b, n, ...): the baselines of each input of the batch ``x``.
+    """Baselines of each input of a batch.
 
     Parameters
     ----------
     spec : number, array, str, callable or list of them
         An array has the shape of one input, or one axis more for several baselines. A function takes the batch and
         returns one baseline for each of its inputs. ``"mean"``: the mean of each channel of each image. ``"blur"``: a
-        Gaussian blur whose sigma is 5 % of the shorter side. ``"noise"``: uniform over each image's range.
+        Gaussian blur whose sigma is 5 % of the shorter side. ``"noise"``: uniform over each image's range. A list
+        stands for several baselines; a colour is an array of shape (channels,).
     x : tf.Tensor
         (n, ...) inputs.
     draws : int
         How many baselines ``"noise"`` stands for.
+
+    Returns
+    -------
+    tf.Tensor
+        (b, n, ...), b baselines for each input.
 
     Raises
     ------
@@ -37,6 +43,11 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
     if isinstance(spec, list | tuple):
         if not spec:
             raise ValueError("Expected at least one baseline, got an empty list.")
+        if len(spec) == x.shape[-1] > 1 and all(isinstance(one, int | float) for one in spec):
+            raise ValueError(
+                f"{len(spec)} numbers may mean a colour or as many baselines. Give np.array({list(spec)!r}) for the "
+                "colour, or a list of arrays for the baselines."
+            )
         return tf.concat([references(one, x, draws) for one in spec], 0)
     if isinstance(spec, str):
         named = {"mean": _mean, "blur": _blur, "noise": lambda x: _noise(x, draws)}
@@ -51,7 +62,7 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
         raise TypeError(f"Expected a baseline to be a number, an array or one of {NAMES}, got {spec!r}.") from error
     if not np.isfinite(array).all():
         raise ValueError("The baseline holds NaN or infinite values.")
-    one = array.ndim < x.shape.rank
+    one = array.ndim < x.shape.rank  # else the first axis counts baselines
     return _fit(tf.constant(array[None] if one else array)[:, None], x)
 
 

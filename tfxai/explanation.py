@@ -122,7 +122,23 @@ class Explanation:
         return normalize(maps)
 
     def of(self, input: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Values and input of the input called ``input`` (not needed if there is only one, or only one has maps)."""
+        """Values and data of one input.
+
+        Parameters
+        ----------
+        input : str, optional
+            Its name; not needed if the model has one input, or only one with positions that the values can belong to.
+
+        Returns
+        -------
+        tuple of ndarray
+            The values, and what the model saw.
+
+        Raises
+        ------
+        ValueError
+            If the model has several inputs and the name is none of theirs.
+        """
         if not isinstance(self.inputs, dict):
             return self.values, self.inputs
         if input is None and not isinstance(self.values, dict):  # a map belongs to the input that has positions
@@ -133,7 +149,17 @@ class Explanation:
         return self.values[input] if isinstance(self.values, dict) else self.values, self.inputs[input]
 
     def label(self, number: int) -> str:
-        """What is explained for one input, in words."""
+        """What is explained for one input, in words: the name of the class if names are known.
+
+        Parameters
+        ----------
+        number : int
+            Which input.
+
+        Returns
+        -------
+        str
+        """
         if isinstance(self.target, str):
             return self.target
         class_id = int(self.target[number])
@@ -182,6 +208,15 @@ class Explanation:
     @classmethod
     def load(cls, path: str | PathLike) -> Explanation:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        Explanation
 
         Raises
         ------

@@ -30,6 +30,17 @@ def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_s
         full, 0; returns the weighted sum over these samples, in the structure of ``init``.
     init : nested tensors
         Zeros.
+    count : int
+        Number of samples.
+    inputs : tf.Tensor
+        Number of inputs, n.
+    batch_size : int
+        How many copies of inputs one turn may hold.
+
+    Returns
+    -------
+    nested tensors
+        As ``init``.
     """
     turns, size = chunks(count, inputs, batch_size)
 
@@ -43,7 +54,20 @@ def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_s
 
 
 def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> tf.Tensor:
-    """(n, count) numbers: ``body(index)`` gives those of (k,) samples, as (k, n)."""
+    """A number for each input and sample.
+
+    Parameters
+    ----------
+    body : callable
+        Takes the (k,) numbers of the samples of one turn, returns their results as (k, n).
+    count, inputs, batch_size
+        As for `accumulate`.
+
+    Returns
+    -------
+    tf.Tensor
+        (n, count) float32.
+    """
     turns, size = chunks(count, inputs, batch_size)
     rows = tf.TensorArray(tf.float32, turns)
 

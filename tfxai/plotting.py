@@ -228,8 +228,8 @@ def plot_grid(
                 _draw_bars(cell, values[row], matplotlib.colormaps.get_cmap(cmap)(heatmap))
         _draw_input(cells[0], pictures[row])
         several = len(set(labels[row])) > 1  # then each column says what it explains
-        texts = [f"{_short(labels[row][0])}\nscore {columns[0].score[row]:.3g}"]
-        texts += [_short(label) if several else "" for label in labels[row]]
+        texts = [f"{_short(columns[0], row)}\nscore {columns[0].score[row]:.3g}"]
+        texts += [_short(one, row) if several else "" for one in columns]
         for cell, text in zip(cells, texts, strict=True):
             _bare(cell, text)
     for cell, title in zip(axes[0], ["input", *titles], strict=True):
@@ -335,6 +335,8 @@ def _bare(cell: Axes, text: str) -> None:
         cell.set_xlabel(text, fontsize=8.5, color=INK, labelpad=3)
 
 
-def _short(label: str) -> str:
-    """A name that fits under a cell; of the synonyms of an ImageNet class, the first."""
-    return textwrap.shorten(label.split(",")[0], 28, placeholder="…")
+def _short(explanation: Explanation, row: int) -> str:
+    """What is explained, so that it fits under a cell; of the synonyms of an ImageNet class, the first."""
+    label = explanation.label(row)
+    label = label if isinstance(explanation.target, str) else label.split(",")[0]
+    return textwrap.shorten(label, 32, placeholder="…")

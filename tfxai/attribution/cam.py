@@ -84,7 +84,7 @@ def _facts(name: str, **changes: str) -> Facts:
 
 
 _EXAMPLE = """
-    Takes the parameters of `LayerMap`: ``model``, ``layer`` and the options of `Explainer`; raises what it raises.
+    Takes the parameters of `tfxai.attribution.cam.LayerMap`: ``model``, ``layer`` and the options of `Explainer`; raises what it raises.
 
     Examples
     --------
