@@ -397,6 +397,17 @@ class TestOtherModels:
         explanation = make(method, model)(np.random.default_rng(0).normal(size=(3, 20, 3)))
         assert explanation.heatmaps().shape == (3, 20)
 
+    @pytest.mark.parametrize("method", ["saliency", "grad_cam", "cam", "eigen_cam", "ablation_cam", "occlusion"])
+    def test_volumes(self, method):
+        inputs = keras.Input((6, 7, 8, 2))
+        pooled = layers.GlobalAveragePooling3D()(layers.Conv3D(3, 3, activation="relu")(inputs))
+        explanation = make(method, keras.Model(inputs, layers.Dense(2)(pooled)))(np.ones((2, 6, 7, 8, 2)), 1)
+        inside = (4, 5, 6) if "cam" in method else (6, 7, 8)
+        assert explanation.values.shape[:4] == (2, *inside)
+        if "cam" in method:
+            with pytest.raises(ValueError, match="3 dimensions cannot be enlarged"):
+                explanation.heatmaps()
+
     def test_tokens_have_no_gradient(self):
         model = keras.Sequential(
             [keras.Input((7,), dtype="int32"), layers.Embedding(9, 4), layers.GlobalAveragePooling1D(), layers.Dense(2)]

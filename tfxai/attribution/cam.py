@@ -1,7 +1,7 @@
 """Class activation maps: the channels of a layer, weighted by what they mean for the score.
 
 Throughout, A (n, h, w, c) is the output of the layer and G = dS/dA the gradient of the score; sums and means run over
-positions. All work on any layer with spatial output, in one dimension (series) as in two.
+positions. All work on any layer with spatial output, in one dimension (series) as in two or three.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _facts(name: str, **changes: str) -> Facts:
 
 
 _EXAMPLE = """
-    Takes the parameters of `tfxai.attribution.cam.LayerMap`: ``model``, ``layer`` and the options of `Explainer`; raises what it raises.
+    Takes the parameters of `tfxai.attribution.cam.LayerMap`, ``model``, ``layer`` and the options of `Explainer`, and
+    raises what it raises.
 
     Examples
     --------
@@ -301,6 +302,8 @@ def _unit(maps: tf.Tensor) -> tf.Tensor:
 
 def enlarge(maps: tf.Tensor, size: Sequence[int], interpolation: str = "linear") -> tf.Tensor:
     """(n, h, w) or (n, length) maps at another size, half-pixel centres."""
+    if maps.shape.rank > 3:
+        raise ValueError(f"Maps of {maps.shape.rank - 1} dimensions cannot be enlarged; use GradCAM with one layer.")
     series = maps.shape.rank == 2
     images = maps[:, :, None, None] if series else maps[..., None]
     method = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
@@ -309,7 +312,7 @@ def enlarge(maps: tf.Tensor, size: Sequence[int], interpolation: str = "linear")
 
 
 def _spatial(name: str, output: tf.Tensor) -> tf.Tensor:
-    if output.shape.rank not in (3, 4) or all(size == 1 for size in output.shape[1:-1]):
+    if output.shape.rank < 3 or all(size == 1 for size in output.shape[1:-1]):
         raise ValueError(
             f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
             "Choose a layer that tfxai.layers(model) calls spatial."
