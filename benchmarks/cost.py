@@ -241,14 +241,15 @@ def main() -> None:
             print(line(rows[-1], given.clock), flush=True)
         except ValueError as error:
             skipped.append(f"{name} does not apply to this model: {error}")
-    print(*skipped, sep="\n")
+    if skipped:
+        print(*skipped, sep="\n")
     if given.json:
         index = list(CLOCKS).index(given.clock)
         costs = {
             row.name: {"unit": row.plan.unit, "cost": round(float(row.cost[index]), 2), "setting": row.plan.setting}
             for row in reversed(rows)  # of several for one method, the first
         }
-        given.json.write_text(json.dumps(costs, indent=2) + "\n")
+        given.json.write_text(json.dumps(costs, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
