@@ -178,6 +178,20 @@ def test_ablation_cam_is_the_model_without_a_channel(residual, x, layer):
     np.testing.assert_allclose(ours, np.einsum("nhwc,cn->nhw", A, weights), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_ablation_cam_under_every_head(head):
+    """Under global average pooling the drop of a channel is its weight times its mean, or near it."""
+    model = pooled(*HEADS[head]())
+    x = np.random.default_rng(0).normal(size=(3, 12, 10, 3))
+    ours, cam = tfxai.AblationCAM(model)(x, 0), tfxai.CAM(model)(x, 0)
+    A = keras.Model(model.input, model.get_layer("conv").output)(x).numpy()
+    w = np.stack(
+        [np.linalg.lstsq(a.reshape(-1, 6), m.ravel(), rcond=None)[0] for a, m in zip(A, cam.values, strict=True)]
+    )
+    weights = w * A.mean((1, 2)) / ours.score[:, None]
+    np.testing.assert_allclose(ours.values, np.einsum("nhwc,nc->nhw", A, weights), rtol=1e-3, atol=1e-4)
+
+
 def test_guided_grad_cam_is_the_product(residual, x):
     guided = tfxai.GuidedBackprop(residual)(x, 1).values
     cam = np.maximum(tfxai.GradCAM(residual)(x, 1).values, 0).repeat(2, 1).repeat(2, 2)

@@ -366,6 +366,7 @@ class TestOtherModels:
         np.testing.assert_array_equal(by_number.values, by_name.values)
         as_dict = keras.Model(inputs, {"first": a, "second": b})
         np.testing.assert_allclose(tfxai.Saliency(as_dict, output="second")(x, 1).values, by_name.values, rtol=1e-5)
+        assert [layer.name for layer in tfxai.layers(model)][:2] == ["shared", "other"]
         with pytest.raises(ValueError, match="'c'"):
             tfxai.Saliency(model, output="c")(x)
 

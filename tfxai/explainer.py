@@ -16,6 +16,9 @@ from tfxai.models import ModelView, graph, open_model
 from tfxai.targets import Goal, parse
 
 
+MOST_TRACES = 32  # kept by one explainer; the oldest goes
+
+
 @dataclass(frozen=True)
 class Facts:
     """What one should know about a method before choosing it."""
@@ -287,6 +290,8 @@ class Explainer:
         key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.polarity, self.reads)
         if key not in self._compiled:
             self.settle(batch)
+            if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
+                del self._compiled[next(iter(self._compiled))]
             self._compiled[key] = _Compiled(self, specs, what, batch_size, fixed)
         return self._compiled[key]
 

@@ -14,10 +14,15 @@ import tensorflow as tf
 
 
 def chunks(count: int, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Number of turns and samples a turn, for ``count`` samples of each of ``inputs`` inputs."""
-    room = tf.maximum(1, batch_size // tf.maximum(1, inputs))
-    turns = -(-count // room)
-    return turns, -(-count // turns)  # even turns: the last one is not padded more than by a few
+    """Number of turns and samples a turn, for ``count`` samples of each of ``inputs`` inputs.
+
+    The last turn is filled up, so of the sizes that fill at least half a batch the one that wastes least is taken.
+    """
+    room = tf.clip_by_value(batch_size // tf.maximum(1, inputs), 1, count)
+    sizes = tf.range(room, (room - 1) // 2, -1)
+    turns = -(-count // sizes)
+    best = tf.argmin(turns * sizes)  # the first, of several: the fewest turns
+    return turns[best], sizes[best]
 
 
 def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_size: int) -> Any:

@@ -79,8 +79,9 @@ class Occlusion(Explainer):
 
         def score(index: tf.Tensor) -> tf.Tensor:
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
-            hidden = _outer(sides)[:, None, ..., None]
-            occluded = tf.where(hidden > 0, tf.gather(fills, index // windows), x)
+            hidden = tf.cast(_per_channel(_outer(sides), x), x.dtype)  # 0 or 1, so the sum is a choice
+            fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
+            occluded = x * (1 - hidden) + fill * hidden
             copies = run.with_image(merge(occluded), tf.size(index))
             return split(self.rerun(run, copies, tf.size(index)).score, run.count)
 
@@ -181,8 +182,7 @@ class RISE(Explainer, Seeded):
                 masks = self.draw(index, lambda seed: self.mask(size, seed))
             else:
                 masks = tf.gather(tf.constant(self.given), index)
-            m = masks[:, None, ..., None]
-            copies = run.with_image(merge(x * m + fill * (1 - m)), tf.size(index))
+            copies = run.with_image(merge(fill + (x - fill) * _per_channel(masks, x)), tf.size(index))
             scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
             return tf.einsum("kn,khw->nhw", scores * active[:, None], masks)
 
@@ -196,6 +196,11 @@ def cover(length: int, window: int, stride: int) -> np.ndarray:
     starts = np.arange(windows)[:, None] * stride
     positions = np.arange(length)
     return ((positions >= starts) & (positions < starts + window)).astype(np.float32)
+
+
+def _per_channel(masks: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """(k, ...) as (k, 1, ..., channels): written out, for broadcasting along the last axis is several times slower."""
+    return tf.repeat(masks[..., None], like.shape[-1], -1)[:, None]
 
 
 def _outer(sides: Sequence[tf.Tensor]) -> tf.Tensor:

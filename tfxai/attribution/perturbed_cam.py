@@ -9,6 +9,8 @@ from tfxai.explainer import Run
 from tfxai.loops import collect, merge, split
 from tfxai.models import graph
 
+CACHE = 8 << 20  # bytes of edited activations at once: beside what little runs above a late layer, memory is slow
+
 
 class ScoreCAM(LayerMap):
     __doc__ = f"""Channels weighted by the score of the input seen through them.
@@ -62,6 +64,8 @@ class AblationCAM(LayerMap):
         # Where something bypasses the layer, its batch must stay as it was in the first pass.
         alone = graph.bypassed(layer, scored, tf.nest.flatten(run.inputs))
         batch_size = 1 if alone else run.batch_size
+        if not self.jit_compile:
+            batch_size = min(batch_size, max(1, CACHE // (layer.dtype.size * (layer.shape[1:].num_elements() or 1))))
 
         def scores(index: tf.Tensor) -> tf.Tensor:
             without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, *[1] * (layer.shape.rank - 1), channels]))

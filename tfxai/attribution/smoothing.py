@@ -15,6 +15,8 @@ from tfxai.loops import Seeded, accumulate, merge, split
 class _Noisy(Explainer, Seeded):
     """Statistics of an explanation over noisy copies of the input."""
 
+    powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
+
     def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):
         if isinstance(model, Explainer):
             if options:
@@ -32,8 +34,8 @@ class _Noisy(Explainer, Seeded):
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
         self.noise = float(noise)
 
-    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
-        """From mean and mean square of the values over the samples."""
+    def statistic(self, *moments: tf.Tensor) -> tf.Tensor:
+        """From the mean of each of `powers` of the values."""
         raise NotImplementedError
 
     def settle(self, inputs: Any) -> None:
@@ -63,16 +65,15 @@ class _Noisy(Explainer, Seeded):
             copies = self.rerun(run, tf.nest.map_structure(noisy, run.inputs, noise), tf.size(index))
             values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
             weight = active / self.samples
-            mean = tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), values)
-            square = tf.nest.map_structure(lambda v: tf.tensordot(weight, tf.square(v), 1), values)
-            return [mean, square]
+            powers = [values if power == 1 else tf.nest.map_structure(tf.square, values) for power in self.powers]
+            return tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), powers)
 
         # Only the shape of the clean values is used, so the graph never computes them.
         shapes = self.base.attribute(run)
         run.extras.clear()
         zeros = tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
-        mean, square = accumulate(samples, [zeros, zeros], self.samples, run.count, run.batch_size)
-        return tf.nest.map_structure(self.statistic, mean, square)
+        moments = accumulate(samples, [zeros] * len(self.powers), self.samples, run.count, run.batch_size)
+        return tf.nest.map_structure(self.statistic, *moments)
 
 
 _NOISY_PARAMETERS = """
@@ -105,6 +106,7 @@ class SmoothGrad(_Noisy):
     (2, 112, 112, 3)
     """
 
+    powers = (1,)
     facts = Facts(
         "smooth_grad",
         use="a steadier version of another explanation",
@@ -118,7 +120,7 @@ class SmoothGrad(_Noisy):
         super().__init__(model, samples, noise, seed, **options)
         self.polarity = self.base.polarity
 
-    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+    def statistic(self, mean: tf.Tensor) -> tf.Tensor:
         return mean
 
 
@@ -135,6 +137,7 @@ class SquareGrad(_Noisy):
     (2, 112, 112, 3)
     """
 
+    powers = (2,)
     facts = Facts(
         "square_grad",
         use="where an explanation is strong, of either sign",
@@ -144,7 +147,7 @@ class SquareGrad(_Noisy):
         reference="Hooker et al. 2019",
     )
 
-    def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+    def statistic(self, square: tf.Tensor) -> tf.Tensor:
         return square
 
 

@@ -47,6 +47,9 @@ def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     graph = tf.compat.v1.get_default_graph()
     copies = {start.name: value}
     for op in between(start, end):
+        for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
+            if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not graph:
+                copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
         attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in ("_class", "_output_shapes")}
         copy = graph.create_op(
             op.type,

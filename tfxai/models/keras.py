@@ -46,6 +46,7 @@ class KerasView(ModelView):
         first = len(operations())
         with overrides.bending(rule) if rule else contextlib.nullcontext():
             outputs, records = self._trace(inputs, [layer for layer, _ in wanted.values()], rule)
+            outputs = self._chosen(outputs)
         reads = {name: _pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()}
         bent = overrides.count_bent(operations()[first:]) if rule else 0
         return Pass(outputs, reads, bent)
@@ -59,7 +60,7 @@ class KerasView(ModelView):
 
     def last_spatial(self, inputs: Any = None) -> str:
         records, outputs = self._record_all(inputs)
-        before_output = graph.ancestors([outputs])
+        before_output = graph.ancestors([self._chosen(outputs)])
         rank = max(len(spec.shape) for spec in self._specs(inputs).values())
         seen: dict[str, str] = {}  # an inner model's output is that of its last layer: name the layer
         for name, layer, tensor in records:
@@ -101,8 +102,11 @@ class KerasView(ModelView):
             )
         return next(iter(found.values())), int(call) if call else None
 
-    def _trace(self, inputs: Any, read: Sequence[keras.Operation], rule: str | None) -> tuple[tf.Tensor, dict]:
-        """Call the model in the current graph; returns the selected output and the outputs of ``read`` by layer id."""
+    def _chosen(self, outputs: Any) -> tf.Tensor:
+        return choose_output(outputs, _output_names(self.model, outputs), self.output)
+
+    def _trace(self, inputs: Any, read: Sequence[keras.Operation], rule: str | None) -> tuple[Any, dict]:
+        """Call the model in the current graph; returns its outputs, and those of ``read`` by layer id."""
         records: dict[int, list] = defaultdict(list)
         recorded = {id(layer) for layer in read}
         if not self.model.built:
@@ -131,10 +135,10 @@ class KerasView(ModelView):
         # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
         with _TRACING, _wrapped(everything, wrap), keras.StatelessScope():
             outputs = self.model(self._pack(inputs), training=False)
-        return choose_output(outputs, _output_names(self.model, outputs), self.output), records
+        return outputs, records
 
-    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], tf.Tensor]:
-        """(name, layer, output) of every call of every layer, in the order of running, and the model's output."""
+    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
+        """(name, layer, output) of every call of every layer, in the order of running, and the model's outputs."""
         found: list[tuple[str, keras.Operation, Any]] = []
         result = []
         names: dict[int, str] = {}
@@ -153,7 +157,8 @@ class KerasView(ModelView):
 
         specs = self._specs(inputs)
         record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
-        order = {op.name: number for number, op in enumerate(result[0].graph.get_operations())}
+        operations = tf.nest.flatten(result[0])[0].graph.get_operations()
+        order = {op.name: number for number, op in enumerate(operations)}
         found.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
         return found, result[0]
 
