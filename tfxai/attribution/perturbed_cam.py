@@ -9,7 +9,7 @@ from tfxai.explainer import Run
 from tfxai.loops import collect, merge, split
 from tfxai.models import graph
 
-CACHE = 8 << 20  # bytes of edited activations at once: beside what little runs above a late layer, memory is slow
+CACHE = 4 << 20  # bytes of edited activations at once: beside what little runs above a late layer, memory is slow
 
 
 class ScoreCAM(LayerMap):
