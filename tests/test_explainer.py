@@ -312,8 +312,14 @@ class TestInputs:
     def test_nan_weights_are_reported(self, x):
         model = networks.residual()
         model.get_layer("dense").bias.assign(np.full(5, np.nan))
-        with pytest.raises(ValueError, match="check its weights"):
+        with pytest.raises(ValueError, match=r"infinite score .* Check the model's weights"):
             tfxai.Saliency(model)(x)
+
+    def test_nan_gradients_are_reported(self):
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, layers.Dense(2)(keras.ops.sqrt(inputs)))  # the slope of a root is infinite at 0
+        with pytest.raises(ValueError, match=r"infinite values .* gradient exists"):
+            tfxai.Saliency(model)(np.zeros((1, 4)))
 
 
 class TestOtherModels:
@@ -441,6 +447,8 @@ class TestOtherModels:
         for method in ("grad_cam", "smooth_grad", "occlusion", "ablation_cam"):
             ours, same = make(method, fixed)(x, 1), make(method, free)(x, 1)
             np.testing.assert_allclose(ours.values, same.values, rtol=1e-4, atol=1e-6)
+        with pytest.raises(ValueError, match="batches of 4, got one of 6"):
+            make("grad_cam", fixed)(tf.data.Dataset.from_tensors(x))
 
     def test_subclass_that_has_seen_no_data(self, x):
         class Lazy(keras.Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import keras
@@ -13,8 +13,8 @@ import tensorflow as tf
 from tfxai import inputs as given
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model
+from tfxai.run import Run
 from tfxai.targets import Goal, parse
-
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
 
@@ -30,96 +30,6 @@ class Facts:
     drawback: str
     reference: str
     kind: str = "decision"  # why this output for this input; "model" would be: what does a concept look like
-
-
-@dataclass
-class Run:
-    """One pass of the model in the graph, and what an explanation needs of it.
-
-    Attributes
-    ----------
-    inputs : tf.Tensor or dict
-        What the model was given.
-    score : tf.Tensor
-        (n,) float32, what is explained.
-    goal : Goal
-        The target, with classes decided.
-    outputs : tf.Tensor
-        Logits or probabilities, as asked.
-    read : dict
-        Layer name to output.
-    batch_size : int
-        How many inputs may pass through the model at once.
-    scale : {"logit", "probability"}
-        What the outputs are.
-    bent : int
-        How many ReLUs are bent.
-    extras : dict
-        Further results for each input; an explainer adds to them.
-    """
-
-    inputs: Any
-    score: tf.Tensor
-    goal: Goal
-    outputs: tf.Tensor
-    read: dict[str, tf.Tensor]
-    batch_size: int
-    scale: str = "logit"
-    bent: int = 0
-    extras: dict[str, tf.Tensor] = field(default_factory=dict)
-
-    @property
-    def count(self) -> tf.Tensor:
-        return tf.shape(self.score)[0]
-
-    @property
-    def image(self) -> tf.Tensor:
-        """The input that has positions, (n, ..., channels), to be masked or drawn on."""
-        images = [x for x in tf.nest.flatten(self.inputs) if x.shape.rank >= 3]
-        if len(images) != 1:
-            shapes = [tuple(x.shape) for x in tf.nest.flatten(self.inputs)]
-            raise ValueError(
-                f"Expected a model with one input that has positions, such as an image; this one takes {shapes}. "
-                "Use a gradient method, such as IntegratedGradients."
-            )
-        return images[0]
-
-    def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
-        """The inputs with other images: (repeats * n, ...), every other input repeated alike."""
-        own = self.image
-
-        def swap(x: tf.Tensor) -> tf.Tensor:
-            return images if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
-
-        return tf.nest.map_structure(swap, self.inputs)
-
-    def gradients(self, of: Any = None) -> Any:
-        """Gradient of the score of each input with respect to ``of`` (default: the inputs), float32.
-
-        Samples are independent, so the gradient of the sum holds the gradient of each.
-        """
-        of = self.inputs if of is None else of
-        flat = tf.nest.flatten(of)
-        integers = [x.name for x in flat if not x.dtype.is_floating]
-        if integers:
-            raise ValueError(
-                "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
-                "or explain the part of the model after the embedding."
-            )
-        try:
-            found = tf.gradients(self.score, flat)
-        except LookupError as error:
-            raise ValueError(f"The model cannot be differentiated: {error}. Use a method without gradients.") from error
-        if all(g is None for g in found):
-            end = "input" if of is self.inputs else "layer"
-            raise ValueError(
-                f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
-                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
-            )
-        zeros = tf.zeros_like
-        return tf.nest.pack_sequence_as(
-            of, [tf.cast(zeros(x) if g is None else g, tf.float32) for g, x in zip(found, flat, strict=True)]
-        )
 
 
 class Explainer:
@@ -175,10 +85,9 @@ class Explainer:
         """Facts about this explainer that go into its explanations."""
         return {}
 
-    def run(self, inputs: Any, goal: Goal, batch_size: int, read: Sequence[str] | None = None) -> Run:
+    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
         """Pass inputs through the model, as this explainer wants it passed (reads, bent ReLUs)."""
-        names = tuple(dict.fromkeys([*(self.reads if read is None else read), *goal.reads]))
-        forward = self.view.forward(inputs, names, self.rule)
+        forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.rule)
         if self.rule and not forward.bent:
             raise ValueError(
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
@@ -258,7 +167,9 @@ class Explainer:
     def _explain_batch(self, batch: Any, ids: np.ndarray, what: Any, batch_size: int, fixed: int | None) -> Explanation:
         n = given.count(batch)
         padded = batch
-        if fixed and n != fixed:
+        if fixed and n > fixed:
+            raise ValueError(f"The model takes batches of {fixed}, got one of {n}. Give dataset.rebatch({fixed}).")
+        if fixed and n < fixed:
             short = fixed - n
             padded = tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), batch)
             ids = np.concatenate([ids, np.repeat(ids[-1:], short)])
@@ -270,8 +181,12 @@ class Explainer:
             )
         result = compiled(padded, ids)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
-        if not np.isfinite(result["score"]).all():
-            raise ValueError("The model's score is NaN or infinite for finite inputs; check its weights.")
+        for name in ("score", "values"):
+            if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):
+                raise ValueError(
+                    f"{type(self).__name__} found NaN or infinite {name} for finite inputs. Check the model's weights, "
+                    "its precision, and whether its gradient exists everywhere."
+                )
         return Explanation(
             result["values"],
             result["ids"] if what is None else _name(what),
@@ -287,7 +202,7 @@ class Explainer:
     def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None) -> _Compiled:
         """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), batch)
-        key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.polarity, self.reads)
+        key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.reads)
         if key not in self._compiled:
             self.settle(batch)
             if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory

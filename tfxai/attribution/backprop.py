@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfxai.explainer import Explainer, Facts, Run
+from tfxai.explainer import Explainer, Facts
+from tfxai.run import Run
 
 
 class GuidedBackprop(Explainer):

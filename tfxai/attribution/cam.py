@@ -12,8 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.backprop import GuidedBackprop
-from tfxai.explainer import Explainer, Facts, Run
+from tfxai.explainer import Explainer, Facts
 from tfxai.models import graph
+from tfxai.run import Run
 
 
 class LayerMap(Explainer):

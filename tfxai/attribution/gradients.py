@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import Baseline, references
-from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import accumulate, column, merge, split
+from tfxai.run import Run
 
 REDUCTIONS = {
     "none": lambda g: g,

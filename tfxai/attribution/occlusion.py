@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import Baseline, references
-from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, collect, merge, split
+from tfxai.run import Run
 
 
 class Occlusion(Explainer):

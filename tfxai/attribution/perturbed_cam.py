@@ -5,9 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfxai.attribution.cam import _EXAMPLE, LayerMap, _facts
-from tfxai.explainer import Run
 from tfxai.loops import collect, merge, split
 from tfxai.models import graph
+from tfxai.run import Run
 
 CACHE = 4 << 20  # bytes of edited activations at once: beside what little runs above a late layer, memory is slow
 

@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.gradients import Saliency
-from tfxai.explainer import Explainer, Facts, Run, positive
+from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, merge, split
+from tfxai.run import Run
+from tfxai.targets import Goal
 
 
 class _Noisy(Explainer, Seeded):
@@ -44,8 +46,8 @@ class _Noisy(Explainer, Seeded):
     def describe(self) -> dict[str, Any]:
         return self.base.describe() | {"base": self.base.facts.name}
 
-    def run(self, inputs: Any, goal: Any, batch_size: int, read: Any = None) -> Run:
-        return self.base.run(inputs, goal, batch_size, read)
+    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
+        return self.base.run(inputs, goal, batch_size)
 
     def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""

@@ -1,0 +1,100 @@
+"""Run: one pass of the model in the graph, with what is explained about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.targets import Goal
+
+
+@dataclass
+class Run:
+    """One pass of the model in the graph, and what an explanation needs of it.
+
+    Attributes
+    ----------
+    inputs : tf.Tensor or dict
+        What the model was given.
+    score : tf.Tensor
+        (n,) float32, what is explained.
+    goal : Goal
+        The target, with classes decided.
+    outputs : tf.Tensor
+        Logits or probabilities, as asked.
+    read : dict
+        Layer name to output.
+    batch_size : int
+        How many inputs may pass through the model at once.
+    scale : {"logit", "probability"}
+        What the outputs are.
+    bent : int
+        How many ReLUs are bent.
+    extras : dict
+        Further results for each input; an explainer adds to them.
+    """
+
+    inputs: Any
+    score: tf.Tensor
+    goal: Goal
+    outputs: tf.Tensor
+    read: dict[str, tf.Tensor]
+    batch_size: int
+    scale: str = "logit"
+    bent: int = 0
+    extras: dict[str, tf.Tensor] = field(default_factory=dict)
+
+    @property
+    def count(self) -> tf.Tensor:
+        return tf.shape(self.score)[0]
+
+    @property
+    def image(self) -> tf.Tensor:
+        """The input that has positions, (n, ..., channels), to be masked or drawn on."""
+        images = [x for x in tf.nest.flatten(self.inputs) if x.shape.rank >= 3]
+        if len(images) != 1:
+            shapes = [tuple(x.shape) for x in tf.nest.flatten(self.inputs)]
+            raise ValueError(
+                f"Expected a model with one input that has positions, such as an image; this one takes {shapes}. "
+                "Use a gradient method, such as IntegratedGradients."
+            )
+        return images[0]
+
+    def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
+        """The inputs with other images: (repeats * n, ...), every other input repeated alike."""
+        own = self.image
+
+        def swap(x: tf.Tensor) -> tf.Tensor:
+            return images if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
+
+        return tf.nest.map_structure(swap, self.inputs)
+
+    def gradients(self, of: Any = None) -> Any:
+        """Gradient of the score of each input with respect to ``of`` (default: the inputs), float32.
+
+        Samples are independent, so the gradient of the sum holds the gradient of each.
+        """
+        of = self.inputs if of is None else of
+        flat = tf.nest.flatten(of)
+        integers = [x.name for x in flat if not x.dtype.is_floating]
+        if integers:
+            raise ValueError(
+                "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
+                "or explain the part of the model after the embedding."
+            )
+        try:
+            found = tf.gradients(self.score, flat)
+        except LookupError as error:
+            raise ValueError(f"The model cannot be differentiated: {error}. Use a method without gradients.") from error
+        if all(g is None for g in found):
+            end = "input" if of is self.inputs else "layer"
+            raise ValueError(
+                f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
+                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
+            )
+        zeros = tf.zeros_like
+        return tf.nest.pack_sequence_as(
+            of, [tf.cast(zeros(x) if g is None else g, tf.float32) for g, x in zip(found, flat, strict=True)]
+        )
