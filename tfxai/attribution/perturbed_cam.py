@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.cam import _EXAMPLE, LayerMap, _facts
+from tfxai.attribution.cam import EXAMPLE, LayerMap, map_facts
 from tfxai.loops import collect, merge, split
 from tfxai.models import graph
 from tfxai.run import Run
@@ -17,9 +17,9 @@ class ScoreCAM(LayerMap):
 
     Wang et al. (2020): each channel, enlarged and scaled to [0, 1], masks the input; the weights are the softmax over
     channels of the scores, taken as logits and without subtracting a baseline, as in their code.
-    {_EXAMPLE.format("ScoreCAM")}"""
+    {EXAMPLE.format("ScoreCAM")}"""
 
-    facts = _facts(
+    facts = map_facts(
         "score_cam",
         cost="1 forward pass for each channel",
         drawback="slow; weights are often nearly uniform",
@@ -48,9 +48,9 @@ class AblationCAM(LayerMap):
 
     Desai and Ramaswamy (2020): weights (S - S_k) / S, where S_k is the score with channel k set to zero. Only the part
     of the model above the layer runs again for each channel.
-    {_EXAMPLE.format("AblationCAM")}"""
+    {EXAMPLE.format("AblationCAM")}"""
 
-    facts = _facts(
+    facts = map_facts(
         "ablation_cam",
         cost="1 forward pass, and the part above the layer for each channel",
         drawback="slow in early layers",
