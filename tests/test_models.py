@@ -78,6 +78,26 @@ def test_ambiguous_names_are_refused():
     assert tfxai.GradCAM(model, layer="a/conv").reads == ("a/conv",)
 
 
+def test_namesakes_in_a_subclass_are_numbered(x):
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = (layers.Conv2D(3, 3, padding="same", name="conv") for _ in range(2))
+            self.pool = layers.GlobalAveragePooling2D()
+
+        def call(self, x):
+            return self.pool(self.b(self.a(x)))
+
+    model = Twins()
+    model(x)
+    assert [layer.name for layer in tfxai.layers(model)][:2] == ["conv.1", "conv.2"]
+    np.testing.assert_allclose(read(model, "conv.1", x), model.a(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(read(model, "conv.2", x), model.b(model.a(x)), rtol=1e-4, atol=1e-5)
+    assert tfxai.GradCAM(model, layer=model.b).reads == ("conv.2",)
+    with pytest.raises(ValueError, match=r"Unknown layer 'conv'.*'conv\.1'"):
+        tfxai.GradCAM(model, layer="conv")
+
+
 def test_shared_layers_are_read_call_by_call():
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
     inputs = keras.Input((8, 8, 3))

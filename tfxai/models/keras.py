@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -208,10 +208,15 @@ def _output_names(model: keras.Model, outputs: Any) -> list[str]:
 
 
 def _walk(layer: keras.Operation, prefix: str = "") -> Iterator[tuple[str, keras.Operation]]:
-    """Every layer and operation below ``layer``, with its path."""
-    for child in _children(layer):
-        yield prefix + child.name, child
-        yield from _walk(child, f"{prefix}{child.name}/")
+    """Every layer and operation below ``layer``, with its path. Namesakes side by side are numbered: "relu.1"."""
+    children = _children(layer)
+    namesakes = Counter(child.name for child in children)
+    numbers: Counter[str] = Counter()
+    for child in children:
+        numbers[child.name] += 1
+        path = prefix + child.name + (f".{numbers[child.name]}" if namesakes[child.name] > 1 else "")
+        yield path, child
+        yield from _walk(child, f"{path}/")
 
 
 def _children(layer: keras.Operation) -> list[keras.Operation]:
