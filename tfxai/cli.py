@@ -22,8 +22,9 @@ import tensorflow as tf
 
 from tfxai import api, images
 from tfxai._version import __version__
+from tfxai.explainer import scores
 from tfxai.explanation import Explanation
-from tfxai.models import ModelView, graph, open_model
+from tfxai.models import ModelView, open_model
 from tfxai.plotting import plot_grid
 
 DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
@@ -280,11 +281,8 @@ def _predict(view: ModelView, inputs: np.ndarray, batch_size: int) -> np.ndarray
         outputs = view.forward(x).outputs
         if outputs.shape.rank != 2:
             raise ValueError(f"Expected a classifier with outputs (n, classes), got {tuple(outputs.shape)}.")
-        outputs = tf.cast(outputs, tf.float32)
-        _, kind = graph.logits(outputs)
-        if kind == "sigmoid" and outputs.shape[1] == 1:  # as explainers count its classes
-            return tf.concat([1 - outputs, outputs], 1)
-        return outputs if kind in ("softmax", "sigmoid") else tf.nn.softmax(outputs)
+        found, scale = scores(tf.cast(outputs, tf.float32), "auto")
+        return found if scale == "probability" else tf.nn.softmax(found)
 
     starts = range(0, len(inputs), batch_size)
     return np.concatenate([probabilities(tf.constant(inputs[start : start + batch_size])) for start in starts])

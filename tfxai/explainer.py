@@ -93,7 +93,7 @@ class Explainer:
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."
             )
-        outputs, scale = _scores(forward.outputs, self.score, goal)
+        outputs, scale = scores(forward.outputs, self.score, classes=goal.what is None)
         score, goal = goal.score(outputs, forward.read)
         return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, forward.bent)
 
@@ -248,8 +248,8 @@ def positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tuple[tf.Tensor, str]:
-    """Logits or probabilities, and which; a single sigmoid unit becomes two classes, with opposite logits."""
+def scores(outputs: tf.Tensor, score: str, classes: bool = True) -> tuple[tf.Tensor, str]:
+    """Logits or probabilities, and which; as ``classes``, a single sigmoid unit is two, with opposite logits."""
     logits, kind = graph.logits(outputs)
     if score == "auto":
         score = "probability" if kind else "logit"
@@ -262,7 +262,7 @@ def _scores(outputs: tf.Tensor, score: str, goal: Goal) -> tuple[tf.Tensor, str]
         chosen = tf.exp(outputs) if kind == "log_softmax" else outputs
     else:
         chosen = logits
-    if kind == "sigmoid" and goal.what is None and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
+    if kind == "sigmoid" and classes and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
         other = -chosen if score == "logit" else 1 - chosen
         chosen = tf.concat([other, chosen], -1)
     return chosen, score

@@ -78,8 +78,7 @@ class Run:
         """
         of = self.inputs if of is None else of
         flat = tf.nest.flatten(of)
-        integers = [x.name for x in flat if not x.dtype.is_floating]
-        if integers:
+        if not all(x.dtype.is_floating for x in flat):
             raise ValueError(
                 "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
                 "or explain the part of the model after the embedding."
@@ -94,7 +93,5 @@ class Run:
                 f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
                 "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
             )
-        zeros = tf.zeros_like
-        return tf.nest.pack_sequence_as(
-            of, [tf.cast(zeros(x) if g is None else g, tf.float32) for g, x in zip(found, flat, strict=True)]
-        )
+        found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
+        return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])

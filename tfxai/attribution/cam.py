@@ -37,11 +37,12 @@ class LayerMap(Explainer):
 
     def __init__(self, model: Any, layer: Any = None, **options: Any):
         super().__init__(model, **options)
-        layers = layer if isinstance(layer, list | tuple) else [] if layer is None else [layer]
-        if isinstance(layer, list | tuple) and not layer:
-            raise ValueError("Expected at least one layer, got an empty list.")
-        self.reads = tuple(self.view.find(one) for one in layers)
-        if layer is None and self.view.inputs is not None:
+        if layer is not None:
+            layers = layer if isinstance(layer, list | tuple) else [layer]
+            if not layers:
+                raise ValueError("Expected at least one layer, got an empty list.")
+            self.reads = tuple(self.view.find(one) for one in layers)
+        elif self.view.inputs is not None:
             self.reads = (self.view.last_spatial(),)
 
     def settle(self, inputs: Any) -> None:
@@ -216,7 +217,7 @@ class EigenGradCAM(GradientMap):
         return _first_component(G * A)
 
 
-class GuidedGradCAM(LayerMap):
+class GuidedGradCAM(GradCAM):
     """Guided backpropagation where Grad-CAM is positive: fine detail that depends on the class.
 
     Selvaraju et al. (2017): guided backprop times the enlarged positive part of Grad-CAM.
@@ -261,10 +262,6 @@ class GuidedGradCAM(LayerMap):
             raise ValueError(f'Expected interpolation to be "nearest" or "linear", got {interpolation!r}.')
         self.interpolation = interpolation
         self._guided = GuidedBackprop(self.view, score=self.score)
-
-    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        A, G = tf.cast(layer, tf.float32), run.gradients(layer)
-        return tf.reduce_sum(_mean(G) * A, -1)
 
     def attribute(self, run: Run) -> tf.Tensor:
         image = run.image

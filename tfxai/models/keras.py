@@ -76,11 +76,10 @@ class KerasView(ModelView):
         return list(seen.values())[-1]
 
     def find(self, layer: Any) -> str:
-        known = list(_walk(self.model))
         if isinstance(layer, str):
             self._locate(layer)
             return layer
-        for name, candidate in known:
+        for name, candidate in _walk(self.model):
             if candidate is layer:
                 return name
         if isinstance(layer, keras.Operation):
@@ -141,19 +140,18 @@ class KerasView(ModelView):
         """(name, layer, output) of every call of every layer, in the order of running, and the model's outputs."""
         found: list[tuple[str, keras.Operation, Any]] = []
         result = []
-        names: dict[int, str] = {}
+        layers: dict[int, tuple[str, keras.Operation]] = {}
         for name, layer in _walk(self.model):
-            names.setdefault(id(layer), name)
-        layers = {id(layer): layer for _, layer in _walk(self.model)}
+            layers.setdefault(id(layer), (name, layer))
 
         @tf.function(autograph=False)
         def record(inputs):
-            outputs, records = self._trace(inputs, list(layers.values()), None)
+            outputs, records = self._trace(inputs, [layer for _, layer in layers.values()], None)
             result.append(outputs)
             for key, calls in records.items():
+                name, layer = layers[key]
                 for number, tensor in enumerate(calls):
-                    name = names[key] if len(calls) == 1 else f"{names[key]}#{number}"
-                    found.append((name, layers[key], tensor))
+                    found.append((name if len(calls) == 1 else f"{name}#{number}", layer, tensor))
 
         specs = self._specs(inputs)
         record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
