@@ -37,10 +37,13 @@ class Explainer:
 
     Parameters
     ----------
-    model : keras.Model or path
-        What is explained; it is never changed.
+    model : keras.Model, SavedModel, callable or path
+        What is explained; it is never changed. A Keras model, a SavedModel as loaded, a `tf.function`, or the path of
+        a ``.keras`` or ``.h5`` file or of a SavedModel. Any other function is called with arrays and not looked into.
     output : str or int, optional
         Which output, if the model has several.
+    signature : str, optional
+        Which signature of a SavedModel. Default: ``"serving_default"``, else the only one.
     score : {"logit", "probability", "auto"}
         What a class is scored by. A final softmax or sigmoid is stepped over for the logit. "auto": the probability
         if the model gives one, else the logit.
@@ -60,6 +63,7 @@ class Explainer:
         model: Any,
         *,
         output: str | int | None = None,
+        signature: str | None = None,
         score: str = "logit",
         classes: Sequence[str] | None = None,
         jit_compile: bool | str = "auto",
@@ -68,10 +72,13 @@ class Explainer:
             raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
         if jit_compile not in ("auto", True, False):
             raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
-        self.view: ModelView = open_model(model, output)
+        self.view: ModelView = open_model(model, output, signature)
+        if jit_compile is True and not self.view.compilable:
+            raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
         self.score = score
         self.classes = tuple(classes) if classes is not None else None
-        self.jit_compile = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else jit_compile
+        on_gpu = bool(tf.config.list_physical_devices("GPU")) and self.view.compilable
+        self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
         self._compiled: dict[Any, _Compiled] = {}
 
     def attribute(self, run: Run) -> Any:
@@ -204,6 +211,7 @@ class Explainer:
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), batch)
         key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.reads)
         if key not in self._compiled:
+            self.view.prepare(batch)
             self.settle(batch)
             if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                 del self._compiled[next(iter(self._compiled))]

@@ -6,41 +6,76 @@ import os
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+from keras import Layer as KerasLayer
 from keras import Model
 from keras.models import load_model
 
+from tfxai.models.function import FunctionView
 from tfxai.models.keras import KerasView
+from tfxai.models.saved_model import is_saved_model, open_saved_model
+from tfxai.models.traced import Concrete, TracedView
 from tfxai.models.view import Layer, ModelView
 
 __all__ = ["Layer", "ModelView", "layers", "open_model"]
 
+ACCEPTED = "a Keras 3 model, a SavedModel, a function, or the path of a .keras file, .h5 file or SavedModel"
 
-def open_model(model: Any, output: str | int | None = None) -> ModelView:
-    """The view of a Keras model, or of a ``.keras`` or ``.h5`` file.
+
+def open_model(model: Any, output: str | int | None = None, signature: str | None = None) -> ModelView:
+    """The view of whatever can be explained.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        A Keras model; the object that `tf.saved_model.load` returns; a `tf.function` or what it returns for given
+        shapes; a Keras layer or `tf.Module` that can be called; any other function, which is called with arrays and
+        not looked into; or the path of a ``.keras`` or ``.h5`` file or of a SavedModel's folder.
+    output : str or int, optional
+        Which output is explained, where there are several.
+    signature : str, optional
+        Which signature of a SavedModel; default: ``"serving_default"``, else the only one.
 
     Raises
     ------
     TypeError
-        If it is no model.
+        If it is none of these.
     ValueError
-        If the file does not exist or holds no Keras model.
+        If the file does not exist or holds no model, or if output or signature do not exist.
     """
     if isinstance(model, ModelView):
         return model
     if isinstance(model, str | os.PathLike):
         model = _load(Path(model))
-    if not isinstance(model, Model):
-        raise TypeError(f"Expected a Keras 3 model, or the path of a .keras or .h5 file, got {type(model).__name__}.")
-    return KerasView(model, output)
+    if is_saved_model(model):
+        return open_saved_model(model, output, signature)
+    if signature is not None:
+        raise ValueError(f"Only SavedModels have signatures, got signature={signature!r} for {type(model).__name__}.")
+    if isinstance(model, Model):
+        return KerasView(model, output)
+    if isinstance(model, Concrete):
+        return TracedView(model, output, f"the function {model.name!r}", owner=model)
+    if isinstance(model, tf.types.experimental.PolymorphicFunction):
+        return _open_function(model, output)
+    if callable(model) and isinstance(model, tf.Module | KerasLayer):
+        return _open_function(tf.function(model, autograph=False), output)
+    if not callable(model) or isinstance(model, type):
+        raise TypeError(f"Expected {ACCEPTED}, got {type(model).__name__}.")
+    if output is not None:
+        raise ValueError(f"Expected a function that returns the output itself, got output={output!r}.")
+    return FunctionView(model)
 
 
-def layers(model: Any) -> list[Layer]:
+def layers(model: Any, signature: str | None = None) -> list[Layer]:
     """List the layers of a model in the order in which they run.
 
     Parameters
     ----------
-    model : keras.Model or path
-        The model.
+    model : keras.Model, SavedModel, tf.function or path
+        The model. A SavedModel, or a function with an input signature, has layers where its graph has scopes: Keras's
+        layers, and operations beside them.
+    signature : str, optional
+        Which signature of a SavedModel.
 
     Returns
     -------
@@ -53,14 +88,24 @@ def layers(model: Any) -> list[Layer]:
     >>> tfxai.layers(tfxai.datasets.flowers.load_model())[1].kind
     'Conv2D'
     """
-    return open_model(model).layers()
+    return open_model(model, signature=signature).layers()
 
 
-def _load(path: Path) -> Model:
+def _open_function(function: tf.types.experimental.PolymorphicFunction, output: str | int | None) -> TracedView:
+    name = f"the function {getattr(function, '__name__', type(function).__name__)!r}"
+    if function.input_signature is not None:
+        return TracedView(function.get_concrete_function(), output, name, owner=function)
+    return TracedView(function.get_concrete_function, output, name, owner=function)
+
+
+def _load(path: Path) -> Any:
+    """The Keras model in a file, or the path of a SavedModel."""
+    if is_saved_model(path):
+        return path
     if not path.exists():
         raise ValueError(f"There is no model file {str(path)!r}.")
     if path.suffix not in (".keras", ".h5"):
-        raise ValueError(f"Expected a .keras or .h5 file, got {str(path)!r}.")
+        raise ValueError(f"Expected a .keras or .h5 file or the folder of a SavedModel, got {str(path)!r}.")
     try:
         return load_model(path, compile=False)
     except Exception as error:  # Keras raises many kinds for a damaged file

@@ -9,7 +9,7 @@ The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -93,6 +93,13 @@ def bending(rule: str | None):
     """Context in which every ReLU operation that is created has the gradient of ``rule`` (None: its own)."""
     overrides = _OVERRIDES[rule] if rule else {kind: kind for kind in _OVERRIDES["guided"]}
     return tf.compat.v1.get_default_graph().gradient_override_map(overrides)
+
+
+def mark(nodes: Iterable, rule: str) -> None:
+    """Give the ReLUs among the nodes of a `GraphDef` the gradient of ``rule``, before it is imported."""
+    for node in nodes:
+        if node.op in _OVERRIDES[rule] and "_gradient_op_type" not in node.attr:
+            node.attr["_gradient_op_type"].s = _OVERRIDES[rule][node.op].encode()
 
 
 def bend(rule: str, call: Callable, x: tf.Tensor) -> tf.Tensor:

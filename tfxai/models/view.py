@@ -19,7 +19,7 @@ class Layer(NamedTuple):
     name : str
         What the ``layer=`` of an explainer takes; layers of inner models are ``"inner/name"``.
     kind : str
-        Its class, such as ``"Conv2D"``.
+        Its class, such as ``"Conv2D"``; in a traced function its first operation, or ``"scope"`` if it holds layers.
     shape : tuple
         Shape of its output, None where it varies.
     """
@@ -60,9 +60,15 @@ class ModelView(abc.ABC):
     ----------
     inputs : dict or None
         Name to `tf.TensorSpec`; None as long as the model has not seen data.
+    compilable : bool
+        Whether XLA can compile it.
     """
 
     inputs: dict[str, tf.TensorSpec] | None
+    compilable: bool = True
+
+    def prepare(self, inputs: Any) -> None:
+        """See a batch before the first trace; for views that learn shapes from data."""
 
     @abc.abstractmethod
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:

@@ -1,0 +1,73 @@
+"""Any Python function as a model that cannot be looked into: a remote service, an ONNX or scikit-learn model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.models.traced import as_given
+from tfxai.models.view import Layer, ModelView, Pass
+
+
+class FunctionView(ModelView):
+    """A Python function, called with NumPy arrays while an explanation runs; it is never traced.
+
+    Parameters
+    ----------
+    function : callable
+        From a batch, (n, ...), or a list or dict of them, to outputs (n, classes).
+    """
+
+    compilable = False
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.name = f"the Python function {getattr(function, '__name__', type(function).__name__)!r}"
+        self.inputs = None
+        self._shape: tuple[int, ...] | None = None
+
+    def prepare(self, inputs: Any) -> None:
+        """Learn from the first row of a batch what the function returns."""
+        if self._shape is None:
+            self._shape = self._call(tf.nest.map_structure(lambda x: x[:1], inputs)).shape[1:]
+
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+        if read or rule:
+            raise self._closed()
+
+        def call(*arrays: np.ndarray) -> np.ndarray:
+            return self._call(tf.nest.pack_sequence_as(inputs, arrays))
+
+        outputs = tf.numpy_function(call, tf.nest.flatten(inputs), tf.float32)
+        outputs.set_shape([None, *(self._shape or ())] if self._shape is not None else None)
+        return Pass(outputs)
+
+    def layers(self, inputs: Any = None) -> list[Layer]:
+        raise self._closed()
+
+    def find(self, layer: Any) -> str:
+        raise self._closed()
+
+    def last_spatial(self, inputs: Any = None) -> str:
+        raise self._closed()
+
+    def _call(self, inputs: Any) -> np.ndarray:
+        outputs = np.asarray(self.function(as_given(inputs)))
+        rows = len(tf.nest.flatten(inputs)[0])
+        if outputs.dtype.kind not in "fiub" or outputs.ndim == 0 or len(outputs) != rows:
+            raise ValueError(
+                f"Expected {self.name} to return one row of numbers for each of {rows} inputs, "
+                f"got {outputs.dtype} of shape {outputs.shape}."
+            )
+        if self._shape is not None and outputs.shape[1:] != self._shape:
+            raise ValueError(f"Expected rows of shape {self._shape} from {self.name}, as before, got {outputs.shape[1:]}.")
+        return outputs.astype(np.float32)
+
+    def _closed(self) -> ValueError:
+        return ValueError(
+            f"This method looks inside the model, and {self.name} cannot be looked into. Use Occlusion or RISE; "
+            "or, if it is made of TensorFlow operations, give tf.function(f)."
+        )

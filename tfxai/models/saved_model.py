@@ -1,0 +1,76 @@
+"""SavedModels: from their folder or as `tf.saved_model.load` gives them, to the function that is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry  # has no public name
+
+from tfxai.models.traced import Concrete, TracedView
+
+_LOADER = "saved_model.function_deserialization"  # the module whose gradients come out of SavedModels
+
+
+def is_saved_model(model: Any) -> bool:
+    """Whether it is the folder of a SavedModel, or what `tf.saved_model.load` made of one."""
+    if isinstance(model, Path):
+        return tf.saved_model.contains_saved_model(str(model))
+    return hasattr(model, "signatures") and hasattr(model, "tensorflow_version")
+
+
+def open_saved_model(model: Any, output: str | int | None = None, signature: str | None = None) -> TracedView:
+    """The view of one signature of a SavedModel.
+
+    Parameters
+    ----------
+    model : Path or object
+        Its folder, or the loaded object.
+    output : str or int, optional
+        Which output, if the signature has several.
+    signature : str, optional
+        Which signature; default: ``"serving_default"``, else the only one.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be loaded, has no such signature, or several and none is named.
+    """
+    name = f"the SavedModel {str(model)!r}" if isinstance(model, Path) else "the SavedModel"
+    if isinstance(model, Path):
+        try:
+            model = tf.saved_model.load(str(model))
+        except Exception as error:  # TensorFlow raises many kinds for a damaged folder
+            raise ValueError(f"Cannot load {name}: {error}") from error
+    return TracedView(_function(model, name, signature), output, name, owner=model, known=_is_loaded_gradient)
+
+
+def _function(model: Any, name: str, signature: str | None) -> Concrete:
+    signatures = dict(model.signatures)
+    if signature is not None:
+        if signature not in signatures:
+            raise ValueError(f"Expected signature to be one of {list(signatures)} of {name}, got {signature!r}.")
+        return signatures[signature]
+    if "serving_default" in signatures or len(signatures) == 1:
+        return signatures.get("serving_default") or next(iter(signatures.values()))
+    if signatures:
+        raise ValueError(f"{name[0].upper()}{name[1:]} has several signatures; give signature= one of {list(signatures)}.")
+    functions = getattr(getattr(model, "__call__", None), "concrete_functions", [])
+    if len(functions) != 1:
+        raise ValueError(
+            f"{name[0].upper()}{name[1:]} has no signatures. Load it by tf.saved_model.load and give one of its functions, "
+            "such as loaded.encode, or loaded.encode.get_concrete_function(spec)."
+        )
+    return functions[0]
+
+
+def _is_loaded_gradient(name: str) -> bool:
+    """Whether a custom gradient of this name came with a SavedModel.
+
+    Names are numbers, so one that was not saved may well be the name of a stranger in this process.
+    """
+    try:
+        return gradient_registry.lookup(name).__module__.endswith(_LOADER)
+    except LookupError:
+        return False

@@ -1,0 +1,145 @@
+"""Reaching into traced functions, white-box: those of SavedModels, and any `tf.function`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.models import overrides
+from tfxai.models.flat import FlatGraph
+from tfxai.models.scopes import Scopes
+from tfxai.models.view import Layer, ModelView, Pass, choose_output
+
+Concrete = tf.types.experimental.ConcreteFunction
+
+
+class TracedView(ModelView):
+    """A function in TensorFlow operations as explainers see it.
+
+    Parameters
+    ----------
+    function : Concrete, or callable
+        A traced function; or one that takes the `tf.TensorSpec` of its inputs, as they are given, and returns one.
+    output : str or int, optional
+        Which output is explained, where there are several.
+    name : str
+        What errors call it.
+    owner : object, optional
+        Kept alive as long as the view, for traced functions do not keep their variables.
+    known : callable, optional
+        Which custom gradients are the function's own, as for `FlatGraph`.
+    """
+
+    def __init__(
+        self,
+        function: Any,
+        output: str | int | None = None,
+        name: str = "function",
+        owner: Any = None,
+        known: Callable[[str], bool] | None = None,
+    ):
+        self.output = output
+        self.name = name
+        self._function = function
+        self._owner = owner
+        self._known = known
+        self._signatures: dict[Any, _Signature] = {}
+        self.inputs = _specs(function) if isinstance(function, Concrete) else None
+
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+        signature = self._signature(inputs)
+        wanted = {name: signature.scopes.find(name) for name in read}
+        operations = tf.compat.v1.get_default_graph().get_operations
+        first = len(operations())
+        outputs, *reads = signature.run(inputs, wanted.values(), rule)
+        bent = overrides.count_bent(operations()[first:]) if rule else 0
+        return Pass(outputs, dict(zip(wanted, reads, strict=True)), bent)
+
+    def layers(self, inputs: Any = None) -> list[Layer]:
+        return self._signature(inputs).scopes.layers
+
+    def find(self, layer: Any) -> str:
+        if not isinstance(layer, str):
+            raise TypeError(f"Expected the name of a layer of {self.name}, got {type(layer).__name__}.")
+        if self.inputs is not None:
+            self._signature().scopes.find(layer)
+        return layer
+
+    def last_spatial(self, inputs: Any = None) -> str:
+        signature = self._signature(inputs)
+        rank = max(spec.shape.rank or 0 for spec in signature.specs.values())
+        found = signature.scopes.last_spatial(rank) if rank >= 3 else None
+        if found is None:
+            raise ValueError(
+                f"No tensor inside {self.name} is a stack of maps, so there is no map to weigh. "
+                "Use a gradient method, such as IntegratedGradients."
+            )
+        return found
+
+    def _signature(self, inputs: Any = None) -> _Signature:
+        """What is known of the function, for inputs like these."""
+        if self.inputs is not None:
+            key, wanted = None, None
+        elif inputs is None:
+            raise ValueError(
+                f"The shapes inside {self.name} are not known before it has seen data. "
+                "Give it an input_signature, or explain a batch first."
+            )
+        else:
+            wanted = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), as_given(inputs))
+            key = tuple(tf.nest.flatten(wanted))
+        if key not in self._signatures:
+            with tf.init_scope():  # the function may make its variables now
+                concrete = self._function if wanted is None else self._function(wanted)
+                self._signatures[key] = _Signature(concrete, self.output, self._known)
+        return self._signatures[key]
+
+
+class _Signature:
+    """One traced function: its flat graph, its inputs by name, and the output that is explained."""
+
+    def __init__(self, function: Concrete, output: str | int | None, known: Callable[[str], bool] | None):
+        self.specs = _specs(function)
+        self._flat = FlatGraph(function, known)
+        self._output = choose_output(self._flat.outputs, _output_names(function), output)
+
+    def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> list[tf.Tensor]:
+        """The output and other tensors, given by their names in the flat graph, for inputs in the current graph."""
+        given = inputs if isinstance(inputs, dict) else dict.fromkeys(self.specs, inputs)
+        cast = [tf.cast(given[name], spec.dtype) for name, spec in self.specs.items()]
+        return self._flat.paste(cast, [self._output, *fetches], rule)
+
+    @functools.cached_property
+    def scopes(self) -> Scopes:
+        found = []
+
+        @tf.function(autograph=False)
+        def trace(inputs):
+            output = self.run(inputs, [], None)[0]
+            found.append(Scopes(tf.nest.flatten(inputs), output, self._flat.variables()))
+
+        trace.get_concrete_function(self.specs)
+        return found[0]
+
+
+def _specs(function: Concrete) -> dict[str, tf.TensorSpec]:
+    """Name to spec of each argument, in the order in which the graph takes them."""
+    flat = [spec for spec in tf.nest.flatten(function.structured_input_signature) if isinstance(spec, tf.TensorSpec)]
+    names = [spec.name or f"input_{number}" for number, spec in enumerate(flat)]
+    return dict(zip(names, flat, strict=True))
+
+
+def _output_names(function: Concrete) -> list[str]:
+    outputs = function.structured_outputs
+    if isinstance(outputs, Mapping) and len(outputs) == len(function.outputs):
+        return sorted(outputs)  # the order in which TensorFlow flattens them
+    return [str(number) for number in range(len(function.outputs))]
+
+
+def as_given(inputs: Any) -> Any:
+    """Inputs in the structure in which the function's caller gives them: a tensor, a list or a dict."""
+    unnamed = isinstance(inputs, dict) and all(name.startswith("input_") for name in inputs)
+    return list(inputs.values()) if unnamed else inputs
