@@ -94,6 +94,11 @@ def _array(name: str, x: Any, spec: tf.TensorSpec | None) -> np.ndarray:
         array = np.asarray(x)
     except ValueError as error:
         raise ValueError(f"The input {name!r} cannot be made one array: {error}") from error
+    if spec is not None and spec.dtype == tf.string:
+        raise TypeError(
+            f"The model takes strings as input {name!r}, which can be neither masked nor differentiated. Choose "
+            "another signature=, or explain the part of the model that takes numbers."
+        )
     if array.dtype.kind not in "fiub" and str(array.dtype) != "bfloat16":
         raise TypeError(f"Expected numbers as input {name!r}, got an array of type {array.dtype}.")
     if array.ndim < 2:

@@ -62,12 +62,17 @@ class Run:
             )
         return images[0]
 
+    @property
+    def pixels(self) -> tf.Tensor:
+        """The image in float32, to be perturbed."""
+        return tf.cast(self.image, tf.float32)
+
     def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
         """The inputs with other images: (repeats * n, ...), every other input repeated alike."""
         own = self.image
 
         def swap(x: tf.Tensor) -> tf.Tensor:
-            return images if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
+            return cast(images, own.dtype) if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
 
         return tf.nest.map_structure(swap, self.inputs)
 
@@ -86,7 +91,11 @@ class Run:
         try:
             found = tf.gradients(self.score, flat)
         except LookupError as error:
-            raise ValueError(f"The model cannot be differentiated: {error}. Use a method without gradients.") from error
+            reason = str(error).partition(". ")[0]
+            raise ValueError(
+                f"The model cannot be differentiated: {reason}. Use a method without gradients, such "
+                "as Occlusion or RISE."
+            ) from error
         if all(g is None for g in found):
             end = "input" if of is self.inputs else "layer"
             raise ValueError(
@@ -95,3 +104,10 @@ class Run:
             )
         found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
         return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])
+
+
+def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Perturbed images in the model's type: rounded, if that is integer."""
+    if images.dtype == dtype or dtype.is_floating:
+        return tf.cast(images, dtype)
+    return tf.saturate_cast(tf.round(images), dtype)

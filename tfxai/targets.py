@@ -116,6 +116,8 @@ class Goal:
         if isinstance(self.what, Neuron | Channel):
             return tf.cast(self.what.score(read[self.what.layer]), tf.float32), self
         scores = tf.cast(scores, tf.float32)
+        if scores.shape.rank is None:
+            scores = tf.ensure_shape(scores, [None, None])
         if self.what is not None:
             score = tf.cast(self.what(scores), tf.float32)
             if score.shape.rank != 1:

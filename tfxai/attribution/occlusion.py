@@ -68,7 +68,7 @@ class Occlusion(Explainer):
         self.window, self.stride, self.fill = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
-        x = run.image
+        x = run.pixels
         size = tuple(x.shape[1:-1])
         window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
@@ -80,7 +80,7 @@ class Occlusion(Explainer):
 
         def score(index: tf.Tensor) -> tf.Tensor:
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
-            hidden = tf.cast(_per_channel(_outer(sides), x), x.dtype)  # 0 or 1, so the sum is a choice
+            hidden = _per_channel(_outer(sides), x)  # 0 or 1, so the sum is a choice
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
             occluded = x * (1 - hidden) + fill * hidden
             copies = run.with_image(merge(occluded), tf.size(index))
@@ -170,7 +170,7 @@ class RISE(Explainer, Seeded):
         return tf.slice(enlarged, shift, size)
 
     def attribute(self, run: Run) -> tf.Tensor:
-        x = run.image
+        x = run.pixels
         if x.shape.rank != 4:
             raise ValueError(f"RISE needs images, (n, h, w, c), got shape {x.shape}. Use Occlusion.")
         size = list(x.shape[1:3])

@@ -27,7 +27,7 @@ class ScoreCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        A, x = tf.cast(layer, tf.float32), run.image
+        A, x = tf.cast(layer, tf.float32), run.pixels
         if x.shape.rank != 4:
             raise ValueError(f"ScoreCAM needs images, (n, h, w, c), got shape {x.shape}. Use GradCAM.")
 

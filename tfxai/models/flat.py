@@ -6,12 +6,13 @@ stay where they are: the flat graph refers to them, so that nothing is copied an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.grappler import tf_optimizer  # has no public name; TensorFlow's own converters inline with it
 
-from tfxai.models import overrides
+from tfxai.models import custom_gradients, overrides
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
@@ -24,9 +25,8 @@ class FlatGraph:
     ----------
     function : tf.types.experimental.ConcreteFunction
         What is flattened; it is not changed.
-    known : callable, optional
-        Whether a custom gradient, given by name, is that of the function. The name of another process may by chance be
-        taken here, by a gradient that has nothing to do with it.
+    loaded : bool
+        Whether it came with a SavedModel.
 
     Attributes
     ----------
@@ -36,35 +36,56 @@ class FlatGraph:
         Names of the results' tensors.
     """
 
-    def __init__(self, function, known=None):
+    def __init__(self, function: Any, loaded: bool = False):
         arguments = len(function.inputs) - len(function.captured_inputs)
         self.inputs = [tensor.name for tensor in function.inputs[:arguments]]
         self.outputs = [tensor.name for tensor in function.outputs]
-        self._captured = {tensor.name: index for index, tensor in enumerate(function.inputs[arguments:])}
+        self._captured = [tensor.name for tensor in function.inputs[arguments:]]
         self._function = function
         self._graph_def = _inlined(function)
         for node in _nodes(self._graph_def):
-            own = node.attr["_gradient_op_type"].s.decode() if "_gradient_op_type" in node.attr else ""
-            if own and node.op not in CALLS and known is not None and not known(own):
-                node.attr["_gradient_op_type"].s = f"{own}, which was not saved with the model".encode()
+            if "_gradient_op_type" in node.attr and node.op not in CALLS:
+                gradient = node.attr["_gradient_op_type"]
+                gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded).encode()
 
-    def paste(self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], rule: str | None = None) -> list[tf.Tensor]:
-        """Run the function in the current graph, and return the tensors whose names in the flat graph are given."""
-        graph = tf.compat.v1.get_default_graph()
-        captured = self._function.captured_inputs
+    def paste(
+        self,
+        inputs: Sequence[tf.Tensor],
+        fetches: Sequence[str],
+        rule: str | None = None,
+        captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> list[tf.Tensor]:
+        """Run the function in the current graph.
+
+        Parameters
+        ----------
+        inputs : sequence of tf.Tensor
+            Arguments.
+        fetches : sequence of str
+            Names, in the flat graph, of the tensors to return.
+        rule : str, optional
+            Backward rule of its ReLUs.
+        captured : callable, optional
+            From what the function refers to outside of it, to a tensor of the current graph.
+        """
+        captured = captured or tf.compat.v1.get_default_graph().capture
         feeds = dict(zip(self.inputs, inputs, strict=True))
-        feeds |= {name: graph.capture(captured[index]) for name, index in self._captured.items()}
-        graph_def = self._graph_def
-        if rule:
-            graph_def = tf.compat.v1.GraphDef.FromString(graph_def.SerializeToString())
-            overrides.mark(_nodes(graph_def), rule)
-        return tf.graph_util.import_graph_def(graph_def, feeds, fetches, name="model")
+        feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
+        graph_def, present = _needed(self._graph_def, fetches)
+        feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
+        moved = overrides.bend_graph(graph_def, rule) if rule else {}
+        wanted = [moved.get(name, name) for name in fetches]
+        return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
+
+    def is_closed(self, fetch: str) -> bool:
+        """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""
+        return any(node.op in ("Enter", "Switch") for node in _needed(self._graph_def, [fetch])[0].node)
 
     def variables(self) -> dict[str, str]:
         """Name of the variable that an operation reads, by the name of the operation."""
         names = {id(variable.handle): variable.name for variable in self._function.variables}
-        captured = self._function.captured_inputs
-        held = {name.split(":")[0]: names.get(id(captured[index])) for name, index in self._captured.items()}
+        captured = zip(self._captured, self._function.captured_inputs, strict=True)
+        held = {_node(name): names.get(id(tensor)) for name, tensor in captured}
         readers = {}
         for node in self._graph_def.node:  # sorted: what a node needs stands before it
             variable = next((held[source] for source in node.input if held.get(source)), None)
@@ -73,7 +94,7 @@ class FlatGraph:
         return readers
 
 
-def _inlined(function) -> tf.compat.v1.GraphDef:
+def _inlined(function: Any) -> tf.compat.v1.GraphDef:
     graph_def = function.graph.as_graph_def()
     lowered = "_lower_using_switch_merge"  # loops and conditions stay operations, which gradients can pass
     for node in _nodes(graph_def):
@@ -84,9 +105,7 @@ def _inlined(function) -> tf.compat.v1.GraphDef:
     for body in graph_def.library.function:
         for name in (*_KEEP_APART, "api_implements"):
             body.attr.pop(name, None)
-    meta = tf.compat.v1.train.export_meta_graph(graph_def=graph_def, graph=function.graph, clear_extraneous_savers=True)
-    for name in list(meta.collection_def):
-        del meta.collection_def[name]
+    meta = tf.compat.v1.MetaGraphDef(graph_def=graph_def)
     kept = [tensor.name for tensor in (*function.inputs, *function.outputs)]
     meta.collection_def["train_op"].node_list.value.extend(kept)
     config = tf.compat.v1.ConfigProto()
@@ -94,7 +113,34 @@ def _inlined(function) -> tf.compat.v1.GraphDef:
     rewrite.min_graph_nodes = -1
     rewrite.optimizers.append("function")
     rewrite.function_optimization = rewrite.AGGRESSIVE
-    return tf_optimizer.OptimizeGraph(config, meta)
+    return _without_order(tf_optimizer.OptimizeGraph(config, meta))
+
+
+def _without_order(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """Leave out what only says when something runs: side effects in order, constants after arguments."""
+    barriers = {f"^{node.name}" for node in graph_def.node if node.op in ("NoOp", "Placeholder")}
+    for node in graph_def.node:
+        node.input[:] = [source for source in node.input if source not in barriers]
+    return graph_def
+
+
+def _needed(graph_def: tf.compat.v1.GraphDef, fetches: Sequence[str]) -> tuple[tf.compat.v1.GraphDef, set[str]]:
+    """The part of a graph that computes some tensors, and the names of its nodes."""
+    nodes = {node.name: node for node in graph_def.node}
+    present: set[str] = set()
+    waiting = [_node(name) for name in fetches]
+    while waiting:
+        name = waiting.pop()
+        if name not in present:
+            present.add(name)
+            waiting.extend(_node(source) for source in nodes[name].input)
+    kept = [node for node in graph_def.node if node.name in present]
+    return tf.compat.v1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library), present
+
+
+def _node(name: str) -> str:
+    """Name of the node of an input or a tensor: "^a" and "a:0" are of "a"."""
+    return name.removeprefix("^").partition(":")[0]
 
 
 def _nodes(graph_def: tf.compat.v1.GraphDef) -> list:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.traced import as_given
-from tfxai.models.view import Layer, ModelView, Pass
+from tfxai.models.view import Layer, ModelView, Pass, without_gradient
 
 
 class FunctionView(ModelView):
@@ -41,9 +41,12 @@ class FunctionView(ModelView):
         def call(*arrays: np.ndarray) -> np.ndarray:
             return self._call(tf.nest.pack_sequence_as(inputs, arrays))
 
-        outputs = tf.numpy_function(call, tf.nest.flatten(inputs), tf.float32)
-        outputs.set_shape([None, *(self._shape or ())] if self._shape is not None else None)
-        return Pass(outputs)
+        def outputs(*flat: tf.Tensor) -> tf.Tensor:
+            found = tf.numpy_function(call, flat, tf.float32)
+            found.set_shape([None, *(self._shape or ())])
+            return found
+
+        return Pass(without_gradient(outputs, tf.nest.flatten(inputs), self._closed()))
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         raise self._closed()
@@ -63,11 +66,13 @@ class FunctionView(ModelView):
                 f"got {outputs.dtype} of shape {outputs.shape}."
             )
         if self._shape is not None and outputs.shape[1:] != self._shape:
-            raise ValueError(f"Expected rows of shape {self._shape} from {self.name}, as before, got {outputs.shape[1:]}.")
+            raise ValueError(
+                f"Expected rows of shape {self._shape} from {self.name}, as before, got {outputs.shape[1:]}."
+            )
         return outputs.astype(np.float32)
 
     def _closed(self) -> ValueError:
         return ValueError(
-            f"This method looks inside the model, and {self.name} cannot be looked into. Use Occlusion or RISE; "
-            "or, if it is made of TensorFlow operations, give tf.function(f)."
+            f"This method needs gradients or layers, and {self.name} has none to show. Use Occlusion or RISE; or, if "
+            "it is made of TensorFlow operations, give tf.function(f)."
         )

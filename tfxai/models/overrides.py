@@ -9,9 +9,11 @@ The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import tensorflow as tf
+
+from tfxai.models.composed import bend_composed
 
 RULES = ("guided", "deconvnet")
 _LAYER = "IdentityN"
@@ -95,11 +97,20 @@ def bending(rule: str | None):
     return tf.compat.v1.get_default_graph().gradient_override_map(overrides)
 
 
-def mark(nodes: Iterable, rule: str) -> None:
-    """Give the ReLUs among the nodes of a `GraphDef` the gradient of ``rule``, before it is imported."""
-    for node in nodes:
+def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: str) -> dict[str, str]:
+    """Give the ReLUs of a graph the gradient of ``rule``, before it is imported.
+
+    Returns
+    -------
+    dict
+        Tensors that have another name afterwards.
+    """
+    moved, composed = bend_composed(graph_def, _LAYER, f"Tfxai_{rule}_layer")
+    bodies = [node for body in graph_def.library.function for node in body.node_def]
+    for node in (*(node for node in graph_def.node if node.name not in composed), *bodies):
         if node.op in _OVERRIDES[rule] and "_gradient_op_type" not in node.attr:
             node.attr["_gradient_op_type"].s = _OVERRIDES[rule][node.op].encode()
+    return moved
 
 
 def bend(rule: str, call: Callable, x: tf.Tensor) -> tf.Tensor:
@@ -114,8 +125,24 @@ def count_bent(operations: list[tf.Operation]) -> int:
     """How many ReLUs among ``operations`` carry a rule of ours."""
 
     def is_bent(op: tf.Operation) -> bool:
-        if not op.node_def.attr["_gradient_op_type"].s.startswith(b"Tfxai_"):
+        if not op.node_def.attr["_gradient_op_type"].s.startswith(b"Tfxai_") or not op.outputs[0].dtype.is_floating:
             return False
         return op.type != "Maximum" or _zero_side(op) is not None
 
-    return sum(is_bent(op) for op in operations)
+    return sum(is_bent(op) for op in operations) + _count_in_bodies(operations)
+
+
+def _count_in_bodies(operations: list[tf.Operation]) -> int:
+    """How many ReLUs carry a rule in the bodies of loops and the branches of conditions."""
+    called = {attr.func.name for op in operations for attr in op.node_def.attr.values() if attr.HasField("func")}
+    if not called:
+        return 0
+    bodies = {body.signature.name: body.node_def for body in operations[0].graph.as_graph_def().library.function}
+    waiting, seen, found = list(called), set(called), 0
+    while waiting:
+        for node in bodies.get(waiting.pop(), ()):
+            found += node.op in _PLAIN and node.attr["_gradient_op_type"].s.startswith(b"Tfxai_")
+            inner = {attr.func.name for attr in node.attr.values() if attr.HasField("func")} - seen
+            seen |= inner
+            waiting += inner
+    return found

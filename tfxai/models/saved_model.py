@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework.ops import gradient_registry  # has no public name
 
 from tfxai.models.traced import Concrete, TracedView
-
-_LOADER = "saved_model.function_deserialization"  # the module whose gradients come out of SavedModels
 
 
 def is_saved_model(model: Any) -> bool:
@@ -43,7 +40,7 @@ def open_saved_model(model: Any, output: str | int | None = None, signature: str
             model = tf.saved_model.load(str(model))
         except Exception as error:  # TensorFlow raises many kinds for a damaged folder
             raise ValueError(f"Cannot load {name}: {error}") from error
-    return TracedView(_function(model, name, signature), output, name, owner=model, known=_is_loaded_gradient)
+    return TracedView(_function(model, name, signature), output, name, owner=model, loaded=True)
 
 
 def _function(model: Any, name: str, signature: str | None) -> Concrete:
@@ -55,22 +52,11 @@ def _function(model: Any, name: str, signature: str | None) -> Concrete:
     if "serving_default" in signatures or len(signatures) == 1:
         return signatures.get("serving_default") or next(iter(signatures.values()))
     if signatures:
-        raise ValueError(f"{name[0].upper()}{name[1:]} has several signatures; give signature= one of {list(signatures)}.")
-    functions = getattr(getattr(model, "__call__", None), "concrete_functions", [])
+        raise ValueError(f"Expected signature= to name one of several of {name}: {list(signatures)}.")
+    functions = getattr(model.__call__, "concrete_functions", []) if callable(model) else []
     if len(functions) != 1:
         raise ValueError(
-            f"{name[0].upper()}{name[1:]} has no signatures. Load it by tf.saved_model.load and give one of its functions, "
-            "such as loaded.encode, or loaded.encode.get_concrete_function(spec)."
+            f"Expected {name} to have signatures, and it has none. Load it by tf.saved_model.load and give one of its "
+            "functions, such as loaded.encode, or loaded.encode.get_concrete_function(spec)."
         )
     return functions[0]
-
-
-def _is_loaded_gradient(name: str) -> bool:
-    """Whether a custom gradient of this name came with a SavedModel.
-
-    Names are numbers, so one that was not saved may well be the name of a stranger in this process.
-    """
-    try:
-        return gradient_registry.lookup(name).__module__.endswith(_LOADER)
-    except LookupError:
-        return False

@@ -15,13 +15,15 @@ import tensorflow as tf
 from tfxai.models import graph
 from tfxai.models.view import Layer, unknown_layer
 
+Path = tuple[str, ...]  # scopes from the outside to the inside
+
 _CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
-_AROUND_CALLS = "Func/"  # what inlining a call leaves behind
+_AROUND_CALLS = "/Func/"  # what inlining a call leaves behind
 
 
 class Scopes:
-    """Names of what lies between the inputs and the output of a graph.
+    """Names of what lies between the inputs and the output of a graph that was pasted into the current one.
 
     Layers are scopes, and operations that stand beside scopes. The output of a scope is the last tensor that leaves it.
 
@@ -33,50 +35,53 @@ class Scopes:
         Its output.
     variables : mapping
         Name of a variable by the name of the operation that reads it: tells whether Keras has numbered the scopes.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In the order in which they run; what is inside a scope comes before the scope.
     """
 
     def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor, variables: Mapping[str, str]):
         path = _data_path(inputs, output)
-        parts = {op.name: _parts(op.name) for op in path}
-        shared = _common([names[:-1] for names in parts.values()])
-        parts = {name: names[shared:] for name, names in parts.items()}
-        numbered = _is_numbered(variables)
+        places = _places(path)
+        self._numbered = _is_numbered(variables)
 
-        members: dict[tuple[str, ...], list[tf.Operation]] = defaultdict(list)
-        for op in path:
-            for depth in range(1, len(parts[op.name])):
-                members[parts[op.name][:depth]].append(op)
-        exits = {scope: _exit(ops, output) for scope, ops in members.items()}
-        layers = {scope for scope in members if _is_layer(scope, members, parts, numbered)}
+        inside: dict[Path, list[tf.Operation]] = defaultdict(list)
+        for op, place in zip(path, places, strict=True):
+            for depth in range(1, len(place)):
+                inside[place[:depth]].append(op)
+        layers = [scope for scope in inside if self._is_layer(scope, places)]
         holders = {(), *(scope[:-1] for scope in layers)}
 
-        def clean(scope: Sequence[str]) -> str:
-            return "/".join(_NUMBER.sub("", part) for part in scope) if numbered else "/".join(scope)
-
-        def name_of(op: tf.Operation) -> str:
-            *scope, last = parts[op.name]
-            return f"{clean(scope)}/{last}" if scope else last
-
-        beside = [op for op in path if parts[op.name][:-1] in holders]  # operations that stand beside layers
-        rows = [(clean(scope), exits[scope], _kind(members[scope], scope in holders)) for scope in layers]
-        rows += [(name_of(op), op.outputs[0], op.type) for op in beside]
+        rows = []  # (order, name, kind, output)
         order = {op.name: number for number, op in enumerate(path)}
-        rows.sort(key=lambda row: (order[row[1].op.name], -row[0].count("/")))  # what is inside comes first
+        for scope in layers:
+            tensor = _exit(inside[scope], output)
+            kind = "scope" if scope in holders else _kind(inside[scope])
+            rows.append(((order[tensor.op.name], -len(scope)), self._clean(scope), kind, tensor))
+        for op, place in zip(path, places, strict=True):
+            if place[:-1] in holders:
+                name = "/".join(filter(None, (self._clean(place[:-1]), place[-1])))
+                rows.append(((order[op.name], -len(place)), name, op.type, _exit([op], output)))
 
-        names = [name for name, _, _ in rows]
         self.layers: list[Layer] = []
         self._tensors: dict[str, tf.Tensor] = {}
-        for row, (name, tensor, kind) in enumerate(rows):
-            unique = name if names.count(name) == 1 else f"{name}#{names[:row].count(name)}"  # shared: run by run
-            self.layers.append(Layer(unique, kind, tuple(tensor.shape) if tensor.shape.rank is not None else ()))
-            self._tensors[unique] = tensor
+        rows.sort(key=lambda row: row[0])
+        names = [name for _, name, _, _ in rows]
+        for number, (_, name, kind, tensor) in enumerate(rows):
+            if names.count(name) > 1:  # a shared layer, run by run
+                name = f"{name}#{names[:number].count(name)}"
+            self.layers.append(Layer(name, kind, tuple(tensor.shape) if tensor.shape.rank is not None else ()))
+            self._tensors[name] = tensor
+
         self._aliases: dict[str, dict[str, tf.Tensor]] = defaultdict(dict)
-        for scope, tensor in exits.items():
-            for alias in {"/".join(scope), clean(scope)}:
+        everything = [*inside.items(), *((place, [op]) for op, place in zip(path, places, strict=True))]
+        everything += [(_place(op), [op]) for op in path]
+        for place, ops in everything:
+            tensor = _exit(ops, output)
+            for alias in {"/".join(place), self._clean(place)}:
                 self._aliases[alias][tensor.name] = tensor
-        for op in path:
-            for alias in {"/".join(parts[op.name]), name_of(op)}:
-                self._aliases[alias][op.outputs[0].name] = op.outputs[0]
 
     def find(self, name: str) -> str:
         """The flat graph's name of a layer, scope or operation, by its whole name or, where it is unique, its end."""
@@ -103,6 +108,15 @@ class Scopes:
                 seen.setdefault(self._tensors[layer.name].name, layer.name)
         return list(seen.values())[-1] if seen else None
 
+    def _is_layer(self, scope: Path, places: Sequence[Path]) -> bool:
+        if self._numbered:  # scopes that a layer's own operations open have no number
+            return _NUMBER.search(scope[-1]) is not None
+        beside = {place[: len(scope)] for place in places if place[: len(scope) - 1] == scope[:-1]}
+        return len(beside) > 1 or len(scope) == 1  # what is alone in a scope is that scope's inside
+
+    def _clean(self, scope: Path) -> str:
+        return "/".join(_NUMBER.sub("", part) if self._numbered else part for part in scope)
+
 
 def _data_path(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[tf.Operation]:
     """Operations with floating-point results that lie between any input and the output."""
@@ -110,33 +124,33 @@ def _data_path(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[tf.Operat
     return [
         op
         for op in output.graph.get_operations()
-        if op.name in names and op.outputs and op.outputs[0].dtype.is_floating and not _between_calls(op)
+        if op.name in names and any(tensor.dtype.is_floating for tensor in op.outputs) and not _between_calls(op)
     ]
 
 
 def _between_calls(op: tf.Operation) -> bool:
     """Whether it only hands a value into or out of a function that was called."""
-    scope = op.name.split("/")[-2]  # at least that into which the graph was pasted
-    handed_out = op.type == "Identity" and (len(_parts(op.name)) == 1 or _CALL.fullmatch(scope) is not None)
-    return handed_out or f"/{_AROUND_CALLS}" in op.name
+    *_, scope, _ = op.name.split("/")  # at least that into which the graph was pasted
+    handed_out = op.type == "Identity" and (len(_place(op)) == 1 or _CALL.fullmatch(scope) is not None)
+    return handed_out or _AROUND_CALLS in op.name
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """Scopes and last name, without those of function calls, and without the scope into which the graph was pasted."""
-    return tuple(part for part in name.split("/")[1:] if not _CALL.fullmatch(part))
+def _place(op: tf.Operation) -> Path:
+    """Scopes and last name of an operation, without those of function calls and of the pasting."""
+    return tuple(part for part in op.name.split("/")[1:] if not _CALL.fullmatch(part))
 
 
-def _flat(tensor: tf.Tensor) -> str:
-    """Name of a tensor before the graph was pasted."""
-    return tensor.name.partition("/")[2]
-
-
-def _common(scopes: Sequence[tuple[str, ...]]) -> int:
-    """How many scopes all share, but for the innermost if all lie in one."""
+def _places(path: Sequence[tf.Operation]) -> list[Path]:
+    """Place of each operation, without the outer scopes that all of them share."""
+    places = [_place(op) for op in path]
+    scopes = {place[:depth] for place in places for depth in range(len(place))}
+    # A condition "cond" comes with operations "cond/...": it belongs to that scope.
+    places = [(*place, op.type) if place in scopes else place for op, place in zip(path, places, strict=True)]
     shared = 0
-    while scopes and all(len(scope) > shared and scope[shared] == scopes[0][shared] for scope in scopes):
+    while places and all(len(place) > shared + 1 and place[shared] == places[0][shared] for place in places):
         shared += 1
-    return shared - 1 if scopes and all(len(scope) == shared for scope in scopes) and shared else shared
+    alone = shared > 1 and all(len(place) == shared + 1 for place in places)  # the innermost is the only layer
+    return [place[shared - alone :] for place in places]
 
 
 def _is_numbered(variables: Mapping[str, str]) -> bool:
@@ -150,27 +164,23 @@ def _is_numbered(variables: Mapping[str, str]) -> bool:
     return numbered > exact
 
 
-def _is_layer(scope: tuple[str, ...], members: Mapping, parts: Mapping, numbered: bool) -> bool:
-    if numbered:  # scopes that a layer's own operations open have no number
-        return bool(_NUMBER.search(scope[-1]))
-    inside = {parts[op.name][: len(scope)] for op in members[scope[:-1]]} if len(scope) > 1 else set()
-    return len(inside) != 1  # what is alone in a scope is that scope's inside
-
-
 def _exit(ops: Sequence[tf.Operation], output: tf.Tensor) -> tf.Tensor:
-    """The last tensor that leaves a scope."""
+    """The last floating-point tensor that leaves a group of operations."""
     own = {op.name for op in ops}
+    tensors = [tensor for op in ops for tensor in op.outputs if tensor.dtype.is_floating]
     leaving = [
         tensor
-        for op in ops
-        for tensor in op.outputs
+        for tensor in tensors
         if tensor.name == output.name or any(user.name not in own for user in tensor.consumers())
     ]
-    return leaving[-1] if leaving else ops[-1].outputs[0]
+    return (leaving or tensors)[-1]
 
 
-def _kind(ops: Sequence[tf.Operation], holder: bool) -> str:
-    """What a scope is: its first operation that computes anything."""
-    if holder:
-        return "scope"
+def _kind(ops: Sequence[tf.Operation]) -> str:
+    """What a layer is: its first operation that computes anything."""
     return next((op.type for op in ops if op.type not in graph.PASSING), ops[0].type)
+
+
+def _flat(tensor: tf.Tensor) -> str:
+    """Name of a tensor before the graph was pasted."""
+    return tensor.name.partition("/")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfxai.models import overrides
 from tfxai.models.flat import FlatGraph
 from tfxai.models.scopes import Scopes
-from tfxai.models.view import Layer, ModelView, Pass, choose_output
+from tfxai.models.view import Layer, ModelView, Pass, choose_output, without_gradient
 
 Concrete = tf.types.experimental.ConcreteFunction
 
@@ -29,8 +29,8 @@ class TracedView(ModelView):
         What errors call it.
     owner : object, optional
         Kept alive as long as the view, for traced functions do not keep their variables.
-    known : callable, optional
-        Which custom gradients are the function's own, as for `FlatGraph`.
+    loaded : bool
+        Whether the function came with a SavedModel.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class TracedView(ModelView):
         output: str | int | None = None,
         name: str = "function",
         owner: Any = None,
-        known: Callable[[str], bool] | None = None,
+        loaded: bool = False,
     ):
         self.output = output
         self.name = name
         self._function = function
         self._owner = owner
-        self._known = known
+        self._loaded = loaded
         self._signatures: dict[Any, _Signature] = {}
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 
@@ -94,26 +94,39 @@ class TracedView(ModelView):
         if key not in self._signatures:
             with tf.init_scope():  # the function may make its variables now
                 concrete = self._function if wanted is None else self._function(wanted)
-                self._signatures[key] = _Signature(concrete, self.output, self._known)
+                self._signatures[key] = _Signature(concrete, self.output, self._loaded)
         return self._signatures[key]
 
 
 class _Signature:
     """One traced function: its flat graph, its inputs by name, and the output that is explained."""
 
-    def __init__(self, function: Concrete, output: str | int | None, known: Callable[[str], bool] | None):
+    def __init__(self, function: Concrete, output: str | int | None, loaded: bool):
         self.specs = _specs(function)
-        self._flat = FlatGraph(function, known)
+        self._flat = FlatGraph(function, loaded)
         self._output = choose_output(self._flat.outputs, _output_names(function), output)
+        self._closed = self._flat.is_closed(self._output)
+        self._function = function
 
     def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> list[tf.Tensor]:
         """The output and other tensors, given by their names in the flat graph, for inputs in the current graph."""
         given = inputs if isinstance(inputs, dict) else dict.fromkeys(self.specs, inputs)
         cast = [tf.cast(given[name], spec.dtype) for name, spec in self.specs.items()]
-        return self._flat.paste(cast, [self._output, *fetches], rule)
+        if not self._closed:
+            return self._flat.paste(cast, [self._output, *fetches], rule)
+        if rule or list(fetches):
+            raise _closed()
+        return [without_gradient(self._call, cast, _closed())]
+
+    def _call(self, *inputs: tf.Tensor) -> tf.Tensor:
+        args, kwargs = tf.nest.pack_sequence_as(self._function.structured_input_signature, inputs)
+        found = tf.nest.flatten(self._function(*args, **kwargs))
+        return found[self._flat.outputs.index(self._output)]
 
     @functools.cached_property
     def scopes(self) -> Scopes:
+        if self._closed:
+            raise _closed()
         found = []
 
         @tf.function(autograph=False)
@@ -123,6 +136,13 @@ class _Signature:
 
         trace.get_concrete_function(self.specs)
         return found[0]
+
+
+def _closed() -> ValueError:
+    return ValueError(
+        "This method needs gradients or layers, and the model has loops or conditions of TensorFlow 1, which cannot be "
+        "looked into. Use Occlusion or RISE."
+    )
 
 
 def _specs(function: Concrete) -> dict[str, tf.TensorSpec]:

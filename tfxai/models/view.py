@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ class ModelView(abc.ABC):
     inputs: dict[str, tf.TensorSpec] | None
     compilable: bool = True
 
-    def prepare(self, inputs: Any) -> None:
+    def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""
 
     @abc.abstractmethod
@@ -95,6 +95,19 @@ class ModelView(abc.ABC):
     @abc.abstractmethod
     def last_spatial(self, inputs: Any = None) -> str:
         """Name of the last layer before the selected output that has spatial output."""
+
+
+def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Exception) -> tf.Tensor:
+    """``call(*inputs)``; who asks for its gradient gets the error."""
+
+    @tf.custom_gradient
+    def called(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradient(*signals: tf.Tensor) -> None:
+            raise error
+
+        return call(*inputs), gradient
+
+    return called(*inputs)
 
 
 def unknown_layer(name: str, known: Sequence[str]) -> ValueError:

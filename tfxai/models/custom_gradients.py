@@ -1,0 +1,109 @@
+"""Custom gradients of functions that are flattened.
+
+A custom gradient belongs to an operation and refers to tensors of the graph in which it was made. In a flat graph these
+tensors have other names. So the gradient is traced as a function, and what it refers to is looked up around the
+operation when it is asked for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry  # has no public name
+
+UNSAVED = "UnsavedGradient"
+_LOADER = "saved_model.function_deserialization"  # the module whose gradients come out of SavedModels
+
+
+@tf.RegisterGradient(UNSAVED)
+def _unsaved(op: tf.Operation, *signals: tf.Tensor) -> None:
+    raise ValueError(
+        f"The operation {op.name!r} has a custom gradient that cannot be followed. If the model is a SavedModel, "
+        "export it with tf.saved_model.SaveOptions(experimental_custom_gradients=True); if it is a tf.function that "
+        "calls another, take the decorator off the inner one. Or use a method without gradients, such as Occlusion."
+    )
+
+
+def adopt(name: str, function: Any, loaded: bool) -> str:
+    """Name of a registered gradient that does in a flat graph what ``name`` does in the function that was flattened.
+
+    Parameters
+    ----------
+    name : str
+        Name of a custom gradient in the function's graph.
+    function : tf.types.experimental.ConcreteFunction
+        The function.
+    loaded : bool
+        Whether the function came with a SavedModel. Names are numbers, so the name of a gradient that was not saved
+        may well be that of a stranger in this process.
+    """
+    adopted = f"Flat{name}"
+    if _lookup(adopted) is None:
+        traced = _from_saved_model(name) if loaded else _from_process(name, function)
+        if traced is None:
+            return UNSAVED
+        _register(adopted, name, traced)
+    return adopted
+
+
+def _lookup(name: str) -> Any:
+    try:
+        return gradient_registry.lookup(name)
+    except LookupError:
+        return None
+
+
+def _from_saved_model(name: str) -> Any:
+    gradient = _lookup(name)
+    if not getattr(gradient, "__module__", "").endswith(_LOADER):
+        return None
+    return inspect.getclosurevars(gradient).nonlocals["func"]
+
+
+def _from_process(name: str, function: Any) -> Any:
+    gradient, op = _lookup(name), _find(function.graph, name)
+    if gradient is None or op is None:
+        return None
+    with function.graph.as_default():
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in op.outputs]
+        return tf.function(lambda *signals: gradient(op, *signals), autograph=False).get_concrete_function(*specs)
+
+
+def _find(graph: tf.Graph, name: str) -> tf.Operation | None:
+    """The operation that has the custom gradient of this name."""
+    wanted = name.encode()
+    return next((op for op in graph.get_operations() if op.node_def.attr["_gradient_op_type"].s == wanted), None)
+
+
+def _register(adopted: str, name: str, traced: Any) -> None:
+    from tfxai.models.flat import FlatGraph
+
+    flat = FlatGraph(traced)
+
+    @tf.RegisterGradient(adopted)
+    def gradient(op: tf.Operation, *signals: tf.Tensor | None) -> list[tf.Tensor | None]:
+        signals = [
+            tf.zeros_like(y) if signal is None else signal for y, signal in zip(op.outputs, signals, strict=True)
+        ]
+        found = iter(flat.paste(signals, flat.outputs, captured=lambda tensor: _around(op, tensor, name)))
+        return [None if spec is None else next(found) for spec in tf.nest.flatten(traced.structured_outputs)]
+
+
+def _around(op: tf.Operation, tensor: tf.Tensor, name: str) -> tf.Tensor:
+    """The tensor of a flat graph that was ``tensor`` in the function from which the operation comes."""
+    if not hasattr(tensor, "op"):  # eager: a variable
+        return op.graph.capture(tensor)
+    original = _find(tensor.graph, name)
+    for own, given in zip(original.inputs, op.inputs, strict=True):
+        if own is tensor:
+            return given
+    prefix = op.name.removesuffix(original.name)
+    try:
+        return op.graph.get_tensor_by_name(prefix + tensor.name)
+    except KeyError as error:
+        raise ValueError(
+            f"The custom gradient of {op.name!r} needs {tensor.name!r}, which cannot be reached from where it is used. "
+            "Use a method without gradients, such as Occlusion or RISE."
+        ) from error
