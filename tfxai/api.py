@@ -52,8 +52,8 @@ def explain(
 
     Parameters
     ----------
-    model : keras.Model or path
-        What is explained.
+    model : keras.Model, SavedModel, callable or path
+        What is explained, as for `Explainer`.
     images : array, tensor, list or dict of them, or tf.data.Dataset
         Inputs as the model takes them.
     method : str

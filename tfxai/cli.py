@@ -27,10 +27,13 @@ from tfxai.explanation import Explanation
 from tfxai.models import ModelView, open_model
 from tfxai.plotting import plot_grid
 
+MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
+SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
 DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
 
 EXPLAIN_EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg
+  tfxai explain saved_model/ cat.jpg --signature serve
   tfxai explain model.keras photos/ --preprocess -1..1 --classes names.txt --output out
   tfxai explain model.keras "photos/*.jpg" --method grad_cam rise --layer conv5 --target "tabby cat"
 
@@ -44,6 +47,7 @@ a .npz file with the raw values of all images: tfxai.Explanation.load(FILE).
 """
 LAYERS_EXAMPLES = """examples:
   tfxai layers model.keras
+  tfxai layers saved_model/ --signature serve
 
 Every name is what --layer takes; the methods of the CAM family need one with spatial output, marked by a star.
 """
@@ -107,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     explain = command("explain", _explain, "Explain a model's predictions for image files.", EXPLAIN_EXAMPLES)
-    explain.add_argument("model", metavar="MODEL", help="a .keras or .h5 file")
+    explain.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     explain.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
     explain.add_argument(
         "--method",
@@ -116,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         help=f"one or more methods, as `tfxai methods` lists them (default: {' '.join(DEFAULT_METHODS)})",
     )
+    explain.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
+    explain.add_argument("--model-output", metavar="NAME", help="which output, if the model has several")
     explain.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
     explain.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     explain.add_argument(
@@ -134,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     layers = command("layers", _layers, "List the layers of a model.", LAYERS_EXAMPLES)
-    layers.add_argument("model", metavar="MODEL", help="a .keras or .h5 file")
+    layers.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    layers.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
 
     command("methods", _methods, "List the methods: use, cost, needs and drawback.", METHODS_EXAMPLES)
 
@@ -169,7 +176,7 @@ def _explain(arguments: argparse.Namespace) -> None:
         raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
 
     photographs = [images.read(path) for path in paths]
-    view = open_model(arguments.model)
+    view = open_model(arguments.model, arguments.model_output, arguments.signature)
     inputs = images.prepare(photographs, *_input_shape(view), arguments.preprocess)
     probabilities = _predict(view, inputs, arguments.batch_size)
     if names is not None and len(names) != probabilities.shape[1]:
@@ -198,7 +205,7 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 def _layers(arguments: argparse.Namespace) -> None:
     rows = [("layer", "kind", "output shape", "spatial")]
-    for layer in open_model(arguments.model).layers():
+    for layer in open_model(arguments.model, signature=arguments.signature).layers():
         shape = ", ".join("any" if size is None else str(size) for size in layer.shape[1:])
         rows.append((layer.name, layer.kind, f"({shape})", "*" if layer.spatial else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -115,6 +115,8 @@ def _array(name: str, x: Any, spec: tf.TensorSpec | None) -> np.ndarray:
 
 
 def _check_shape(name: str, shape: tuple[int, ...], spec: tf.TensorSpec) -> None:
+    if spec.shape.rank is None:
+        return
     wanted = tuple(spec.shape)
     if len(shape) == len(wanted) - 1:
         raise ValueError(

@@ -16,7 +16,7 @@ class GuidedBackprop(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     **options
         As for `Explainer`.
@@ -58,7 +58,7 @@ class Deconvnet(GuidedBackprop):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     **options
         As for `Explainer`.

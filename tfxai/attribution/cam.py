@@ -22,7 +22,7 @@ class LayerMap(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer, sequence of them, or None
         A layer with spatial output; None: the last one. For several, the mean of their heat-maps at the input's size.
@@ -224,7 +224,7 @@ class GuidedGradCAM(GradCAM):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer, sequence of them, or None
         Layer of the Grad-CAM; None: the last with spatial output.

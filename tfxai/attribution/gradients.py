@@ -27,7 +27,7 @@ class Saliency(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     reduction : {"none", "max_abs", "l2", "sum"}
         Over channels: signed gradient of the input's shape (default), or a map by the largest magnitude (the paper's),
@@ -75,7 +75,7 @@ class GradientXInput(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     **options
         As for `Explainer`.
@@ -128,7 +128,7 @@ class IntegratedGradients(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained.
     baseline : number, array, "mean", "blur", "noise", function, or list of them
         What the input is compared with; several are averaged. Default 0, in the model's own scale: black is what the

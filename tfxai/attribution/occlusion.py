@@ -22,7 +22,7 @@ class Occlusion(Explainer):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained; images or series.
     window : int or sequence of int, optional
         Size of the window along each axis. Default an eighth of the input. It need not divide the input: the last
@@ -101,7 +101,7 @@ class RISE(Explainer, Seeded):
 
     Parameters
     ----------
-    model : keras.Model or path
+    model : keras.Model, SavedModel, callable or path
         What is explained; images.
     masks : int or array
         How many masks, or masks (N, h, w) in [0, 1]. Default 1000 (the paper: 4000 to 8000); the noise of the map

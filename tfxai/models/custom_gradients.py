@@ -71,8 +71,8 @@ def _from_process(name: str, function: Any) -> Any:
         return tf.function(lambda *signals: gradient(op, *signals), autograph=False).get_concrete_function(*specs)
 
 
-def _find(graph: tf.Graph, name: str) -> tf.Operation | None:
-    """The operation that has the custom gradient of this name."""
+def _find(graph: tf.Graph, name: str) -> Any:
+    """The operation that has the custom gradient of this name; None if there is none."""
     wanted = name.encode()
     return next((op for op in graph.get_operations() if op.node_def.attr["_gradient_op_type"].s == wanted), None)
 
@@ -83,11 +83,10 @@ def _register(adopted: str, name: str, traced: Any) -> None:
     flat = FlatGraph(traced)
 
     @tf.RegisterGradient(adopted)
-    def gradient(op: tf.Operation, *signals: tf.Tensor | None) -> list[tf.Tensor | None]:
-        signals = [
-            tf.zeros_like(y) if signal is None else signal for y, signal in zip(op.outputs, signals, strict=True)
-        ]
-        found = iter(flat.paste(signals, flat.outputs, captured=lambda tensor: _around(op, tensor, name)))
+    def gradient(op: tf.Operation, *signals: tf.Tensor) -> list[tf.Tensor]:
+        pairs = zip(op.outputs, signals, strict=True)
+        arrived = [tf.zeros_like(y) if signal is None else signal for y, signal in pairs]
+        found = iter(flat.paste(arrived, flat.outputs, captured=lambda tensor: _around(op, tensor, name)))
         return [None if spec is None else next(found) for spec in tf.nest.flatten(traced.structured_outputs)]
 
 

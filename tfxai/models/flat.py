@@ -86,7 +86,7 @@ class FlatGraph:
         names = {id(variable.handle): variable.name for variable in self._function.variables}
         captured = zip(self._captured, self._function.captured_inputs, strict=True)
         held = {_node(name): names.get(id(tensor)) for name, tensor in captured}
-        readers = {}
+        readers: dict[str, str] = {}
         for node in self._graph_def.node:  # sorted: what a node needs stands before it
             variable = next((held[source] for source in node.input if held.get(source)), None)
             if variable:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.models.traced import Concrete, TracedView
+from tfxai.models.traced import TracedView
 
 
 def is_saved_model(model: Any) -> bool:
@@ -43,7 +43,7 @@ def open_saved_model(model: Any, output: str | int | None = None, signature: str
     return TracedView(_function(model, name, signature), output, name, owner=model, loaded=True)
 
 
-def _function(model: Any, name: str, signature: str | None) -> Concrete:
+def _function(model: Any, name: str, signature: str | None) -> Any:
     signatures = dict(model.signatures)
     if signature is not None:
         if signature not in signatures:

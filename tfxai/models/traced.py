@@ -13,7 +13,7 @@ from tfxai.models.flat import FlatGraph
 from tfxai.models.scopes import Scopes
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, without_gradient
 
-Concrete = tf.types.experimental.ConcreteFunction
+Concrete: Any = tf.types.experimental.ConcreteFunction
 
 
 class TracedView(ModelView):
@@ -46,32 +46,32 @@ class TracedView(ModelView):
         self._function = function
         self._owner = owner
         self._loaded = loaded
-        self._signatures: dict[Any, _Signature] = {}
+        self._seen: dict[Any, _Traced] = {}
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
-        signature = self._signature(inputs)
-        wanted = {name: signature.scopes.find(name) for name in read}
+        traced = self._traced(inputs)
+        wanted = {name: traced.scopes.find(name) for name in read}
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
-        outputs, *reads = signature.run(inputs, wanted.values(), rule)
+        outputs, *reads = traced.run(inputs, wanted.values(), rule)
         bent = overrides.count_bent(operations()[first:]) if rule else 0
         return Pass(outputs, dict(zip(wanted, reads, strict=True)), bent)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
-        return self._signature(inputs).scopes.layers
+        return self._traced(inputs).scopes.layers
 
     def find(self, layer: Any) -> str:
         if not isinstance(layer, str):
             raise TypeError(f"Expected the name of a layer of {self.name}, got {type(layer).__name__}.")
         if self.inputs is not None:
-            self._signature().scopes.find(layer)
+            self._traced().scopes.find(layer)
         return layer
 
     def last_spatial(self, inputs: Any = None) -> str:
-        signature = self._signature(inputs)
-        rank = max(spec.shape.rank or 0 for spec in signature.specs.values())
-        found = signature.scopes.last_spatial(rank) if rank >= 3 else None
+        traced = self._traced(inputs)
+        rank = max(spec.shape.rank or 0 for spec in traced.specs.values())
+        found = traced.scopes.last_spatial(rank) if rank >= 3 else None
         if found is None:
             raise ValueError(
                 f"No tensor inside {self.name} is a stack of maps, so there is no map to weigh. "
@@ -79,7 +79,7 @@ class TracedView(ModelView):
             )
         return found
 
-    def _signature(self, inputs: Any = None) -> _Signature:
+    def _traced(self, inputs: Any = None) -> _Traced:
         """What is known of the function, for inputs like these."""
         if self.inputs is not None:
             key, wanted = None, None
@@ -91,17 +91,17 @@ class TracedView(ModelView):
         else:
             wanted = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), as_given(inputs))
             key = tuple(tf.nest.flatten(wanted))
-        if key not in self._signatures:
+        if key not in self._seen:
             with tf.init_scope():  # the function may make its variables now
                 concrete = self._function if wanted is None else self._function(wanted)
-                self._signatures[key] = _Signature(concrete, self.output, self._loaded)
-        return self._signatures[key]
+                self._seen[key] = _Traced(concrete, self.output, self._loaded)
+        return self._seen[key]
 
 
-class _Signature:
+class _Traced:
     """One traced function: its flat graph, its inputs by name, and the output that is explained."""
 
-    def __init__(self, function: Concrete, output: str | int | None, loaded: bool):
+    def __init__(self, function: Any, output: str | int | None, loaded: bool):
         self.specs = _specs(function)
         self._flat = FlatGraph(function, loaded)
         self._output = choose_output(self._flat.outputs, _output_names(function), output)
@@ -145,14 +145,18 @@ def _closed() -> ValueError:
     )
 
 
-def _specs(function: Concrete) -> dict[str, tf.TensorSpec]:
+def _specs(function: Any) -> dict[str, tf.TensorSpec]:
     """Name to spec of each argument, in the order in which the graph takes them."""
-    flat = [spec for spec in tf.nest.flatten(function.structured_input_signature) if isinstance(spec, tf.TensorSpec)]
-    names = [spec.name or f"input_{number}" for number, spec in enumerate(flat)]
+    args, kwargs = function.structured_input_signature
+    given = args[0] if len(args) == 1 and isinstance(args[0], Mapping) else kwargs
+    flat = [spec for spec in tf.nest.flatten((args, kwargs)) if isinstance(spec, tf.TensorSpec)]
+    names = sorted(given)  # the order in which TensorFlow flattens them
+    if len(names) != len(flat):
+        names = [spec.name or f"input_{number}" for number, spec in enumerate(flat)]
     return dict(zip(names, flat, strict=True))
 
 
-def _output_names(function: Concrete) -> list[str]:
+def _output_names(function: Any) -> list[str]:
     outputs = function.structured_outputs
     if isinstance(outputs, Mapping) and len(outputs) == len(function.outputs):
         return sorted(outputs)  # the order in which TensorFlow flattens them
