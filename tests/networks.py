@@ -88,9 +88,11 @@ class Subclassed(keras.Model):
             Block(_conv(8 if i < 4 else 16, f"conv{i}"), _norm(f"bn{i}"), i != 3, name=f"block{i}") for i in (1, 2, 3)
         ]
         self.last = Block(_conv(16, "conv4"), _norm("bn4"), False, name="block4")
-        self.pool = layers.MaxPooling2D(2)
+        self.pool = layers.MaxPooling2D(2, name="pool")
         self.relu4 = layers.Activation("relu", name="relu4")
-        self.head = keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(5, name="dense")], name="head")
+        self.head = keras.Sequential(
+            [layers.GlobalAveragePooling2D(name="gap"), layers.Dense(5, name="dense")], name="head"
+        )
 
     @tf.function
     def call(self, x):

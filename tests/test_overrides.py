@@ -47,10 +47,12 @@ def chain(activation):
     return model, first, second
 
 
+@pytest.mark.parametrize("traced", [False, True], ids=["layers", "graph"])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_variants_by_hand(name):
+def test_variants_by_hand(name, traced):
     make, derivative = VARIANTS[name]
     model, first, second = chain(make())
+    model = tf.function(model) if traced else model
     x = RNG.normal(size=(40, 4)).astype("float32")
     a, g = x @ first, second[:, 1]
     plain = tfxai.Saliency(model)(x, target=1)

@@ -186,7 +186,8 @@ class Explainer:
                 f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
                 f"0 to {compiled.classes - 1}."
             )
-        result = compiled(padded, ids)
+        with self.view.running():
+            result = compiled(padded, ids)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
         for name in ("score", "values"):
             if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,18 +29,32 @@ class FunctionView(ModelView):
         self.name = f"the Python function {getattr(function, '__name__', type(function).__name__)!r}"
         self.inputs = None
         self._shape: tuple[int, ...] | None = None
+        self._error: Exception | None = None
 
     def prepare(self, inputs: Any) -> None:
         """Learn from the first row of a batch what the function returns."""
         if self._shape is None:
             self._shape = self._call(tf.nest.map_structure(lambda x: x[:1], inputs)).shape[1:]
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """The function's own error is raised, not TensorFlow's about it."""
+        self._error = None
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise self._error or error from None
+
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
         if read or rule:
             raise self._closed()
 
         def call(*arrays: np.ndarray) -> np.ndarray:
-            return self._call(tf.nest.pack_sequence_as(inputs, arrays))
+            try:
+                return self._call(tf.nest.pack_sequence_as(inputs, arrays))
+            except Exception as error:
+                self._error = error
+                raise
 
         def outputs(*flat: tf.Tensor) -> tf.Tensor:
             found = tf.numpy_function(call, flat, tf.float32)
@@ -67,7 +82,7 @@ class FunctionView(ModelView):
             )
         if self._shape is not None and outputs.shape[1:] != self._shape:
             raise ValueError(
-                f"Expected rows of shape {self._shape} from {self.name}, as before, got {outputs.shape[1:]}."
+                f"Expected {self.name} to return rows of shape {self._shape}, as before, got {outputs.shape[1:]}."
             )
         return outputs.astype(np.float32)
 

@@ -110,8 +110,9 @@ class _Traced:
 
     def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> list[tf.Tensor]:
         """The output and other tensors, given by their names in the flat graph, for inputs in the current graph."""
-        given = inputs if isinstance(inputs, dict) else dict.fromkeys(self.specs, inputs)
-        cast = [tf.cast(given[name], spec.dtype) for name, spec in self.specs.items()]
+        named = isinstance(inputs, dict) and set(inputs) == set(self.specs)
+        given = [inputs[name] for name in self.specs] if named else tf.nest.flatten(as_given(inputs))
+        cast = [tf.cast(x, spec.dtype) for x, spec in zip(given, self.specs.values(), strict=True)]
         if not self._closed:
             return self._flat.paste(cast, [self._output, *fetches], rule)
         if rule or list(fetches):

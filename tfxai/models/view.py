@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,10 @@ class ModelView(abc.ABC):
 
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""
+
+    def running(self) -> contextlib.AbstractContextManager:
+        """Context in which graphs that hold passes of the model are run."""
+        return contextlib.nullcontext()
 
     @abc.abstractmethod
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
