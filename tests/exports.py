@@ -145,7 +145,7 @@ def save_tensorflow_1(zoo: Zoo, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    for name in ("plain", "residual", "nested", "subclassed"):
+    for name in ("plain", "residual", "nested", "subclassed", "shared"):
         model = getattr(networks, name)()
         model.export(folder / name, verbose=False)
         tf.saved_model.save(model, str(folder / f"{name}_saved"))
@@ -156,14 +156,6 @@ def main(folder: Path) -> None:
     tf.saved_model.save(zoo, str(folder / "custom"), zoo.custom)
     tf.saved_model.save(zoo, str(folder / "custom_unsaved"), zoo.custom, UNSAVED)
     save_tensorflow_1(zoo, folder / "tensorflow_1")
-    keras.utils.set_random_seed(0)
-    shared = keras.layers.Conv2D(3, 3, padding="same", name="conv")
-    inputs = keras.Input((16, 16, 3))
-    x = shared(keras.layers.Conv2D(3, 3, padding="same", name="conv_1")(shared(inputs)))
-    x = keras.layers.GlobalAveragePooling2D(name="pool_7")(keras.ops.silu(x + 1.0))
-    model = keras.Model(inputs, keras.layers.Dense(4, activation="softmax", name="conv_2")(x))
-    model.save(folder / "tricky.keras")
-    model.export(folder / "tricky", verbose=False)
     for path in map(Path, sys.argv[2:]):  # further networks to export
         keras.models.load_model(path).export(folder / path.stem, verbose=False)
 

@@ -107,6 +107,16 @@ def subclassed() -> keras.Model:
     return _weighted(model, "residual")
 
 
+def shared() -> keras.Model:
+    """A layer that runs twice, names that end in numbers, and activations that are no layers."""
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv2D(3, 3, padding="same", name="conv")
+    inputs = keras.Input((16, 16, 3))
+    x = conv(layers.Conv2D(3, 3, padding="same", name="conv_1")(conv(inputs)))
+    x = layers.GlobalAveragePooling2D(name="pool_7")(keras.ops.silu(x + 1.0))
+    return keras.Model(inputs, layers.Dense(4, activation="softmax", name="conv_2")(x), name="shared")
+
+
 def _weighted(model: keras.Model, name: str) -> keras.Model:
     """Give the model the oracle's weights, by the names of its layers, wherever they stand."""
     weights = oracle(f"{name}_weights")

@@ -213,3 +213,34 @@ def test_the_package_runs_as_a_module(capsys, monkeypatch):
         runpy.run_module("tfxai", run_name="__main__")
     assert stopped.value.code == 0
     assert capsys.readouterr().out == f"tfxai {tfxai.__version__}\n"
+
+
+def test_saved_models_are_explained_as_files_are(folder, tmp_path, capsys):
+    keras.models.load_model(folder / "softmax.keras").export(folder / "saved", verbose=False)
+    options = ["--method", "grad_cam", "occlusion", "--target", "1"]
+    assert explain(folder, tmp_path / "file", *options, model="softmax.keras") == 0
+    of_file = capsys.readouterr().out
+    assert explain(folder, tmp_path / "saved", *options, "--signature", "serve", model="saved") == 0
+    of_saved = capsys.readouterr().out
+    assert re.findall(r"[\d.]+%", of_saved) == re.findall(r"[\d.]+%", of_file)
+    for method in ("grad_cam", "occlusion"):
+        found, expected = (tfxai.Explanation.load(tmp_path / kind / f"{method}.npz") for kind in ("saved", "file"))
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
+    assert main(["layers", str(folder / "saved"), "--signature", "serving_default"]) == 0
+    assert re.search(r"conv +Conv2D +\(14, 14, 4\) +\*", capsys.readouterr().out)
+    assert main(["layers", str(folder / "saved"), "--signature", "train"]) == 2
+    assert "one of ['serve', 'serving_default']" in capsys.readouterr().err
+
+
+def test_one_of_several_outputs_is_explained(folder, tmp_path, capsys):
+    network = keras.models.load_model(folder / "logits.keras")
+    doubled = keras.layers.Rescaling(2.0, name="doubled")(network.outputs[0])
+    keras.Model(network.inputs, {"logits": network.outputs[0], "doubled": doubled}).save(folder / "two.keras")
+    options = ["--method", "saliency", "--target", "1"]
+    assert explain(folder, tmp_path, *options, model="two.keras") == 2
+    assert "expected output= to be one of" in capsys.readouterr().err
+    values = {}
+    for output in ("logits", "doubled"):
+        assert explain(folder, tmp_path / output, *options, "--model-output", output, model="two.keras") == 0
+        values[output] = tfxai.Explanation.load(tmp_path / output / "saliency.npz").values
+    np.testing.assert_allclose(values["doubled"], 2 * values["logits"], rtol=1e-5)

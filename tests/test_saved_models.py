@@ -140,15 +140,15 @@ def test_layers_of_a_subclass_are_found_among_its_operations(exported):
 
 
 def test_numbers_in_names_are_kept_and_runs_of_shared_layers_are_numbered(exported, x):
-    names = [layer.name for layer in tfxai.layers(exported / "tricky")]
+    names = [layer.name for layer in tfxai.layers(exported / "shared")]
     assert [name for name in names if name.startswith(("conv", "pool"))] == [
         "conv#0", "conv_1", "conv#1", "pool_7", "conv_2",
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"'conv' is ambiguous: \['conv#0', 'conv#1'\]"):
-        tfxai.GradCAM(exported / "tricky", layer="conv")
-    model = keras.models.load_model(exported / "tricky.keras")
+        tfxai.GradCAM(exported / "shared", layer="conv")
+    model = networks.shared()
     for layer in ("conv#0", "conv#1", "conv_1"):
-        agree(tfxai.GradCAM(exported / "tricky", layer=layer)(x).values, tfxai.GradCAM(model, layer=layer)(x).values)
+        agree(tfxai.GradCAM(exported / "shared", layer=layer)(x).values, tfxai.GradCAM(model, layer=layer)(x).values)
 
 
 RELU4 = ["backbone/top/relu4", "top/relu4", "relu4", "relu4/Relu", "nested_1/backbone_1/top_1/relu4_1/Relu"]
@@ -279,8 +279,8 @@ def test_custom_gradients_that_were_saved_are_used(exported, zoo, x):
 
 
 def test_silu_has_its_gradient(exported, x):
-    model = keras.models.load_model(exported / "tricky.keras")
-    agree(tfxai.Saliency(exported / "tricky")(x).values, tfxai.Saliency(model)(x).values)
+    model = networks.shared()
+    agree(tfxai.Saliency(exported / "shared")(x).values, tfxai.Saliency(model)(x).values)
 
 
 def test_custom_gradients_that_were_not_saved_are_refused(exported, x):

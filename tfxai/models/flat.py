@@ -6,11 +6,12 @@ stay where they are: the flat graph refers to them, so that nothing is copied an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.grappler import tf_optimizer  # has no public name; TensorFlow's own converters inline with it
+from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
+from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
 from tfxai.models import custom_gradients, overrides
 
@@ -71,7 +72,7 @@ class FlatGraph:
         captured = captured or tf.compat.v1.get_default_graph().capture
         feeds = dict(zip(self.inputs, inputs, strict=True))
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
-        graph_def, present = _needed(self._graph_def, fetches)
+        graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
         moved = overrides.bend_graph(graph_def, rule) if rule else {}
         wanted = [moved.get(name, name) for name in fetches]
@@ -113,19 +114,26 @@ def _inlined(function: Any) -> tf.compat.v1.GraphDef:
     rewrite.min_graph_nodes = -1
     rewrite.optimizers.append("function")
     rewrite.function_optimization = rewrite.AGGRESSIVE
-    return _without_order(tf_optimizer.OptimizeGraph(config, meta))
+    # An imagined device: to ask for the real ones takes time, and TensorFlow would write about it.
+    device = NamedDevice(name="/device:CPU:0", properties=DeviceProperties(type="CPU"))
+    imagined = cluster.Cluster(devices=[device])
+    return _loosened(tf_optimizer.OptimizeGraph(config, meta, verbose=False, cluster=imagined))
 
 
-def _without_order(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
-    """Leave out what only says when something runs: side effects in order, constants after arguments."""
+def _loosened(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """Leave out what only says where and when something runs: devices, side effects in order."""
     barriers = {f"^{node.name}" for node in graph_def.node if node.op in ("NoOp", "Placeholder")}
     for node in graph_def.node:
+        node.device = ""
+        node.attr.pop("_class", None)
         node.input[:] = [source for source in node.input if source not in barriers]
     return graph_def
 
 
-def _needed(graph_def: tf.compat.v1.GraphDef, fetches: Sequence[str]) -> tuple[tf.compat.v1.GraphDef, set[str]]:
-    """The part of a graph that computes some tensors, and the names of its nodes."""
+def _needed(
+    graph_def: tf.compat.v1.GraphDef, fetches: Sequence[str], without: Collection[str] = ()
+) -> tuple[tf.compat.v1.GraphDef, set[str]]:
+    """The part of a graph that computes some tensors, and the names of its nodes, also of those left out of it."""
     nodes = {node.name: node for node in graph_def.node}
     present: set[str] = set()
     waiting = [_node(name) for name in fetches]
@@ -134,7 +142,7 @@ def _needed(graph_def: tf.compat.v1.GraphDef, fetches: Sequence[str]) -> tuple[t
         if name not in present:
             present.add(name)
             waiting.extend(_node(source) for source in nodes[name].input)
-    kept = [node for node in graph_def.node if node.name in present]
+    kept = [node for node in graph_def.node if node.name in present and node.name not in without]
     return tf.compat.v1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library), present
 
 
