@@ -66,6 +66,49 @@ def test_variants_by_hand(name, traced):
     np.testing.assert_array_equal(guided.score, plain.score)
 
 
+class Hidden(layers.Layer):
+    """A ReLU where no layer's own operations are: in a `tf.function`, a loop or a condition."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where = where
+
+    @tf.function
+    def function(self, x):
+        return tf.nn.relu(x)
+
+    def call(self, x):
+        if self.where == "function":
+            return self.function(x)
+        if self.where == "loop":
+            return tf.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, tf.nn.relu(x)), (0, x))[1]
+        return tf.cond(tf.size(x) > 0, lambda: tf.nn.relu(x), lambda: x)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["layers", "graph"])
+@pytest.mark.parametrize("where", ["function", "loop", "condition"])
+def test_hidden_relus_by_hand(where, traced):
+    model, first, second = chain(Hidden(where))
+    model = tf.function(model) if traced else model
+    x, g = RNG.normal(size=(40, 4)).astype("float32"), second[:, 1]
+    guided = tfxai.GuidedBackprop(model)(x, target=1)
+    expected = ((x @ first > 0) * np.maximum(g, 0)) @ first.T
+    np.testing.assert_allclose(guided.values, expected, rtol=1e-4, atol=1e-5)
+    assert guided.facts["bent_relus"] == 1
+    deconvnet = tfxai.Deconvnet(model)(x, target=1)
+    np.testing.assert_allclose(deconvnet.values, np.tile(np.maximum(g, 0) @ first.T, (40, 1)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_composed_relu_is_bent_as_a_whole_wherever_it_is_written():
+    """A slope and a threshold, in bare operations: bending each of these would turn the negative side around."""
+    model, first, second = chain(layers.Lambda(lambda a: tf.nn.relu(a) - 0.2 * tf.nn.relu(-a)))
+    x, g = RNG.normal(size=(40, 4)).astype("float32"), second[:, 1]
+    guided = tfxai.GuidedBackprop(model)(x, target=1)
+    expected = (np.where(x @ first > 0, 1, 0.2) * np.maximum(g, 0)) @ first.T
+    np.testing.assert_allclose(guided.values, expected, rtol=1e-4, atol=1e-5)
+    assert guided.facts["bent_relus"] == 1
+
+
 def test_the_signal_starts_from_one():
     """Maps must not scale with the score, nor turn where it is negative."""
     model, first, second = chain(layers.ReLU())

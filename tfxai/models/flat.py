@@ -53,8 +53,8 @@ class FlatGraph:
         self,
         inputs: Sequence[tf.Tensor],
         fetches: Sequence[str],
-        rule: str | None = None,
         captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        rule: str | None = None,
     ) -> list[tf.Tensor]:
         """Run the function in the current graph.
 
@@ -64,10 +64,10 @@ class FlatGraph:
             Arguments.
         fetches : sequence of str
             Names, in the flat graph, of the tensors to return.
-        rule : str, optional
-            Backward rule of its ReLUs.
         captured : callable, optional
             From what the function refers to outside of it, to a tensor of the current graph.
+        rule : str, optional
+            Backward rule of its ReLUs.
         """
         captured = captured or tf.compat.v1.get_default_graph().capture
         feeds = dict(zip(self.inputs, inputs, strict=True))
@@ -77,6 +77,15 @@ class FlatGraph:
         moved = overrides.bend_graph(graph_def, rule) if rule else {}
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
+
+    def paste_bent(
+        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], rule: str | None
+    ) -> tuple[list[tf.Tensor], int]:
+        """The same, and how many ReLUs carry the rule."""
+        operations = tf.compat.v1.get_default_graph().get_operations
+        first = len(operations())
+        tensors = self.paste(inputs, fetches, rule=rule)
+        return tensors, overrides.count_bent(operations()[first:]) if rule else 0
 
     def is_closed(self, fetch: str) -> bool:
         """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""

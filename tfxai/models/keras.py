@@ -16,7 +16,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfxai.models import graph, overrides
+from tfxai.models import graph
+from tfxai.models.flat import FlatGraph
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
 _TRACING = threading.RLock()  # wrapped layers must not be seen by another thread's trace
@@ -42,14 +43,23 @@ class KerasView(ModelView):
 
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
         wanted = {name: self._locate(name) for name in read}
-        operations = tf.compat.v1.get_default_graph().get_operations
-        first = len(operations())
-        with overrides.bending(rule) if rule else contextlib.nullcontext():
-            outputs, records = self._trace(inputs, [layer for layer, _ in wanted.values()], rule)
-            outputs = self._chosen(outputs)
-        reads = {name: _pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()}
-        bent = overrides.count_bent(operations()[first:]) if rule else 0
-        return Pass(outputs, reads, bent)
+
+        def run(inputs: Any) -> list[tf.Tensor]:
+            outputs, records = self._trace(inputs, [layer for layer, _ in wanted.values()])
+            return [
+                self._chosen(outputs),
+                *(_pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()),
+            ]
+
+        if rule is None:
+            tensors, bent = run(inputs), 0
+        else:
+            specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
+            with tf.init_scope():
+                function = tf.function(run, autograph=False).get_concrete_function(specs)
+            flat = FlatGraph(function)
+            tensors, bent = flat.paste_bent(tf.nest.flatten(inputs), flat.outputs, rule)
+        return Pass(tensors[0], dict(zip(wanted, tensors[1:], strict=True)), bent)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         return [
@@ -104,7 +114,7 @@ class KerasView(ModelView):
     def _chosen(self, outputs: Any) -> tf.Tensor:
         return choose_output(outputs, _output_names(self.model, outputs), self.output)
 
-    def _trace(self, inputs: Any, read: Sequence[keras.Operation], rule: str | None) -> tuple[Any, dict]:
+    def _trace(self, inputs: Any, read: Sequence[keras.Operation]) -> tuple[Any, dict]:
         """Call the model in the current graph; returns its outputs, and those of ``read`` by layer id."""
         records: dict[int, list] = defaultdict(list)
         recorded = {id(layer) for layer in read}
@@ -114,12 +124,6 @@ class KerasView(ModelView):
 
         def wrap(layer: keras.Operation) -> Callable | None:
             call = _inlined(layer)
-            if rule and _is_composed_relu(layer):
-                plain = call
-
-                def call(x, *args, **kwargs):
-                    return overrides.bend(rule, lambda x: plain(x, *args, **kwargs), x)
-
             if id(layer) in recorded:
                 inner = call
 
@@ -146,7 +150,7 @@ class KerasView(ModelView):
 
         @tf.function(autograph=False)
         def record(inputs):
-            outputs, records = self._trace(inputs, [layer for _, layer in layers.values()], None)
+            outputs, records = self._trace(inputs, [layer for _, layer in layers.values()])
             result.append(outputs)
             for key, calls in records.items():
                 name, layer = layers[key]
@@ -236,16 +240,6 @@ def _inlined(layer: keras.Operation) -> Callable:
         return layer.call
     inside = tf.autograph.to_graph(call.python_function)
     return inside if "call" in vars(layer) else inside.__get__(layer)
-
-
-def _is_composed_relu(layer: keras.Operation) -> bool:
-    """Whether a layer is a ReLU that it computes with several operations, so that bending each would be wrong."""
-    if isinstance(layer, keras.layers.PReLU):
-        return True
-    if type(layer).__name__ != "ReLU":  # layers.ReLU, or keras.activations.relu in a functional model
-        return False
-    ceiling = layer.max_value not in (None, 6)
-    return bool(layer.threshold) or ceiling or bool(layer.negative_slope and layer.max_value is not None)
 
 
 def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:

@@ -1,8 +1,7 @@
 """Gradient rules for ReLUs: guided backpropagation and deconvnet.
 
-A rule is bound in two ways. Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and
-``Maximum`` with zero) get another gradient by type, whatever wrote them. A layer that composes its ReLU of several
-operations (``layers.ReLU`` with a threshold, ``PReLU``) is bent as a whole by `bend`.
+Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and ``Maximum`` with zero) get
+another gradient by type, whatever wrote them. A ReLU that is composed of several operations is bent as a whole.
 
 The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see them.
 """
@@ -91,12 +90,6 @@ def _deconvnet_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[
     return [tf.nn.relu(g), tf.zeros_like(op.inputs[1])]
 
 
-def bending(rule: str | None):
-    """Context in which every ReLU operation that is created has the gradient of ``rule`` (None: its own)."""
-    overrides = _OVERRIDES[rule] if rule else {kind: kind for kind in _OVERRIDES["guided"]}
-    return tf.compat.v1.get_default_graph().gradient_override_map(overrides)
-
-
 def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: str) -> dict[str, str]:
     """Give the ReLUs of a graph the gradient of ``rule``, before it is imported.
 
@@ -111,14 +104,6 @@ def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: str) -> dict[str, str]:
         if node.op in _OVERRIDES[rule] and "_gradient_op_type" not in node.attr:
             node.attr["_gradient_op_type"].s = _OVERRIDES[rule][node.op].encode()
     return moved
-
-
-def bend(rule: str, call: Callable, x: tf.Tensor) -> tf.Tensor:
-    """``call(x)``, bit for bit, with the gradient of ``rule`` for the whole of it; ``call`` is element-wise."""
-    with bending(None):
-        y = call(x)
-    with tf.compat.v1.get_default_graph().gradient_override_map({_LAYER: f"Tfxai_{rule}_layer"}):
-        return tf.identity_n([x, y])[1]
 
 
 def count_bent(operations: list[tf.Operation]) -> int:

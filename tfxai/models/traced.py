@@ -8,7 +8,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.models import overrides
 from tfxai.models.flat import FlatGraph
 from tfxai.models.scopes import Scopes
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, without_gradient
@@ -52,10 +51,7 @@ class TracedView(ModelView):
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
         traced = self._traced(inputs)
         wanted = {name: traced.scopes.find(name) for name in read}
-        operations = tf.compat.v1.get_default_graph().get_operations
-        first = len(operations())
-        outputs, *reads = traced.run(inputs, wanted.values(), rule)
-        bent = overrides.count_bent(operations()[first:]) if rule else 0
+        (outputs, *reads), bent = traced.run(inputs, wanted.values(), rule)
         return Pass(outputs, dict(zip(wanted, reads, strict=True)), bent)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
@@ -108,16 +104,16 @@ class _Traced:
         self._closed = self._flat.is_closed(self._output)
         self._function = function
 
-    def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> list[tf.Tensor]:
-        """The output and other tensors, given by their names in the flat graph, for inputs in the current graph."""
+    def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> tuple[list[tf.Tensor], int]:
+        """The output and other tensors, given by their names in the flat graph, and the number of bent ReLUs."""
         named = isinstance(inputs, dict) and set(inputs) == set(self.specs)
         given = [inputs[name] for name in self.specs] if named else tf.nest.flatten(as_given(inputs))
         cast = [tf.cast(x, spec.dtype) for x, spec in zip(given, self.specs.values(), strict=True)]
         if not self._closed:
-            return self._flat.paste(cast, [self._output, *fetches], rule)
+            return self._flat.paste_bent(cast, [self._output, *fetches], rule)
         if rule or list(fetches):
             raise _closed()
-        return [without_gradient(self._call, cast, _closed())]
+        return [without_gradient(self._call, cast, _closed())], 0
 
     def _call(self, *inputs: tf.Tensor) -> tf.Tensor:
         args, kwargs = tf.nest.pack_sequence_as(self._function.structured_input_signature, inputs)
@@ -132,7 +128,7 @@ class _Traced:
 
         @tf.function(autograph=False)
         def trace(inputs):
-            output = self.run(inputs, [], None)[0]
+            (output,), _ = self.run(inputs, [], None)
             found.append(Scopes(tf.nest.flatten(inputs), output, self._flat.variables()))
 
         trace.get_concrete_function(self.specs)
