@@ -130,16 +130,18 @@ UNSAVED = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
 def save_tensorflow_1(zoo: Zoo, folder: Path) -> None:
-    """A graph as TensorFlow 1 wrote it, with weights as constants and an old loop on the way to one output."""
+    """A graph as TensorFlow 1 wrote it: one weight is a variable, one frozen; an old loop on the way to one output."""
     kernel, dense = zoo.kernel.numpy(), zoo.dense.numpy()
     tf.compat.v1.disable_control_flow_v2()
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         x = tf.compat.v1.placeholder(tf.float32, IMAGES, "image")
         with tf.compat.v1.variable_scope("Net"):
-            h = tf.nn.relu6(tf.nn.conv2d(x, tf.constant(kernel), 1, "SAME"), name="Relu6")
+            weights = tf.compat.v1.get_variable("kernel", initializer=kernel)
+            h = tf.nn.relu6(tf.nn.conv2d(x, weights, 1, "SAME"), name="Relu6")
             scores = tf.nn.softmax(tf.matmul(tf.reduce_mean(h, [1, 2]), tf.constant(dense)), name="Predictions")
             looped = tf.while_loop(lambda i, _: i < 2, lambda i, s: (i + 1, s * s), (0, scores))[1]
             outputs = {"scores": scores, "looped": tf.ensure_shape(looped, [None, 5])}
+        session.run(tf.compat.v1.global_variables_initializer())
         tf.compat.v1.saved_model.simple_save(session, str(folder), {"image": x}, outputs)
     tf.compat.v1.enable_control_flow_v2()
 

@@ -107,7 +107,7 @@ def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Excepti
 
     @tf.custom_gradient
     def called(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        def gradient(*signals: tf.Tensor) -> None:
+        def gradient(*signals: tf.Tensor, variables: Any = None) -> None:
             raise error
 
         return call(*inputs), gradient
