@@ -16,6 +16,9 @@ EXAMPLES = (
     "plot_targets_and_scores.py",
     "plot_noise_and_baselines.py",
     "plot_nested_models.py",
+    "plot_saved_model.py",
+    "plot_any_function.py",
+    "plot_watching_training.py",
 )
 
 OVERVIEW = """

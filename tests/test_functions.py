@@ -145,6 +145,7 @@ def test_python_functions_are_explained_from_outside(residual, method, x, labels
     agree(found.score, expected.score)
     # Called with whole batches: once with a row to see the shape, then never with more than batch_size.
     assert function.calls[0] == (1, *x.shape[1:])
+    assert found.facts["score"] == "output"
     assert 8 <= max(shape[0] for shape in function.calls) <= 16
     passes = sum(shape[0] for shape in function.calls)
     assert passes <= 1 + len(x) * (1 + (9 if method == "occlusion" else 20)) * 1.3

@@ -151,7 +151,14 @@ def test_numbers_in_names_are_kept_and_runs_of_shared_layers_are_numbered(export
         agree(tfxai.GradCAM(exported / "shared", layer=layer)(x).values, tfxai.GradCAM(model, layer=layer)(x).values)
 
 
-RELU4 = ["backbone/top/relu4", "top/relu4", "relu4", "relu4/Relu", "nested_1/backbone_1/top_1/relu4_1/Relu"]
+RELU4 = [
+    "backbone/top/relu4",
+    "top/relu4",
+    "relu4",
+    "relu4/Relu",
+    "nested/backbone/top/relu4",
+    "nested_1/backbone_1/top_1/relu4_1/Relu",
+]
 
 
 @pytest.mark.parametrize("name", RELU4)
@@ -202,6 +209,8 @@ def test_inputs_and_outputs_are_chosen_by_name(exported, zoo, x):
     assert not doubled.values["bias"].any()
     with pytest.raises(ValueError, match=r"2 outputs; expected output= to be one of \['doubled', 'with_bias'\]"):
         tfxai.Saliency(exported / "zoo", signature="two")(inputs)
+    last = [tfxai.layers(exported / "zoo", output, "two")[-1].name for output in ("doubled", "with_bias")]
+    assert last == ["mul", "add"]
     with pytest.raises(ValueError, match=r"Expected the inputs \['bias', 'picture'\]"):
         tfxai.Saliency(exported / "zoo", signature="two", output="doubled")({"image": x, "bias": inputs["bias"]})
 
@@ -313,8 +322,11 @@ def test_rounding_stops_gradients(exported, x):
 def test_bytes_are_explained_by_layers_and_by_perturbation(exported, zoo):
     x = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     model, options = exported / "zoo", {"signature": "bytes"}
-    with pytest.raises(ValueError, match="takes integers, which have no gradient"):
-        tfxai.Saliency(model, **options)(x)
+    for method in (tfxai.Saliency, tfxai.IntegratedGradients, tfxai.SmoothGrad):
+        with pytest.raises(ValueError, match="takes integers, which have no gradient"):
+            method(model, **options)(x)
+    noisy = tfxai.SmoothGrad(tfxai.GradCAM(model, **options), noise=1e-4, samples=2)  # less than rounding keeps
+    np.testing.assert_allclose(noisy(x, 1).values, tfxai.GradCAM(model, **options)(x, 1).values, rtol=1e-5)
     as_floats = {"grad_cam": {}, "occlusion": {"fill": 100.0}, "rise": {"masks": 20}, "score_cam": {}}
     for method, more in as_floats.items():
         found = tfxai.explain(model, x, method, 1, **options, **more)

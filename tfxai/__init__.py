@@ -1,6 +1,6 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, datasets, metrics, targets
+from tfxai import attribution, baselines, callbacks, datasets, metrics, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "attribution",
     "baselines",
+    "callbacks",
     "datasets",
     "explain",
     "layers",

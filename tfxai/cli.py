@@ -29,6 +29,7 @@ from tfxai.plotting import plot_grid
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
 SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
+OUTPUT_HELP = "which output, if the model has several"
 DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
 
 EXPLAIN_EXAMPLES = """examples:
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one or more methods, as `tfxai methods` lists them (default: {' '.join(DEFAULT_METHODS)})",
     )
     explain.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
-    explain.add_argument("--model-output", metavar="NAME", help="which output, if the model has several")
+    explain.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
     explain.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
     explain.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     explain.add_argument(
@@ -142,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     layers = command("layers", _layers, "List the layers of a model.", LAYERS_EXAMPLES)
     layers.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     layers.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
+    layers.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
 
     command("methods", _methods, "List the methods: use, cost, needs and drawback.", METHODS_EXAMPLES)
 
@@ -205,7 +207,7 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 def _layers(arguments: argparse.Namespace) -> None:
     rows = [("layer", "kind", "output shape", "spatial")]
-    for layer in open_model(arguments.model, signature=arguments.signature).layers():
+    for layer in open_model(arguments.model, arguments.model_output, arguments.signature).layers():
         shape = ", ".join("any" if size is None else str(size) for size in layer.shape[1:])
         rows.append((layer.name, layer.kind, f"({shape})", "*" if layer.spatial else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -46,7 +46,7 @@ class Explainer:
         Which signature of a SavedModel. Default: ``"serving_default"``, else the only one.
     score : {"logit", "probability", "auto"}
         What a class is scored by. A final softmax or sigmoid is stepped over for the logit. "auto": the probability
-        if the model gives one, else the logit.
+        if the model gives one, else the logit. Of a Python function it is always the output as it is.
     classes : sequence of str, optional
         Names of the classes, for targets by name and for titles.
     jit_compile : {"auto", True, False}
@@ -73,11 +73,11 @@ class Explainer:
         if jit_compile not in ("auto", True, False):
             raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
         self.view: ModelView = open_model(model, output, signature)
-        if jit_compile is True and not self.view.compilable:
+        if jit_compile is True and self.view.opaque:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
         self.score = score
         self.classes = tuple(classes) if classes is not None else None
-        on_gpu = bool(tf.config.list_physical_devices("GPU")) and self.view.compilable
+        on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
         self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
         self._compiled: dict[Any, _Compiled] = {}
 
@@ -100,7 +100,10 @@ class Explainer:
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."
             )
-        outputs, scale = scores(forward.outputs, self.score, classes=goal.what is None)
+        if self.view.opaque:
+            outputs, scale = forward.outputs, "output"
+        else:
+            outputs, scale = scores(forward.outputs, self.score, classes=goal.what is None)
         score, goal = goal.score(outputs, forward.read)
         return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, forward.bent)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ MAX_ROWS = 16
 MAX_PIXELS = 1024  # longest side of what is drawn: a cell of a grid shows no more, and photographs may be huge
 CELL = 1.9  # inches
 INK = "#333333"
+LINE, GAP = 18, 4  # pixels: a line of text and the space between pictures of a sheet
 
 
 def overlay(image: np.ndarray, heatmap: np.ndarray, alpha: float = 0.5, cmap: str | Colormap = "jet") -> np.ndarray:
@@ -64,8 +66,19 @@ def overlay(image: np.ndarray, heatmap: np.ndarray, alpha: float = 0.5, cmap: st
     if heatmap.shape != image.shape[:2]:
         resized = cv2.resize(heatmap, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         heatmap = np.clip(resized, 0, 1)  # rounding
-    colours = 255 * matplotlib.colormaps.get_cmap(cmap)(heatmap)[..., :3]
+    palette = _named_palette(cmap) if isinstance(cmap, str) else _palette(cmap)
+    colours = palette[np.minimum(heatmap * len(palette), len(palette) - 1).astype(int)]  # as matplotlib rounds
     return np.round((1 - alpha) * image + alpha * colours).astype(np.uint8)
+
+
+@functools.cache
+def _named_palette(cmap: str) -> np.ndarray:
+    return _palette(matplotlib.colormaps.get_cmap(cmap))  # which makes it anew each time
+
+
+def _palette(cmap: Colormap) -> np.ndarray:
+    """(n, 3) colours of a colour map, 0..255."""
+    return 255 * cmap(np.arange(cmap.N))[:, :3]
 
 
 def to_display(x: np.ndarray) -> np.ndarray:
@@ -136,6 +149,44 @@ def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
         raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
     top = np.percentile(heatmaps, percentile, tuple(range(1, heatmaps.ndim)), keepdims=True)
     return np.clip(heatmaps / np.where(top > 0, top, 1), 0, 1)
+
+
+def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[str]]]) -> np.ndarray:
+    """Lay pictures out in rows, by OpenCV, which takes milliseconds where a matplotlib figure takes seconds.
+
+    Parameters
+    ----------
+    rows : sequence of (title, pictures, captions)
+        The pictures are uint8 (h, w, 3), of any size; a caption for each. Text is cut off at the end of its place.
+
+    Returns
+    -------
+    ndarray
+        uint8, (height, width, 3), on white: title over and captions under each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tfxai.plotting import sheet
+    >>> sheet([("petals", [np.zeros((90, 60, 3), np.uint8)] * 2, ["red", "blue"])]).shape
+    (134, 132, 3)
+    """
+    height, width = np.max([one.shape[:2] for _, pictures, _ in rows for one in pictures], axis=0)
+    step = width + GAP
+    heights = [height + LINE * (1 + any(captions)) + GAP for _, _, captions in rows]
+    canvas = np.full((GAP + sum(heights), GAP + step * max(len(row[1]) for row in rows), 3), 255, np.uint8)
+
+    def text(content: str, top: int, left: int, right: int | None = None) -> None:
+        place = canvas[top : top + LINE, left:right]
+        cv2.putText(place, content, (1, LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (51, 51, 51), 1, cv2.LINE_AA)
+
+    tops = GAP + np.cumsum([0, *heights[:-1]])
+    for top, (title, pictures, captions) in zip(tops, rows, strict=True):
+        text(title, top, GAP)
+        for left, picture, caption in zip(range(GAP, canvas.shape[1], step), pictures, captions, strict=False):
+            canvas[top + LINE :, left:][: picture.shape[0], : picture.shape[1]] = picture
+            text(caption, top + LINE + height, left, left + width)
+    return canvas
 
 
 def plot_grid(

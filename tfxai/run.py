@@ -28,7 +28,7 @@ class Run:
         Layer name to output.
     batch_size : int
         How many inputs may pass through the model at once.
-    scale : {"logit", "probability"}
+    scale : {"logit", "probability", "output"}
         What the outputs are.
     bent : int
         How many ReLUs are bent.
@@ -83,11 +83,7 @@ class Run:
         """
         of = self.inputs if of is None else of
         flat = tf.nest.flatten(of)
-        if not all(x.dtype.is_floating for x in flat):
-            raise ValueError(
-                "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
-                "or explain the part of the model after the embedding."
-            )
+        check_floating(of)
         try:
             found = tf.gradients(self.score, flat)
         except LookupError as error:
@@ -104,6 +100,15 @@ class Run:
             )
         found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
         return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])
+
+
+def check_floating(inputs: Any) -> None:
+    """ValueError if any of the inputs has no gradient."""
+    if not all(x.dtype.is_floating for x in tf.nest.flatten(inputs)):
+        raise ValueError(
+            "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
+            "or explain the part of the model after the embedding."
+        )
 
 
 def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import accumulate, column, merge, split
-from tfxai.run import Run
+from tfxai.run import Run, check_floating
 
 REDUCTIONS = {
     "none": lambda g: g,
@@ -167,6 +167,7 @@ class IntegratedGradients(Explainer):
         self.nodes, self.weights = quadrature(method, self.steps)
 
     def attribute(self, run: Run) -> Any:
+        check_floating(run.inputs)
         x, goal, each = run.inputs, run.goal, tf.nest.map_structure
         starts = each(lambda x: references(self.baseline, x), x)  # (b, n, ...)
         count = tf.nest.flatten(starts)[0].shape[0]

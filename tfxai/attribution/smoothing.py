@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.attribution.gradients import Saliency
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, merge, split
-from tfxai.run import Run
+from tfxai.run import Run, cast
 from tfxai.targets import Goal
 
 
@@ -51,16 +51,17 @@ class _Noisy(Explainer, Seeded):
 
     def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
-        return tf.random.stateless_normal(x.shape[1:], seed, dtype=x.dtype)
+        return tf.random.stateless_normal(x.shape[1:], seed)
 
     def spread(self, x: tf.Tensor) -> tf.Tensor:
         """What a noise level of 1 means for each input: its range."""
         axes = list(range(1, x.shape.rank))
+        x = tf.cast(x, tf.float32)
         return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
 
     def attribute(self, run: Run) -> Any:
         def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            return merge(x + self.noise * self.spread(x) * noise[:, None])
+            return cast(merge(tf.cast(x, tf.float32) + self.noise * self.spread(x) * noise[:, None]), x.dtype)
 
         def samples(index: tf.Tensor, active: tf.Tensor) -> Any:
             noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), run.inputs))

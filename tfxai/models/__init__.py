@@ -66,7 +66,7 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
     return FunctionView(model)
 
 
-def layers(model: Any, signature: str | None = None) -> list[Layer]:
+def layers(model: Any, output: str | int | None = None, signature: str | None = None) -> list[Layer]:
     """List the layers of a model in the order in which they run.
 
     Parameters
@@ -74,6 +74,8 @@ def layers(model: Any, signature: str | None = None) -> list[Layer]:
     model : keras.Model, SavedModel, tf.function or path
         The model. A SavedModel, or a function with an input signature, has layers where its graph has scopes: Keras's
         layers, and operations beside them.
+    output : str or int, optional
+        Which output, if a SavedModel or function has several: what leads to it is listed.
     signature : str, optional
         Which signature of a SavedModel.
 
@@ -88,7 +90,7 @@ def layers(model: Any, signature: str | None = None) -> list[Layer]:
     >>> tfxai.layers(tfxai.datasets.flowers.load_model())[1].kind
     'Conv2D'
     """
-    return open_model(model, signature=signature).layers()
+    return open_model(model, output, signature).layers()
 
 
 def _open_function(function: tf.types.experimental.PolymorphicFunction, output: str | int | None) -> TracedView:

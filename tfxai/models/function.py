@@ -22,7 +22,7 @@ class FunctionView(ModelView):
         From a batch, (n, ...), or a list or dict of them, to outputs (n, classes).
     """
 
-    compilable = False
+    opaque = True
 
     def __init__(self, function: Callable):
         self.function = function

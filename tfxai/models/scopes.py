@@ -78,6 +78,8 @@ class Scopes:
         self._aliases: dict[str, dict[str, tf.Tensor]] = defaultdict(dict)
         everything = [*inside.items(), *((place, [op]) for op, place in zip(path, places, strict=True))]
         everything += [(_place(op), [op]) for op in path]
+        root = _place(path[0])[: len(_place(path[0])) - len(places[0])] if path else ()  # which the names leave out
+        everything += [((*root, *scope), ops) for scope, ops in inside.items()]
         for place, ops in everything:
             tensor = _exit(ops, output)
             for alias in {"/".join(place), self._clean(place)}:

@@ -61,12 +61,12 @@ class ModelView(abc.ABC):
     ----------
     inputs : dict or None
         Name to `tf.TensorSpec`; None as long as the model has not seen data.
-    compilable : bool
-        Whether XLA can compile it.
+    opaque : bool
+        Whether it is called as it stands: outputs are what they are, and XLA has no part in it.
     """
 
     inputs: dict[str, tf.TensorSpec] | None
-    compilable: bool = True
+    opaque: bool = False
 
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""

@@ -1,0 +1,394 @@
+"""Explanations while a model trains: a callback for `keras.Model.fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.stats import rankdata
+
+from tfxai import inputs as given
+from tfxai import plotting
+from tfxai.api import by_name
+from tfxai.explainer import Explainer, positive
+from tfxai.explanation import POLARITIES, Explanation, normalize
+from tfxai.targets import PREDICTED, parse
+
+LOG = logging.getLogger("tfxai")
+CELL = 96, 128  # pixels: the longest side of a picture in the grid lies between
+
+
+class ExplanationCallback(keras.callbacks.Callback):
+    """Explain the same images again and again while a model trains.
+
+    Every few epochs or batches, each method explains each image. Overlays are written as one PNG and to TensorBoard,
+    and the *similarity* tells how much explanations have moved: Spearman's rank correlation of an image's map with its
+    previous map, averaged over the images. At 1, the order of the positions did not change.
+
+    Training is not disturbed: the same seed gives the same weights with and without the callback. Explainers are
+    compiled once, and see the weights as they are. Whatever fails (an explainer, the disk) is logged as a warning of
+    the logger ``"tfxai"``, and training goes on.
+
+    Parameters
+    ----------
+    images : array, tensor, or list or dict of them
+        What is explained, as the model takes it: a handful, for the grid has one column for each. A list or dict holds
+        the inputs of a model with several.
+    explainers : str, class, callable, Explainer, or list or dict of these
+        Methods: a name of `tfxai.methods`, a class of explainer, a function from the model to an explainer, such as
+        ``lambda model: tfxai.GradCAM(model, layer="conv4")``, or an explainer of the model that is trained (or of one
+        that shares its weights). A dict gives them titles; otherwise they go by the name of the method or function,
+        and namesakes are numbered.
+    every : int
+        Explain after every so many epochs or batches.
+    unit : {"epoch", "batch"}
+        What ``every`` counts.
+    targets : None, int, str, sequence, callable, Neuron or Channel
+        What is explained, as for `Explainer.explain`; None: the class that the model predicts at that time.
+    log_dir : path, optional
+        Folder for pictures and TensorBoard; it may be that of `keras.callbacks.TensorBoard`. None: nothing is written.
+    photographs : ndarray or sequence of ndarray, optional
+        What is shown instead of preprocessed images, each (h, w) or (h, w, 3), as `plotting.to_display` takes them.
+    classes : sequence of str, optional
+        Names of the classes, for captions and for targets by name.
+    input : str, optional
+        Which input is shown and compared, if the model has several; default: the first with positions.
+    batch_size : int
+        How many inputs pass through the model at once, as for `Explainer.explain`.
+    png : bool
+        Write ``epoch_00000.png``, or ``batch_00001.png``, into ``log_dir``.
+    tensorboard : bool
+        Write TensorBoard's event file into ``log_dir``: the image ``explanations`` and the scalars
+        ``similarity/<title>``. TensorFlow alone does this; the package ``tensorboard`` is for looking at it.
+
+    Attributes
+    ----------
+    history : dict of list
+        Similarities by title: (number, value). The number is that of the epoch, from 0 as Keras gives it to callbacks,
+        or of the batches trained on so far. If a further `fit` begins at epoch 0 again, it is counted on. Comparing and
+        writing run beside the training; all is there when `fit` returns.
+    explanations : dict of Explanation
+        The latest of each title.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are not as described; in `fit`, before it trains, for an explainer of another model.
+
+    Notes
+    -----
+    The first explanation of a method has no value, because there is none before it; "before" is the last one that
+    succeeded. Maps are compared as heat-maps show them (positive part, energy, ... by the method), but not enlarged.
+    A constant map, such as that of a dead ReLU, has no order of positions, so its rank correlation is not defined:
+    it is left out of the mean, and the value is NaN if no image is left. To count it as 0 or 1 would be a statement
+    about change that it does not support.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> from tfxai.datasets import flowers
+    >>> images, labels, _ = flowers.make(n=12, size=32)
+    >>> model = flowers.build_model(6)
+    >>> model.compile("adam", "sparse_categorical_crossentropy")
+    >>> watch = tfxai.callbacks.ExplanationCallback(images[:4], ["grad_cam", "saliency"], targets=labels[:4])
+    >>> _ = model.fit(images.astype("float32"), labels, epochs=3, verbose=0, callbacks=[watch])
+    >>> [epoch for epoch, similarity in watch.history["saliency"]]
+    [1, 2]
+    >>> watch.explanations["grad_cam"].target
+    array([3, 2, 5, 4], dtype=int32)
+    """
+
+    def __init__(
+        self,
+        images: Any,
+        explainers: Any = "grad_cam",
+        *,
+        every: int = 1,
+        unit: str = "epoch",
+        targets: Any = None,
+        log_dir: str | PathLike | None = None,
+        photographs: np.ndarray | Sequence[np.ndarray] | None = None,
+        classes: Sequence[str] | None = None,
+        input: str | None = None,
+        batch_size: int = 32,
+        png: bool = True,
+        tensorboard: bool = True,
+    ):
+        super().__init__()
+        if unit not in ("epoch", "batch"):
+            raise ValueError(f'Expected unit to be "epoch" or "batch", got {unit!r}.')
+        self.every, self.unit, self.input = positive("every", every), unit, input
+        self.batch_size = positive("batch_size", batch_size)
+        self.log_dir = None if log_dir is None else Path(log_dir)
+        self.classes = None if classes is None else tuple(classes)
+        self.png, self.tensorboard = png, tensorboard
+        self.async_safe = unit == "epoch"  # the hook of batches does nothing then, and Keras need not wait for it
+        if input is not None and isinstance(images, Mapping) and input not in images:
+            raise ValueError(f"Expected input to be one of {list(images)}, got {input!r}.")
+        self._images, count = _copied(images)
+        ids, what = parse(targets, self.classes)
+        if np.ndim(ids) == 1 and len(ids) != count:
+            raise ValueError(f"Expected one target for each of the {count} images, got {len(ids)}.")
+        self._targets = what if what is not None else None if np.array_equal(ids, PREDICTED) else ids
+        self._photographs = None if photographs is None else _photographs(photographs)
+        if self._photographs is not None and len(self._photographs) != count:
+            raise ValueError(f"Expected one photograph for each of the {count} images, got {len(self._photographs)}.")
+
+        self._sources = _titled(explainers)
+        self.history: dict[str, list[tuple[int, float]]] = {title: [] for title in self._sources}
+        self.explanations: dict[str, Explanation] = {}
+        self._explainers: dict[str, Explainer] | None = None
+        self._order: dict[str, np.ndarray] = {}  # of the positions in the previous maps
+        self._background = ThreadPoolExecutor(1, "explanations")
+        self._told: Future | None = None
+        self._writer: tf.summary.SummaryWriter | None = None
+        self._epochs = self._batches = self._batches_before = 0  # done; the last: when the epoch began
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self._explainers is None and self.model.built:
+            self._explainers = self._build()
+        for title, explainer in (self._sources | (self._explainers or {})).items():
+            if isinstance(explainer, Explainer):
+                _check_model(title, explainer, self.model)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batches_before = self._batches
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.unit == "batch":
+            before, self._batches = self._batches, self._batches_before + batch + 1
+            if before // self.every < self._batches // self.every:
+                self._explain(self._batches)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        number = max(epoch, self._epochs)
+        self._epochs = number + 1
+        if self.unit == "epoch" and self._epochs % self.every == 0:
+            self._explain(number)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._wait()
+
+    def _build(self) -> dict[str, Explainer]:
+        explainers = {}
+        for title, source in self._sources.items():
+            with _surviving(f"{title} cannot be made for the model {self.model.name!r}, and is left out"):
+                explainer = source if isinstance(source, Explainer) else source(self.model)
+                if not isinstance(explainer, Explainer):
+                    raise TypeError(f"Expected the function to return an Explainer, got {type(explainer).__name__}.")
+                explainers[title] = explainer
+        return explainers
+
+    def _explain(self, number: int) -> None:
+        """Explain all images by all methods; what follows from it is done beside the training."""
+        if self._explainers is None:
+            self._explainers = self._build()
+        found: dict[str, Explanation] = {}
+        for title, explainer in self._explainers.items():
+            with _surviving(f"{title} failed at {self.unit} {number}"):
+                explanation = explainer.explain(self._images, self._targets, self.batch_size, verbose=0)
+                found[title] = replace(explanation, classes=self.classes or explanation.classes)
+        self.explanations |= found
+        self._wait()
+        self._told = self._background.submit(self._tell, number, found)
+
+    def _wait(self) -> None:
+        """Until all is told of what was explained."""
+        if self._told is not None:
+            self._told.result()
+
+    def _tell(self, number: int, explanations: dict[str, Explanation]) -> None:
+        """Compare explanations with those before, and write them."""
+        maps: dict[str, np.ndarray] = {}
+        similarities: dict[str, float] = {}
+        for title, explanation in explanations.items():
+            with _surviving(f"{title} cannot be compared at {self.unit} {number}"):
+                own = _maps(explanation, self._shown(explanation))
+                order = _order(own)
+                if title in self._order:
+                    similarities[title] = _similarity(self._order[title], order)
+                    self.history[title].append((number, similarities[title]))
+                self._order[title], maps[title] = order, own
+        if self.log_dir is not None and maps:
+            self._write(self.log_dir, number, explanations, maps, similarities)
+
+    def _shown(self, explanation: Explanation) -> str | None:
+        """Name of the input that is shown."""
+        if self.input is not None or not isinstance(explanation.inputs, dict):
+            return self.input
+        names = list(explanation.inputs)
+        return next((name for name in names if explanation.inputs[name].ndim > 2), names[0])
+
+    def _write(
+        self,
+        log_dir: Path,
+        number: int,
+        explanations: dict[str, Explanation],
+        maps: dict[str, np.ndarray],
+        similarities: dict[str, float],
+    ) -> None:
+        grid = png = None
+        with _surviving(f"No picture of {self.unit} {number}"):
+            grid = self._draw(number, explanations, maps, similarities)
+            if grid is not None:
+                png = cv2.imencode(".png", grid[..., ::-1])[1].tobytes()
+        if self.png and png is not None:
+            with _surviving(f"No PNG of {self.unit} {number}"):
+                log_dir.mkdir(parents=True, exist_ok=True)
+                (log_dir / f"{self.unit}_{number:05d}.png").write_bytes(png)
+        if self.tensorboard:
+            with _surviving(f"No TensorBoard events of {self.unit} {number}"):
+                self._writer = self._writer or tf.summary.create_file_writer(str(log_dir))
+                with self._writer.as_default(number), tf.summary.record_if(True):
+                    _summarize(grid, png, similarities)
+                self._writer.flush()
+
+    def _draw(
+        self,
+        number: int,
+        explanations: dict[str, Explanation],
+        maps: dict[str, np.ndarray],
+        similarities: dict[str, float],
+    ) -> np.ndarray | None:
+        """A row of photographs, and one of overlays for each method; None if there is nothing to lay them over."""
+        if self._photographs is None:
+            first = explanations[next(iter(maps))]
+            _, shown = first.of(self._shown(first))
+            if shown.ndim == 4 and shown.shape[-1] in (1, 3):
+                self._photographs = list(map(_fit, plotting.to_display(shown)))
+            else:
+                self._photographs = []
+                LOG.warning("Inputs of shape %s are no images: no pictures, only similarities.", shown.shape)
+        if not self._photographs:
+            return None
+        rows = [(f"{self.unit} {number}", self._photographs, [""] * len(self._photographs))]
+        for title, own in maps.items():
+            explanation = explanations[title]
+            moved = f"   similarity {similarities[title]:.2f}" if title in similarities else ""
+            captions = [f"{score:.3g} {explanation.label(row)}" for row, score in enumerate(explanation.score)]
+            rows.append((title + moved, list(map(_overlay, self._photographs, own)), captions))
+        return plotting.sheet(rows)
+
+
+@contextlib.contextmanager
+def _surviving(what: str) -> Iterator[None]:
+    """Log any error, and go on."""
+    try:
+        yield
+    except Exception as error:
+        LOG.warning("%s: %s: %s", what, type(error).__name__, error)
+
+
+def _copied(images: Any) -> tuple[Any, int]:
+    """The user's images, safe from later changes, and their number."""
+    if isinstance(images, tf.data.Dataset):
+        raise TypeError("Expected a batch of images, got a dataset. Take one: images, labels = next(iter(dataset)).")
+    copy = keras.tree.map_structure(np.array, images)
+    return copy, given.count(given.standardize(dict(enumerate(keras.tree.flatten(copy))), None))
+
+
+def _photographs(photographs: Any) -> list[np.ndarray]:
+    if isinstance(photographs, np.ndarray | tf.Tensor) and photographs.dtype != object:
+        return list(map(_fit, plotting.to_display(np.asarray(photographs))))
+    return [_fit(plotting.to_display(np.asarray(one)[None])[0]) for one in photographs]
+
+
+def _fit(image: np.ndarray) -> np.ndarray:
+    side = max(image.shape[:2])
+    factor = np.clip(side, *CELL) / side
+    size = [max(1, round(factor * length)) for length in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _overlay(photograph: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    size = photograph.shape[1::-1]
+    interpolation = cv2.INTER_AREA if heatmap.shape[1] > size[0] else cv2.INTER_LINEAR
+    resized = normalize(cv2.resize(heatmap, size, interpolation=interpolation)[None])
+    return plotting.overlay(photograph, plotting.saturate(resized)[0])
+
+
+def _titled(explainers: Any) -> dict[str, Any]:
+    """Checked sources of explainers, by title."""
+    if isinstance(explainers, Mapping):
+        titled = {str(title): _source(one)[1] for title, one in explainers.items()}
+    else:
+        titled = {}
+        for one in explainers if isinstance(explainers, list | tuple) else [explainers]:
+            name, source = _source(one)
+            namesakes = sum(title.split(" ")[0] == name for title in titled)
+            titled[f"{name} {namesakes + 1}" if namesakes else name] = source
+    if not titled:
+        raise ValueError('Expected at least one explainer, such as "grad_cam", got none.')
+    return titled
+
+
+def _source(explainer: Any) -> tuple[str, Any]:
+    """What one explainer is called, and what makes it."""
+    if isinstance(explainer, str):
+        explainer = by_name(explainer)
+    if isinstance(explainer, Explainer) or (isinstance(explainer, type) and issubclass(explainer, Explainer)):
+        return explainer.facts.name, explainer
+    if isinstance(explainer, type) or not callable(explainer):
+        raise TypeError(
+            "Expected a method's name, a class of explainer, a function from the model to an explainer, or an "
+            f"Explainer, got {explainer!r}."
+        )
+    return getattr(explainer, "__name__", type(explainer).__name__).strip("<>"), explainer
+
+
+def _check_model(title: str, explainer: Explainer, model: keras.Model) -> None:
+    explained = getattr(explainer.view, "model", model)
+    shared = {id(variable) for variable in explained.variables} & {id(variable) for variable in model.variables}
+    if explained is not model and not shared:
+        raise ValueError(
+            f"The explainer {title!r} was made on the model {explained.name!r}, which shares no weights with the one "
+            f"that is trained, {model.name!r}. Make a new ExplanationCallback, with the method's name, its class, or a "
+            f"function such as lambda model: tfxai.{type(explainer).__name__}(model)."
+        )
+
+
+def _maps(explanation: Explanation, input: str | None) -> np.ndarray:
+    """What heat-maps show, not enlarged: (n, h, w), or (n, positions)."""
+    values, shown = explanation.of(input)
+    channels = values.shape == shown.shape and values.ndim > 2
+    return normalize(POLARITIES[explanation.polarity](values if channels else values[..., None]))
+
+
+def _order(maps: np.ndarray) -> np.ndarray:
+    """(n, positions) ranks, centred and of length 1, so that products are Spearman's correlations."""
+    ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
+    ranks -= ranks.mean(1, keepdims=True)
+    length = np.linalg.norm(ranks, axis=1, keepdims=True)
+    return np.divide(ranks, length, out=np.full_like(ranks, np.nan), where=length > 0)
+
+
+def _similarity(before: np.ndarray, now: np.ndarray) -> float:
+    """Mean of Spearman's correlations, where they are defined."""
+    each = (before * now).sum(1)
+    known = each[np.isfinite(each)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _summarize(grid: np.ndarray | None, png: bytes | None, similarities: dict[str, float]) -> None:
+    """Write what `tf.summary` would, but without the package TensorBoard and without encoding the picture again."""
+
+    def write(tag: str, value: Any, plugin: str) -> None:
+        metadata = tf.compat.v1.SummaryMetadata()
+        metadata.plugin_data.plugin_name = plugin
+        tf.summary.write(tag, value, metadata=metadata)
+
+    for title, value in similarities.items():
+        write(f"similarity/{title}", np.float32(value), "scalars")
+    if grid is not None and png is not None:
+        height, width = grid.shape[:2]
+        write("explanations", tf.constant([str(width).encode(), str(height).encode(), png]), "images")
