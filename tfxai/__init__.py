@@ -4,6 +4,7 @@ from tfxai import attribution, baselines, callbacks, datasets, metrics, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
+from tfxai.attribution import relevance
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.models import layers
@@ -22,6 +23,7 @@ __all__ = [
     "methods",
     "metrics",
     "plot_grid",
+    "relevance",
     "targets",
 ]
 __all__ += attribution.__all__

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfxai import inputs as given
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model
+from tfxai.models.overrides import RULES
 from tfxai.run import Run
 from tfxai.targets import Goal, parse
 
@@ -95,7 +96,7 @@ class Explainer:
     def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
         """Pass inputs through the model, as this explainer wants it passed (reads, bent ReLUs)."""
         forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.rule)
-        if self.rule and not forward.bent:
+        if self.rule in RULES and not forward.bent:
             raise ValueError(
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."

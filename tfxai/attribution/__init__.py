@@ -17,6 +17,7 @@ from tfxai.attribution.cam import (
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ScoreCAM
+from tfxai.attribution.relevance.lrp import LRP
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
 
 ALL = (
@@ -39,11 +40,13 @@ ALL = (
     ScoreCAM,
     AblationCAM,
     GuidedGradCAM,
+    LRP,
     Occlusion,
     RISE,
 )
 __all__ = [
     "CAM",
+    "LRP",
     "RISE",
     "AblationCAM",
     "Deconvnet",

@@ -74,7 +74,7 @@ class FlatGraph:
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
-        moved = overrides.bend_graph(graph_def, rule) if rule else {}
+        moved = overrides.bend_graph(graph_def, rule) if rule in overrides.RULES else {}
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 
@@ -85,7 +85,7 @@ class FlatGraph:
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
         tensors = self.paste(inputs, fetches, rule=rule)
-        return tensors, overrides.count_bent(operations()[first:]) if rule else 0
+        return tensors, overrides.count_bent(operations()[first:]) if rule in overrides.RULES else 0
 
     def is_closed(self, fetch: str) -> bool:
         """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""

@@ -85,8 +85,8 @@ class ModelView(abc.ABC):
             A tensor, or for several inputs a dict of tensors by name.
         read : sequence of str
             Names of layers whose outputs are wanted, as `find` returns them.
-        rule : {None, "guided", "deconvnet"}
-            Backward rule of every ReLU.
+        rule : {None, "flat", "guided", "deconvnet"}
+            Backward rule of every ReLU; "flat": its own, in a graph of operations that calls no functions.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,171 @@
+"""What operations without weights do with relevance.
+
+What only moves values, or chooses among them, moves their relevance. An activation keeps it where it is. A sum or mean
+shares it by contribution, as the epsilon rule does. Gates (Arras et al. 2017) and the statistics of a normalisation get
+none, and what they scale gets all. Products and softmax in attention follow Achtibat et al. (2024). For anything else
+there is no sound rule, and none is made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import tensorflow as tf
+
+from tfxai.attribution.relevance.rules import stabilized
+
+Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and its relevance
+
+_MOVES = {
+    *("Cast", "EnsureShape", "Identity", "PreventGradient", "StopGradient"),
+    *("BroadcastTo", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
+    *("ConcatV2", "GatherNd", "GatherV2", "Pack", "ReverseV2", "Roll"),
+    *("Slice", "Split", "SplitV", "StridedSlice", "Unpack"),
+    *("MirrorPad", "Pad", "PadV2"),
+    *("BatchToSpaceND", "DepthToSpace", "SpaceToBatchND", "SpaceToDepth", "ResizeNearestNeighbor"),
+    *("Max", "MaxPool", "MaxPool3D", "Min"),
+}
+_ELEMENTWISE = {
+    *("Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
+    *("Abs", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p", "Maximum", "Minimum", "Neg"),
+    *("Pow", "SelectV2", "Sqrt", "Square"),
+    *("Add", "AddV2", "BiasAdd", "Mul", "RealDiv", "Sub"),
+}
+_SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "Mean", "ResizeBicubic", "ResizeBilinear", "Sub", "Sum"}
+_GATES = {"Relu6", "Sigmoid", "Softmax", "Tanh"}
+_RESHAPES = {"BroadcastTo", "Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
+
+
+def shares(op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str]) -> list[Share] | None:
+    """Relevance of what an operation takes, given that of its outputs; None if there is no sound rule.
+
+    Parameters
+    ----------
+    op : tf.Operation
+        An operation between the inputs and the output.
+    R : sequence of tf.Tensor or None
+        Relevance of its outputs.
+    on_path : collection of str
+        Names of all operations between inputs and output, these included.
+    """
+    data = _data(op, on_path)
+    if op.type == "IdentityN":
+        return [(x, r) for x, r in zip(op.inputs, R, strict=True) if r is not None and x.op.name in on_path]
+    if op.type in _MOVES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
+        return _moved(op, R, data)
+    r = R[0]
+    if r is None or not data:
+        return []
+    if len(data) == 1 and op.type in _ELEMENTWISE:
+        return [(data[0], _summed_to(data[0], r))]
+    common = _function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in _ELEMENTWISE else None
+    if common is not None:  # x * sigmoid(x), relu(x) - a relu(-x): activations that are written with several operations
+        return [(common, _summed_to(common, r))]
+    scaled = _normalized(op, data, on_path)
+    if scaled is not None:
+        return [(scaled, r)]
+    if op.type in _SUMS:
+        return _by_part(op, r, data)
+    if op.type in ("Mul", "RealDiv"):
+        return _product(op, r, data, on_path)
+    if op.type in ("BatchMatMulV2", "Einsum", "MatMul"):
+        return [(x, share / 2) for x, share in _by_part(op, r, data)]
+    if op.type == "Softmax":
+        x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
+        x = tf.where(x > -1e8, x, 0.0)  # what a mask has taken out
+        return [(data[0], x * (r - s * tf.reduce_sum(r, -1, keepdims=True)))]
+    return None
+
+
+def _moved(op: tf.Operation, R: Sequence[tf.Tensor | None], data: list[tf.Tensor]) -> list[Share]:
+    """Each value gets what became of it."""
+    known = [(y, tf.cast(r, y.dtype)) for y, r in zip(op.outputs, R, strict=True) if r is not None]
+    found = _partial([y for y, _ in known], data, [r for _, r in known])
+    return [(x, tf.cast(g, tf.float32)) for x, g in zip(data, found, strict=True) if g is not None]
+
+
+def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor]) -> list[Share]:
+    """Each value by what it adds to the output."""
+    y = op.outputs[0]
+    s = tf.cast(r / stabilized(tf.cast(y, tf.float32)), y.dtype)
+    found = zip(data, _partial([y], data, [s]), strict=True)
+    return [(x, tf.cast(x, tf.float32) * tf.cast(g, tf.float32)) for x, g in found]
+
+
+def _product(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str]) -> list[Share] | None:
+    """All to what is scaled, if there is such a thing; half to each factor else."""
+    a, b = data
+    if op.type == "RealDiv":
+        return [(a, _summed_to(a, r))] if _is_statistic(b, on_path) else None
+    for kind in (_is_statistic, _is_gate):
+        left, right = kind(a, on_path), kind(b, on_path)
+        if left != right:
+            return [(b, _summed_to(b, r))] if left else [(a, _summed_to(a, r))]
+    return [(x, _summed_to(x, r) / 2) for x in data]
+
+
+def _normalized(op: tf.Operation, data: list[tf.Tensor], on_path: Collection[str]) -> tf.Tensor | None:
+    """What gets all relevance where a mean is taken away: x in x - mean(x), x k in x k + (b - mean(x) k)."""
+    if op.type == "Sub":
+        x, mean = data
+        origin = next(t for t in _back(mean, _RESHAPES, on_path) if t.op.type not in _RESHAPES)
+        return x if origin.op.type == "Mean" and origin.op.inputs[0].name in _names(x, on_path) else None
+    if op.type == "AddV2":
+        for scaled, shift in (data, reversed(data)):
+            factors = [t for t in scaled.op.inputs if scaled.op.type == "Mul" and _is_statistic(t, on_path)]
+            inside = [shift, *shift.op.inputs]
+            if any(t.op.type == "Mul" and k.name in (u.name for u in t.op.inputs) for k in factors for t in inside):
+                return scaled
+    return None
+
+
+def _function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tensor | None:
+    """The last tensor of which both are elementwise functions."""
+    behind = {t.name for t in _back(b, _ELEMENTWISE | {"Cast", "Identity"}, on_path)}
+    return next((t for t in _back(a, _ELEMENTWISE | {"Cast", "Identity"}, on_path) if t.name in behind), None)
+
+
+def _data(op: tf.Operation, on_path: Collection[str]) -> list[tf.Tensor]:
+    """What an operation takes that depends on the model's inputs, but for choices."""
+    return [x for x in op.inputs if x.op.name in on_path and x.dtype.is_floating]
+
+
+def _back(tensor: tf.Tensor, kinds: set[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
+    """A tensor, and what it was made of by operations of one argument, from the last to the first."""
+    while True:
+        yield tensor
+        data = _data(tensor.op, on_path)
+        if len(data) == 2 and tensor.op.type in kinds & _ELEMENTWISE:
+            common = _function_of(data[0], data[1], on_path)
+            data = [] if common is None else [common]
+        if tensor.op.type not in kinds or len(data) != 1:
+            return
+        tensor = data[0]
+
+
+def _names(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
+    return {t.name for t in _back(tensor, _RESHAPES, on_path)}
+
+
+def _is_statistic(tensor: tf.Tensor, on_path: Collection[str]) -> bool:
+    """Whether it is one over a spread, times what may be."""
+    kinds = _RESHAPES | {"Mul", "Maximum", "Reciprocal"}
+    return any(t.op.type in ("Rsqrt", "Sqrt") for t in _back(tensor, kinds, on_path))
+
+
+def _is_gate(tensor: tf.Tensor, on_path: Collection[str]) -> bool:
+    """Whether it is a sigmoid or the like, scaled and reshaped."""
+    return any(t.op.type in _GATES for t in _back(tensor, _RESHAPES | {"Mul", "RealDiv"}, on_path))
+
+
+def _partial(ys: list[tf.Tensor], xs: list[tf.Tensor], signals: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Partial derivatives by each, as if none depended on another."""
+    return tf.gradients(ys, xs, grad_ys=signals, stop_gradients=xs)
+
+
+def _summed_to(x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+    """Relevance in the shape of x, which was broadcast."""
+    if x.shape.is_fully_defined() or x.shape[1:] == r.shape[1:]:
+        return r
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(r))
+    return tf.reshape(tf.reduce_sum(r, axes), tf.shape(x))
