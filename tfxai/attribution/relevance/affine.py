@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
@@ -36,42 +37,53 @@ class Affine:
     ----------
     op : tf.Operation
         The linear operation.
+    before, behind : tuple of tf.Operation
+        What only pads and arranges its input and arranges its output, as for dilated convolutions.
     a : tf.Tensor
-        Its input, float32.
+        The input, float32.
     W : tf.Tensor
-        Its weights, with all scales behind it folded in, float32.
+        The weights, with all scales behind them folded in, float32.
     b : tf.Tensor or None
-        Shift of each output channel, (channels,) or a scalar.
+        Shift, to be broadcast against z.
     through : tuple of tf.Tensor
-        Its output, and what the graph makes of it by scales and shifts: the last is z.
+        The output, and what the graph makes of it by scales and shifts: the last is z.
     """
 
     op: tf.Operation
+    before: tuple[tf.Operation, ...]
+    behind: tuple[tf.Operation, ...]
     a: tf.Tensor
     W: tf.Tensor
     b: tf.Tensor | None
     through: tuple[tf.Tensor, ...]
 
     @property
-    def z(self) -> tf.Tensor:
-        """Output, in the shape that the linear operation gives it."""
-        return tf.reshape(tf.cast(self.through[-1], tf.float32), tf.shape(self.op.outputs[0]))
+    def source(self) -> tf.Tensor:
+        """The input as the graph has it."""
+        return self.before[0].inputs[0] if self.before else self.op.inputs[_LINEAR[self.op.type][0]]
 
     @property
-    def source(self) -> tf.Tensor:
-        """Its input as the graph has it."""
-        return self.op.inputs[_LINEAR[self.op.type][0]]
+    def operations(self) -> set[str]:
+        """Names of all operations that the layer is made of."""
+        folded = (tensor.op for tensor in self.through[1:])
+        return {op.name for op in (self.op, *self.before, *self.behind, *folded)}
+
+    @property
+    def z(self) -> tf.Tensor:
+        """Output, in the shape that it has before scales and shifts."""
+        return tf.reshape(_float(self.through[-1]), tf.shape(self.through[0]))
 
     def forward(self, a: tf.Tensor, W: tf.Tensor) -> tf.Tensor:
         """a W, for any a and W, without b."""
+        for op in self.before:
+            a = _again(op, [a, *op.inputs[1:]])
         data, weights, _ = _LINEAR[self.op.type]
         inputs = list(self.op.inputs)
         inputs[data], inputs[weights] = a, W
-        attributes = {key: value for key, value in self.op.node_def.attr.items() if not key.startswith("_")}
-        if "T" in attributes:
-            attributes["T"] = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
-        current = tf.compat.v1.get_default_graph()
-        return current.create_op(self.op.type, inputs, [tf.float32], attrs=attributes, op_def=self.op.op_def).outputs[0]
+        y = _again(self.op, inputs)
+        for op in self.behind:
+            y = _again(op, [y, *op.inputs[1:]])
+        return y
 
     def back(self, s: tf.Tensor, W: tf.Tensor) -> tf.Tensor:
         """s W^T: how much of s each input gets through W."""
@@ -103,25 +115,65 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     data, weights, axis = _LINEAR[op.type]
     if op.inputs[weights].op.name in on_path or op.inputs[data].op.name not in on_path:
         return None
-    found = Affine(op, _float(op.inputs[data]), _float(op.inputs[weights]), None, (op.outputs[0],))
-    channels = op.outputs[0].shape[-1]
+    before = _before(op.inputs[data], on_path)
+    behind = _behind(op.outputs[0], on_path, any(one.type == "SpaceToBatchND" for one in before))
+    source = before[0].inputs[0] if before else op.inputs[data]
+    end = behind[-1].outputs[0] if behind else op.outputs[0]
+    found = Affine(op, before, behind, _float(source), _float(op.inputs[weights]), None, (end,))
+    if end.shape[-1] is None or (op.type == "Einsum" and not _last_axis_is_weights(op)):
+        return found
+    tail = [end.shape[-1]]  # sizes of the axes along which the channels lie
     while (step := _next(found.through[-1], on_path)) is not None:
-        constant = _constant(step, on_path)
-        if step.type in _SHIFTS and constant is not None and _per_channel(constant, channels):
-            shift = tf.reshape(_float(constant), [-1]) * (-1 if step.type == "Sub" else 1)
+        constant = _constant(step, on_path, tail)
+        if step.type in _SHIFTS and constant is not None:
+            shift = -constant if step.type == "Sub" else constant
             found = replace(found, b=shift if found.b is None else found.b + shift)
-        elif step.type in _SCALES and constant is not None and _per_channel(constant, channels):
-            scale = tf.reshape(_float(constant), [-1])
-            found = _scaled(found, 1 / scale if step.type == "RealDiv" else scale, axis)
+        elif step.type in _SCALES and constant is not None:
+            found = _scaled(found, 1 / constant if step.type == "RealDiv" else constant, axis)
         elif step.type == "FusedBatchNormV3" and not step.get_attr("is_training"):
             gamma, beta, mean, variance = map(_float, step.inputs[1:5])
             scale = gamma * tf.math.rsqrt(variance + step.get_attr("epsilon"))
             found = _scaled(found, scale, axis)
             found = replace(found, b=beta - mean * scale + (0 if found.b is None else found.b))
-        elif step.type not in graph.PASSING - {"Transpose"} or step.outputs[0].shape[-1] != channels:
+        elif step.type in graph.PASSING - {"Transpose"} and (arranged := _tail(step.outputs[0], tail)):
+            tail = arranged
+        else:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
     return found
+
+
+def _before(tensor: tf.Tensor, on_path: Collection[str]) -> tuple[tf.Operation, ...]:
+    """What pads a layer's input with zeros, and arranges it, for this layer alone."""
+    found: list[tf.Operation] = []
+    while tensor.op.type in ("Pad", "SpaceToBatchND", "ExpandDims") and _next(tensor, on_path) is not None:
+        found.insert(0, tensor.op)
+        tensor = tensor.op.inputs[0]
+    return tuple(found)
+
+
+def _behind(tensor: tf.Tensor, on_path: Collection[str], dilated: bool) -> tuple[tf.Operation, ...]:
+    """What arranges the output of a dilated convolution."""
+    found: list[tf.Operation] = []
+    while dilated and (step := _next(tensor, on_path)) is not None and step.type in ("BatchToSpaceND", "Squeeze"):
+        found.append(step)
+        tensor = step.outputs[0]
+    return tuple(found) if any(op.type == "BatchToSpaceND" for op in found) else ()
+
+
+def _again(op: tf.Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
+    """The same operation in float32 on other inputs."""
+    attributes = {key: value for key, value in op.node_def.attr.items() if not key.startswith("_")}
+    if "T" in attributes:
+        attributes["T"] = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
+    current = tf.compat.v1.get_default_graph()
+    return current.create_op(op.type, inputs, [tf.float32], attrs=attributes, op_def=op.op_def).outputs[0]
+
+
+def _last_axis_is_weights(op: tf.Operation) -> bool:
+    """Whether the channels of an einsum's output are the last axis of its weights."""
+    left, _, output = op.get_attr("equation").decode().partition("->")
+    return left.split(",")[1][-1:] == output[-1:]
 
 
 def _scaled(layer: Affine, scale: tf.Tensor, axis: int) -> Affine:
@@ -139,18 +191,29 @@ def _next(tensor: tf.Tensor, on_path: Collection[str]) -> tf.Operation | None:
     return next(iter(users.values())) if len(users) == 1 else None
 
 
-def _constant(op: tf.Operation, on_path: Collection[str]) -> tf.Tensor | None:
-    """The second operand of an operation, if it does not depend on the data; of c - x there is none to fold."""
+def _constant(op: tf.Operation, on_path: Collection[str], tail: list[int]) -> tf.Tensor | None:
+    """The second operand of an operation, (channels,), if it does not depend on the data nor on the position."""
     if len(op.inputs) != 2 or (op.type in ("Sub", "RealDiv") and op.inputs[0].op.name not in on_path):
-        return None
+        return None  # of c - x there is nothing to fold
     free = [x for x in op.inputs if x.op.name not in on_path]
-    return free[0] if len(free) == 1 else None
+    if len(free) != 1 or not free[0].shape.is_fully_defined():
+        return None
+    size = free[0].shape.as_list()
+    while size and size[0] == 1:
+        size = size[1:]
+    fits = len(size) <= len(tail) and all(n in (1, m) for n, m in zip(reversed(size), reversed(tail), strict=False))
+    return tf.reshape(tf.broadcast_to(tf.reshape(_float(free[0]), size), tail), [-1]) if fits else None
 
 
-def _per_channel(constant: tf.Tensor, channels: int | None) -> bool:
-    """Whether a constant is one number, or one for each channel."""
-    count = constant.shape.num_elements()
-    return count == 1 or (count == channels and constant.shape[-1] == channels)
+def _tail(tensor: tf.Tensor, tail: list[int]) -> list[int]:
+    """Sizes of the last axes of a tensor that hold what lay along ``tail``; none if it is arranged in another way."""
+    sizes = tensor.shape.as_list()
+    for count in range(1, len(sizes)):
+        if None in sizes[-count:]:
+            break
+        if int(np.prod(sizes[-count:])) == int(np.prod(tail)):
+            return sizes[-count:]
+    return []
 
 
 def _float(x: tf.Tensor) -> tf.Tensor:

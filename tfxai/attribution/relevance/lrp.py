@@ -103,7 +103,7 @@ class LRP(Explainer):
             rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        relevance = network.propagate(R, rule_of)
+        relevance = network.propagate(R, rule_of, self.bias)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function

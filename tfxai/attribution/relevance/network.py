@@ -32,8 +32,17 @@ class Network:
         found = (find_affine(op, self._on_path) for op in self.path)
         self.layers = {layer.op.name: layer for layer in found if layer is not None}
 
-    def propagate(self, R: tf.Tensor, rule_of: RuleOf) -> dict[str, tf.Tensor]:
+    def propagate(self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True) -> dict[str, tf.Tensor]:
         """Relevance of every tensor, by its name, given that of the output and the rule of each affine layer.
+
+        Parameters
+        ----------
+        R : tf.Tensor
+            Relevance of the output.
+        rule_of : callable
+            The rule of an affine layer.
+        bias : bool
+            Whether constants that are added, but belong to no affine layer, take their part.
 
         Raises
         ------
@@ -46,7 +55,7 @@ class Network:
             known = relevance.get(tensor.name)
             relevance[tensor.name] = share if known is None else known + share
 
-        folded = {tensor.op.name for layer in self.layers.values() for tensor in layer.through[1:]}
+        folded = {name for layer in self.layers.values() for name in layer.operations}
         for op in reversed(self.path):
             if op.name in self.layers:
                 layer = self.layers[op.name]
@@ -57,12 +66,14 @@ class Network:
             elif op.name not in folded:
                 signals = [relevance.get(tensor.name) for tensor in op.outputs]
                 if any(r is not None for r in signals):
-                    for tensor, share in self._shares(op, signals):
+                    for tensor, share in self._shares(op, signals, bias):
                         add(tensor, share)
         return relevance
 
-    def _shares(self, op: tf.Operation, signals: list[tf.Tensor | None]) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        found = shares(op, signals, self._on_path)
+    def _shares(
+        self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool
+    ) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        found = shares(op, signals, self._on_path, bias)
         if found is None:
             raise ValueError(
                 f"There is no sound relevance rule for the operation {op.name!r} ({op.type}). "

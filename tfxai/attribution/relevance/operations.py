@@ -31,12 +31,15 @@ _ELEMENTWISE = {
     *("Pow", "SelectV2", "Sqrt", "Square"),
     *("Add", "AddV2", "BiasAdd", "Mul", "RealDiv", "Sub"),
 }
+_SHIFTS = {"Add", "AddV2", "BiasAdd", "Sub"}
 _SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "Mean", "ResizeBicubic", "ResizeBilinear", "Sub", "Sum"}
 _GATES = {"Relu6", "Sigmoid", "Softmax", "Tanh"}
 _RESHAPES = {"BroadcastTo", "Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
 
 
-def shares(op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str]) -> list[Share] | None:
+def shares(
+    op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str], bias: bool = True
+) -> list[Share] | None:
     """Relevance of what an operation takes, given that of its outputs; None if there is no sound rule.
 
     Parameters
@@ -47,6 +50,8 @@ def shares(op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[
         Relevance of its outputs.
     on_path : collection of str
         Names of all operations between inputs and output, these included.
+    bias : bool
+        Whether a constant that is added takes its part.
     """
     data = _data(op, on_path)
     if op.type == "IdentityN":
@@ -56,6 +61,11 @@ def shares(op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[
     r = R[0]
     if r is None or not data:
         return []
+    if len(data) == 1 and op.type in _SHIFTS:
+        x = tf.cast(data[0], tf.float32)
+        y = tf.cast(op.outputs[0], tf.float32) if bias else x * tf.ones_like(r)
+        sign = -1.0 if op.type == "Sub" and op.inputs[1] is data[0] and bias else 1.0
+        return [(data[0], _summed_to(data[0], sign * x * r / stabilized(y)))]
     if len(data) == 1 and op.type in _ELEMENTWISE:
         return [(data[0], _summed_to(data[0], r))]
     common = _function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in _ELEMENTWISE else None
@@ -69,7 +79,7 @@ def shares(op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[
     if op.type in ("Mul", "RealDiv"):
         return _product(op, r, data, on_path)
     if op.type in ("BatchMatMulV2", "Einsum", "MatMul"):
-        return [(x, share / 2) for x, share in _by_part(op, r, data)]
+        return [(x, share / len(data)) for x, share in _by_part(op, r, data)]
     if op.type == "Softmax":
         x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
         x = tf.where(x > -1e8, x, 0.0)  # what a mask has taken out
