@@ -81,7 +81,7 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
 
 
 @pytest.mark.parametrize(
-    "method", ["integrated_gradients", "smooth_grad", "guided_grad_cam", "layer_cam", "occlusion", "rise"]
+    "method", ["integrated_gradients", "smooth_grad", "guided_grad_cam", "layer_cam", "lrp", "occlusion", "rise"]
 )
 def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, method):
     """The share of the heat-map inside the boxes is above the boxes' share of the area, off centre too."""
