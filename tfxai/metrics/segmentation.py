@@ -1,0 +1,139 @@
+"""How far heat-maps agree with masks, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+THRESHOLDS = np.linspace(0, 1, 21)
+
+
+def iou_curve(
+    heatmaps: np.ndarray, masks: np.ndarray, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
+) -> np.ndarray:
+    """Intersection over union of thresholded heat-maps with masks.
+
+    The protocol of Oramas et al. (2019): at each threshold t, the IoU of ``heatmap >= t`` with the mask.
+
+    Parameters
+    ----------
+    heatmaps : ndarray
+        (n, h, w) in [0, 1], as `Explanation.heatmaps` gives them.
+    masks : ndarray
+        (n, h, w) bool, True where the evidence is.
+    thresholds : sequence of float
+        Default 0, 0.05, ..., 1.
+
+    Returns
+    -------
+    ndarray
+        (n, thresholds) IoU; the mean over images is the curve, the mean of all is the area under it. Where both
+        prediction and mask are empty, 0.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or heat-maps lie outside [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, tfxai
+    >>> mask = np.eye(4, dtype=bool)[None]
+    >>> float(tfxai.metrics.iou_curve(mask.astype(float), mask, [0.5])[0, 0])
+    1.0
+    """
+    heatmaps, masks = _checked(heatmaps, masks)
+    curves = np.zeros((len(heatmaps), len(thresholds)))
+    for number, threshold in enumerate(thresholds):
+        found = heatmaps >= threshold
+        union = (found | masks).sum((1, 2))
+        curves[:, number] = (found & masks).sum((1, 2)) / np.maximum(union, 1)
+    return curves
+
+
+def f_beta(heatmaps: np.ndarray, masks: np.ndarray, beta2: float = 0.3, factor: float = 2.0) -> np.ndarray:
+    """Weighted harmonic mean of precision and recall, at a threshold that follows each heat-map.
+
+    The protocol of Achanta et al. (2009) for salient objects: what reaches ``factor`` times the mean is found.
+
+    Parameters
+    ----------
+    heatmaps : ndarray
+        (n, h, w) in [0, 1].
+    masks : ndarray
+        (n, h, w) bool, True where the object is.
+    beta2 : float
+        Weight of the recall, the square of beta. Default 0.3: precision matters more (Achanta et al.).
+    factor : float
+        Threshold in means of the map. Default 2 (Achanta et al.). It is cut at the maximum, so that a perfect map of an
+        object that covers more than 1 / ``factor`` of the image scores 1, not 0.
+
+    Returns
+    -------
+    ndarray
+        (n,) in [0, 1]. A constant map finds nothing: 0.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, heat-maps lie outside [0, 1], or ``beta2`` or ``factor`` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np, tfxai
+    >>> mask = np.eye(4, dtype=bool)[None]
+    >>> tfxai.metrics.f_beta(mask.astype(float), mask)
+    array([1.])
+    """
+    heatmaps, masks = _checked(heatmaps, masks)
+    if not (beta2 >= 0 and factor >= 0):
+        raise ValueError(f"Expected beta2 and factor of 0 or more, got {beta2} and {factor}.")
+    highest, lowest = heatmaps.max((1, 2), keepdims=True), heatmaps.min((1, 2), keepdims=True)
+    level = np.minimum(factor * heatmaps.mean((1, 2), dtype=float, keepdims=True), highest)
+    found = (heatmaps >= level) & (highest > lowest)
+    hit, found_size, true_size = (part.sum((1, 2)) for part in (found & masks, found, masks))
+    # with precision = hit / found_size and recall = hit / true_size, without their 0 / 0
+    return (beta2 * hit + hit) / np.maximum(beta2 * true_size + found_size, 1)
+
+
+def mae(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Mean absolute difference between heat-maps and masks, without a threshold (Perazzi et al., 2012).
+
+    Parameters
+    ----------
+    heatmaps : ndarray
+        (n, h, w) in [0, 1].
+    masks : ndarray
+        (n, h, w) bool, True where the object is.
+
+    Returns
+    -------
+    ndarray
+        (n,) in [0, 1], 0 is best.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or heat-maps lie outside [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, tfxai
+    >>> mask = np.eye(4, dtype=bool)[None]
+    >>> tfxai.metrics.mae(np.full((1, 4, 4), 0.5), mask)
+    array([0.5])
+    """
+    heatmaps, masks = _checked(heatmaps, masks)
+    return np.abs(heatmaps.astype(float) - masks).mean((1, 2))
+
+
+def _checked(heatmaps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    heatmaps, masks = np.asarray(heatmaps), np.asarray(masks, bool)
+    if heatmaps.shape != masks.shape or heatmaps.ndim != 3 or not heatmaps.size:
+        raise ValueError(
+            f"Expected heat-maps and masks of one shape (n, h, w), got {heatmaps.shape} and {masks.shape}."
+        )
+    if not (heatmaps.min() >= 0 and heatmaps.max() <= 1):
+        raise ValueError("Expected heat-maps in [0, 1]; Explanation.heatmaps() gives such.")
+    return heatmaps, masks
