@@ -1,5 +1,6 @@
 """What tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 mpl.use("Agg")
 import networks
+
+gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 
 
 @pytest.fixture(scope="session")

@@ -148,9 +148,8 @@ def save_tensorflow_1(zoo: Zoo, folder: Path) -> None:
 
 def main(folder: Path) -> None:
     for name in ("plain", "residual", "nested", "subclassed", "shared"):
-        model = getattr(networks, name)()
-        model.export(folder / name, verbose=False)
-        tf.saved_model.save(model, str(folder / f"{name}_saved"))
+        getattr(networks, name)().export(folder / name, verbose=False)
+    tf.saved_model.save(networks.residual(), str(folder / "residual_saved"))
     zoo = Zoo()
     tf.saved_model.save(zoo, str(folder / "zoo"), {name: getattr(zoo, name) for name in SIGNATURES})
     tf.saved_model.save(zoo, str(folder / "single"), {"only": zoo.plain})

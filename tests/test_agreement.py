@@ -4,6 +4,7 @@ import tempfile
 
 import keras
 import numpy as np
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -77,9 +78,10 @@ def test_saved_models_explain_as_their_keras_models(parts, pooled, softmax, seed
     images = np.random.default_rng(seed).normal(size=(2, 12, 12, 3)).astype("f")
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
+        loaded = tf.saved_model.load(folder)
         for method in ("saliency", "guided_backprop", "grad_cam"):
             expected = tfxai.explain(model, images, method, target=1)
-            found = tfxai.explain(folder, images, method, target=1)
+            found = tfxai.explain(loaded, images, method, target=1)
             scale = np.abs(expected.values).max()
             np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-5 * scale)
             np.testing.assert_allclose(found.score, expected.score, rtol=1e-5, atol=1e-6)

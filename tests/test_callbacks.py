@@ -228,13 +228,16 @@ def flowers():
 
 
 class TestWritten:
-    def fit(self, flowers, **options):
+    def watch(self, flowers, **options):
+        return ExplanationCallback(flowers[0][:2], ["grad_cam", "saliency"], classes="Äbcdef", **options)
+
+    def fit(self, flowers, *callbacks, **options):
         images, labels = flowers
         model = tfxai.datasets.flowers.load_model()
         model.compile("adam", "sparse_categorical_crossentropy")
-        watch = ExplanationCallback(images[:2], ["grad_cam", "saliency"], classes="Äbcdef", **options)
-        model.fit(images.astype(np.float32), labels, epochs=2, verbose=0, callbacks=[watch])
-        return watch
+        callbacks = list(callbacks) or [self.watch(flowers, **options)]
+        model.fit(images.astype(np.float32), labels, epochs=2, verbose=0, callbacks=callbacks)
+        return callbacks[0]
 
     def test_png_shows_the_overlays(self, flowers, tmp_path):
         watch = self.fit(flowers, log_dir=tmp_path / "new" / "folder")
@@ -287,15 +290,18 @@ class TestWritten:
             assert ours[tag].tensor.dtype == value.tensor.dtype
             assert ours[tag].tensor.tensor_shape == value.tensor.tensor_shape
 
-    @pytest.mark.parametrize(("png", "tensorboard"), [(True, False), (False, True), (False, False)])
-    def test_switches(self, flowers, tmp_path, png, tensorboard):
-        self.fit(flowers, log_dir=tmp_path, png=png, tensorboard=tensorboard)
-        assert len(list(tmp_path.glob("*.png"))) == 2 * png
-        assert len(events(tmp_path)) == 4 * tensorboard
-
-    def test_photographs_of_mixed_sizes(self, flowers, tmp_path):
+    def test_switches_and_photographs_of_mixed_sizes(self, flowers, tmp_path):
+        switches = [(True, False), (False, True), (False, False)]
+        folders = {(png, tensorboard): tmp_path / f"{png} {tensorboard}" for png, tensorboard in switches}
+        watches = [
+            self.watch(flowers, log_dir=folder, png=png, tensorboard=tensorboard)
+            for (png, tensorboard), folder in folders.items()
+        ]
         white, black = np.full((300, 200, 3), 255, np.uint8), np.zeros((40, 40))
-        self.fit(flowers, log_dir=tmp_path, photographs=[white, black])
+        self.fit(flowers, *watches, self.watch(flowers, log_dir=tmp_path, photographs=[white, black]))
+        for (png, tensorboard), folder in folders.items():
+            assert len(list(folder.glob("*.png"))) == 2 * png
+            assert len(events(folder)) == 4 * tensorboard
         grid = cv2.imread(str(tmp_path / "epoch_00000.png"))
         top = GAP + LINE
         assert (grid[top : top + 128, GAP : GAP + 85] == 255).all()  # 300 x 200 becomes 128 x 85
@@ -435,25 +441,36 @@ def score(outputs):
     return outputs[:, 0] - outputs[:, 1]
 
 
-@pytest.mark.parametrize(
-    ("targets", "label"),
-    [
-        (None, None),
-        (2, "c"),
-        ([1, 0], "b"),
-        ("b", "b"),
-        (score, "score"),
-        (tfxai.targets.Channel("conv", 1), "channel 1 of conv"),
-        (tfxai.targets.Neuron("top", (1,)), "neuron (1,) of top"),
-    ],
-)
-def test_targets(targets, label):
+TARGETS = {
+    "predicted": (None, None),
+    "id": (2, "c"),
+    "ids": ([1, 0], "b"),
+    "name": ("b", "b"),
+    "function": (score, "score"),
+    "channel": (tfxai.targets.Channel("conv", 1), "channel 1 of conv"),
+    "neuron": (tfxai.targets.Neuron("top", (1,)), "neuron (1,) of top"),
+}
+
+
+@pytest.fixture(scope="module")
+def watched():
+    """A model that was trained once, watched with all kinds of targets."""
     model = small()
-    watch = ExplanationCallback(X[:2], "saliency", targets=targets, classes="abc")
-    fit(model, watch)
-    expected = tfxai.Saliency(model, classes="abc")(X[:2], targets)
-    np.testing.assert_allclose(watch.explanations["saliency"].values, expected.values, rtol=1e-4, atol=1e-9)
-    assert watch.explanations["saliency"].label(0) == (label or expected.label(0))
+    watches = {
+        kind: ExplanationCallback(X[:2], "saliency", targets=targets, classes="abc")
+        for kind, (targets, _) in TARGETS.items()
+    }
+    fit(model, *watches.values())
+    return model, watches
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_targets(watched, kind):
+    model, watches = watched
+    targets, label = TARGETS[kind]
+    found, expected = watches[kind].explanations["saliency"], tfxai.Saliency(model, classes="abc")(X[:2], targets)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-9)
+    assert found.label(0) == (label or expected.label(0))
 
 
 def test_titles():

@@ -41,8 +41,10 @@ class Counting:
 def test_a_function_around_a_keras_model_explains_as_the_model(name, method, x, labels):
     model = getattr(networks, name)()
     expected = tfxai.explain(model, x, method, labels)
-    signature = [tf.TensorSpec([None, *x.shape[1:]])]
-    for function in (tf.function(model), tf.function(lambda x: model(x), input_signature=signature)):
+    functions = [tf.function(model)]
+    if name == "residual":  # a signature changes when a function is traced, whatever is inside
+        functions.append(tf.function(lambda x: model(x), input_signature=[tf.TensorSpec([None, *x.shape[1:]])]))
+    for function in functions:
         found = tfxai.explain(function, x, method, labels)
         agree(found.values, expected.values)
         assert found.facts == expected.facts

@@ -245,9 +245,14 @@ def changing_model():
     return model
 
 
+@pytest.fixture(scope="module")
+def changing():
+    return changing_model()
+
+
 @pytest.mark.parametrize("method", tfxai.methods())
-def test_the_model_is_unchanged(method, x):
-    model = changing_model()
+def test_the_model_is_unchanged(changing, method, x):
+    model = changing
     if method == "cam":  # CAM needs the pooling to follow the layer
         options = {"layer": model.layers[-3].name}
     else:

@@ -72,7 +72,9 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
     centre = np.zeros((len(files), 227, 227))
     centre[:, 113, 113] = 1
     at_centre = tfxai.metrics.pointing_game(centre, [boxes[file][1] * 227 for file in files]).mean()
-    ours, ours_off = hits("grad_cam", network, boxes, files).mean(), hits("grad_cam", network, boxes, off).mean()
+    every = sorted({*files, *off})
+    hit = dict(zip(every, hits("grad_cam", network, boxes, every), strict=True))
+    ours, ours_off = (np.mean([hit[file] for file in some]) for some in (files, off))
     print(f"hits {ours:.3f} (CAM elsewhere {on_all}, centre {at_centre:.3f}); off centre {ours_off:.3f} ({off_centre})")
     assert at_centre == pytest.approx(0.907, abs=0.001)
     assert ours > on_all - 0.02
@@ -85,14 +87,14 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
 )
 def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, method):
     """The share of the heat-map inside the boxes is above the boxes' share of the area, off centre too."""
-    files = [row["file"] for row in rows(data, "off_centre.csv")][:12]
+    files = [row["file"] for row in rows(data, "off_centre.csv")][:8]
     model, load, *_ = network
     x, labels = load(files), [boxes[file][0] for file in files]
     options = {
         "integrated_gradients": {"steps": 10},
         "smooth_grad": {"samples": 8},
         "occlusion": {"window": 56, "stride": 28},
-        "rise": {"masks": 150},
+        "rise": {"masks": 100},
     }
     explanation = tfxai.explain(model, x, method, labels, verbose=0, **options.get(method, {}))
     heatmaps = explanation.heatmaps()
@@ -129,7 +131,6 @@ def test_guided_backprop_on_relu6(data):
 def test_final_softmax_is_stepped_over(network, data):
     model, load, *_ = network
     x = load([row["file"] for row in rows(data, "small_300.csv")][:3])
-    score = tfxai.Saliency(model)(x, 5).score
-    probabilities = model.predict(x, verbose=0)
-    others = tfxai.Saliency(model)(x, 9).score
-    np.testing.assert_allclose(score - others, np.log(probabilities[:, 5] / probabilities[:, 9]), rtol=1e-3, atol=1e-3)
+    explainer, probabilities = tfxai.Saliency(model), model(x).numpy()
+    gap = explainer(x, 5).score - explainer(x, 9).score
+    np.testing.assert_allclose(gap, np.log(probabilities[:, 5] / probabilities[:, 9]), rtol=1e-3, atol=1e-3)

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfxai.attribution.relevance import LRP, AlphaBeta, Composite, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
-from tfxai.attribution.relevance import first as is_first
+from tfxai.explainer import Explainer
+from tfxai.relevance import LRP, AlphaBeta, Composite, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
+from tfxai.relevance import first as is_first
 
 # ---- The rules, one output at a time: a and w are vectors, b, z and r are numbers.
 
@@ -103,6 +104,14 @@ def norm(**options):
     return layers.BatchNormalization(**options)
 
 
+def fused_norm(x):
+    """A batch normalisation as older models have it, in one operation."""
+    rows = [[0.5, -1, 2, 1], [0.3, 0, -0.4, 1], [1, -1, 0.5, 2], [0.1, 0.2, 1, 2]]
+    scale, offset, mean, variance = (tf.constant(row, tf.float32) for row in rows)
+    options = {"epsilon": 0.1, "is_training": False}
+    return tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, mean=mean, variance=variance, **options).y
+
+
 CASES = {
     "dense": ((7,), lambda: [[layers.Dense(5)]]),
     "dense without bias": ((7,), lambda: [[layers.Dense(5, use_bias=False)]]),
@@ -122,6 +131,8 @@ CASES = {
     "conv norm": ((5, 5, 3), lambda: [[layers.Conv2D(4, 3, use_bias=False), norm()]]),
     "conv bias norm": ((5, 5, 3), lambda: [[layers.Conv2D(4, 3, padding="same"), norm(scale=False)]]),
     "conv norm scaled": ((5, 5, 3), lambda: [[layers.Conv2D(4, 3), norm(center=False), layers.Rescaling(-0.7, 0.2)]]),
+    "conv minus": ((5, 5, 3), lambda: [[layers.Conv2D(4, 3), layers.Lambda(lambda x: x - 0.6)]]),
+    "conv fused norm": ((5, 5, 3), lambda: [[layers.Conv2D(4, 3), layers.Lambda(fused_norm)]]),
     "conv grouped norm": ((4, 4, 4), lambda: [[layers.Conv2D(6, 3, groups=2), norm()]]),
     "depthwise": ((5, 5, 3), lambda: [[layers.DepthwiseConv2D(3, depth_multiplier=2, strides=2, padding="same")]]),
     "depthwise norm": ((4, 4, 3), lambda: [[layers.DepthwiseConv2D(3, depth_multiplier=2), norm()]]),
@@ -237,18 +248,31 @@ def case_of():
     return functools.cache(Case)
 
 
-def explain(case, rule, weights, bias):
-    """By the package: every output counts as much as its weight says, so the relevance of output j is z_j weights_j."""
+class EachRule(Explainer):
+    """LRP by several rules in one graph, as tracing the model once for each would take most of the time."""
+
+    facts, rule = LRP.facts, LRP.rule
+
+    def __init__(self, model, rules, bias=True):
+        super().__init__(model)
+        composites = [Composite([(is_first, rule)]) if isinstance(rule, ZBox) else rule for rule in rules]
+        self.each = [LRP(self.view, composite, bias=bias) for composite in composites]
+
+    def attribute(self, run):
+        return tf.stack([lrp.attribute(run) for lrp in self.each], 1)
+
+
+def explain(case, rules, weights, bias):
+    """By the package, for each rule: every output counts as its weight says, so its relevance is z_j weights_j."""
     constant = tf.constant(weights, tf.float32)
-    composite = Composite([(is_first, rule)]) if isinstance(rule, ZBox) else rule
-    found = LRP(case.model, composite, bias=bias)(case.x, target=lambda outputs: tf.reduce_sum(outputs * constant, 1))
-    return found.values
+    found = EachRule(case.model, rules, bias)(case.x, target=lambda outputs: tf.reduce_sum(outputs * constant, 1))
+    return np.moveaxis(found.values, 1, 0)
 
 
-def assert_close(found, expected):
+def assert_close(found, expected, rule=""):
     """Of every row by itself, in parts of its largest value."""
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * np.abs(other).max())
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * np.abs(other).max(), err_msg=rule)
 
 
 # Its shift varies along an axis of the data, so it is no part of the layer and is shared for itself: under the epsilon
@@ -260,15 +284,27 @@ COMBINATIONS = [
 COMBINATIONS += [(name, rule, False) for name in CASES if name in WITHOUT_BIAS for rule in RULES]
 
 
+@pytest.fixture(scope="module")
+def found_of(case_of):
+    """Relevance by all rules that a case is combined with."""
+
+    @functools.cache
+    def found(name, bias):
+        rules = [rule for other, rule, with_bias in COMBINATIONS if (other, with_bias) == (name, bias)]
+        case = case_of(name)
+        values = explain(case, [case.bounds(RULES[rule][0]) for rule in rules], case.clear_weights(), bias)
+        return dict(zip(rules, values, strict=True))
+
+    return found
+
+
 @pytest.mark.parametrize(("name", "rule", "bias"), COMBINATIONS)
-def test_formulas(case_of, name, rule, bias):
-    case = case_of(name)
-    rule, formula = case.bounds(RULES[rule][0]), RULES[rule][1]
-    weights = case.clear_weights()
-    R = case.activations()[-1] * weights
-    expected = case.expected(formula, rule, R, bias)
+def test_formulas(case_of, found_of, name, rule, bias):
+    case, (given, formula) = case_of(name), RULES[rule]
+    R = case.activations()[-1] * case.clear_weights()
+    expected = case.expected(formula, case.bounds(given), R, bias)
     assert (np.abs(expected).reshape(3, -1).max(1) > 1e-3).all()
-    assert_close(explain(case, rule, weights, bias), expected)
+    assert_close(found_of(name, bias)[rule], expected)
 
 
 def test_the_formulas_differ(case_of):
@@ -287,17 +323,17 @@ def test_the_formulas_differ(case_of):
             assert (gap > 1e-2).all(), (name, one, other)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_classes(case_of, rule):
+def test_classes(case_of):
     """Of a class, the relevance is that of one output alone, and starts as its value."""
     case = case_of("conv bias norm")
-    rule, formula = case.bounds(RULES[rule][0]), RULES[rule][1]
     z = case.activations()[-1]
     classes = np.abs(z).argmax(1)
     R = np.eye(z.shape[1])[classes] * z
-    explanation = LRP(case.model, rule)(case.x, classes)
+    rules = [case.bounds(given) for given, _ in RULES.values()]
+    explanation = EachRule(case.model, rules)(case.x, classes)
     np.testing.assert_allclose(explanation.score, R.sum(1), rtol=1e-4)
-    assert_close(explanation.values, case.expected(formula, rule, R, True))
+    for number, (name, (_, formula)) in enumerate(RULES.items()):
+        assert_close(explanation.values[:, number], case.expected(formula, rules[number], R, True), name)
 
 
 def test_weights_on_the_left():
@@ -313,10 +349,11 @@ def test_weights_on_the_left():
 def test_bias_is_an_option_of_rules_too(case_of):
     case = case_of("conv bias norm")
     weights = case.clear_weights()
-    for rule in (Epsilon(), ZPlus(), WSquare()):
-        of_rule, of_all = explain(case, replace(rule, bias=False), weights, True), explain(case, rule, weights, False)
-        np.testing.assert_array_equal(of_rule, of_all)
-        assert np.abs(of_rule - explain(case, rule, weights, True)).max() > 1e-2 * np.abs(of_rule).max()
+    rules = (Epsilon(), ZPlus(), WSquare())
+    of_rule = explain(case, [replace(rule, bias=False) for rule in rules], weights, True)
+    np.testing.assert_array_equal(of_rule, explain(case, rules, weights, False))
+    for without, with_bias in zip(of_rule, explain(case, rules, weights, True), strict=True):
+        assert np.abs(without - with_bias).max() > 1e-2 * np.abs(without).max()
 
 
 def test_zero_is_not_epsilon():
@@ -330,8 +367,7 @@ def test_zero_is_not_epsilon():
 
 
 @pytest.mark.parametrize("name", ["dense", "conv same", "conv bias norm", "depthwise", "transposed same"])
-@pytest.mark.parametrize("rule", RULES)
-def test_conservation(case_of, name, rule):
+def test_conservation(case_of, name):
     """Without biases all rules conserve relevance, if there is anything to share it by.
 
     The rules by sign do not where an output has no product of that sign: here such outputs do not count. With biases
@@ -344,18 +380,21 @@ def test_conservation(case_of, name, rule):
     both = (pos(products).sum(1) > 0.05) & (neg(products).sum(1) < -0.05)
     assert both.mean() > 0.3
     weights *= both
-    score = (z * weights).sum(1)
-    scale = np.abs(z * weights).sum(1)
-    rule = case.bounds(RULES[rule][0])
-    if isinstance(rule, Epsilon) and rule.epsilon > 1e-3:  # which absorbs some
-        unbiased = a @ case.maps[-1][0]
-        share = np.abs(unbiased) / (np.abs(unbiased) + rule.epsilon)
-        score = (z * weights * share).sum(1)
-    found = explain(case, rule, weights, False).reshape(3, -1).sum(1)
-    np.testing.assert_allclose(found / scale, score / scale, atol=1e-4)
-    if isinstance(rule, ZBox | Flat):
-        found = explain(case, rule, weights, True).reshape(3, -1).sum(1)
-        np.testing.assert_allclose(found / scale, score / scale, atol=1e-4)
+    score = z * weights
+    scale = np.abs(score).sum(1)
+    rules = [case.bounds(given) for given, _ in RULES.values()]
+
+    def check(rules, bias):
+        for rule, found in zip(rules, explain(case, rules, weights, bias), strict=True):
+            kept = 1.0
+            if isinstance(rule, Epsilon) and rule.epsilon > 1e-3:  # which absorbs some
+                unbiased = np.abs(a @ case.maps[-1][0])
+                kept = unbiased / (unbiased + rule.epsilon)
+            total = found.reshape(3, -1).sum(1)
+            np.testing.assert_allclose(total / scale, (score * kept).sum(1) / scale, atol=1e-4, err_msg=str(rule))
+
+    check(rules, bias=False)
+    check([rule for rule in rules if isinstance(rule, ZBox | Flat)], bias=True)
 
 
 def test_biases_take_their_part(case_of):
@@ -363,7 +402,7 @@ def test_biases_take_their_part(case_of):
     case = case_of("dense")
     weights = case.clear_weights()
     z, b = case.activations()[-1], case.maps[0][1]
-    found = explain(case, Zero(), weights, True).sum(1)
+    found = explain(case, [Zero()], weights, True)[0].sum(1)
     np.testing.assert_allclose(found, (weights * (z - b)).sum(1), rtol=1e-4)
     assert (np.abs(found - (weights * z).sum(1)) > 1e-2).all()
 
@@ -392,9 +431,10 @@ def test_bad_options(case_of, make, error, message):
 def test_other_forms_of_the_model(case_of, tmp_path, name):
     case = case_of(name)
     case.model.export(tmp_path / "saved", verbose=False)
-    for rule in (Gamma(), AlphaBeta(), WSquare()):
-        expected = LRP(case.model, rule)(case.x, 2)
-        for model in (tf.function(case.model), tf.saved_model.load(tmp_path / "saved"), tmp_path / "saved"):
-            found = LRP(model, rule)(case.x, 2)
-            np.testing.assert_allclose(found.score, expected.score, rtol=1e-4, atol=1e-5)
-            assert_close(found.values, expected.values)
+    rules = (Gamma(), AlphaBeta(), WSquare())
+    expected = EachRule(case.model, rules)(case.x, 2)
+    for model in (tf.function(case.model), tf.saved_model.load(tmp_path / "saved"), tmp_path / "saved"):
+        found = EachRule(model, rules)(case.x, 2)
+        np.testing.assert_allclose(found.score, expected.score, rtol=1e-4, atol=1e-5)
+        for number, rule in enumerate(rules):
+            assert_close(found.values[:, number], expected.values[:, number], str(rule))

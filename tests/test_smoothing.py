@@ -29,9 +29,15 @@ def test_without_noise_it_is_the_explainer_inside(inner, residual, x):
     np.testing.assert_allclose(smooth.values, alone.values, rtol=1e-3, atol=1e-5 * np.abs(alone.values).max())
     assert smooth.polarity == base.polarity
     assert smooth.facts["base"] == inner
-    square = tfxai.SquareGrad(base, samples=3, noise=0)(x, 1).values
-    np.testing.assert_allclose(square, alone.values**2, rtol=1e-3, atol=1e-5 * np.abs(square).max())
-    assert np.abs(tfxai.VarGrad(base, samples=3, noise=0)(x, 1).values).max() < 1e-4 * np.abs(square).max()
+
+
+@pytest.mark.parametrize("inner", ["gradient_x_input", "grad_cam"])
+def test_without_noise_squares_are_squared_and_variances_zero(inner, residual, x):
+    base = tfxai.methods()[inner](residual)
+    squared = base(x, 1).values ** 2
+    found = tfxai.SquareGrad(base, samples=3, noise=0)(x, 1).values
+    np.testing.assert_allclose(found, squared, rtol=1e-3, atol=1e-5 * squared.max())
+    assert np.abs(tfxai.VarGrad(base, samples=3, noise=0)(x, 1).values).max() < 1e-4 * squared.max()
 
 
 def test_statistics_agree_with_each_other(residual, x):
@@ -56,9 +62,10 @@ def test_noise_has_the_share_of_the_range_that_was_asked(channels):
 
 def test_variance_of_the_mean_falls_with_the_number_of_samples(residual, x):
     def spread(samples):
-        return np.var(
-            [tfxai.SmoothGrad(residual, samples=samples, seed=seed)(x[:1], 1).values for seed in range(8)], 0
-        ).mean()
+        explainer, values = tfxai.SmoothGrad(residual, samples=samples), []
+        for explainer.seed in range(8):
+            values.append(explainer(x[:1], 1).values)
+        return np.var(values, 0).mean()
 
     assert 2 < spread(4) / spread(16) < 8  # 4 is expected
 
