@@ -1,10 +1,9 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, callbacks, datasets, metrics, targets
+from tfxai import attribution, baselines, callbacks, datasets, metrics, relevance, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
-from tfxai.attribution import relevance
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.models import layers

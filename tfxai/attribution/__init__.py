@@ -15,9 +15,12 @@ from tfxai.attribution.cam import (
     XGradCAM,
 )
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
+from tfxai.attribution.inversion.guided import GuidedFeatureInversion
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ScoreCAM
+from tfxai.attribution.relevance.deep_lift import DeepLift
 from tfxai.attribution.relevance.lrp import LRP
+from tfxai.attribution.relevance.taylor import DeepTaylor, SimpleTaylor
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
 
 ALL = (
@@ -41,8 +44,12 @@ ALL = (
     AblationCAM,
     GuidedGradCAM,
     LRP,
+    DeepTaylor,
+    SimpleTaylor,
+    DeepLift,
     Occlusion,
     RISE,
+    GuidedFeatureInversion,
 )
 __all__ = [
     "CAM",
@@ -50,12 +57,15 @@ __all__ = [
     "RISE",
     "AblationCAM",
     "Deconvnet",
+    "DeepLift",
+    "DeepTaylor",
     "EigenCAM",
     "EigenGradCAM",
     "GradCAM",
     "GradCAMPlusPlus",
     "GradientXInput",
     "GuidedBackprop",
+    "GuidedFeatureInversion",
     "GuidedGradCAM",
     "HiResCAM",
     "IntegratedGradients",
@@ -63,6 +73,7 @@ __all__ = [
     "Occlusion",
     "Saliency",
     "ScoreCAM",
+    "SimpleTaylor",
     "SmoothGrad",
     "SquareGrad",
     "VarGrad",

@@ -50,18 +50,19 @@ def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
             if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not graph:
                 copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
-        attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in ("_class", "_output_shapes")}
-        copy = graph.create_op(
-            op.type,
-            [copies.get(tensor.name, tensor) for tensor in op.inputs],
-            [tensor.dtype for tensor in op.outputs],
-            attrs=attributes,
-            op_def=op.op_def,
-        )
-        copies.update(zip((tensor.name for tensor in op.outputs), copy.outputs, strict=True))
+        outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs])
+        copies.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
     if end.name not in copies:
         raise ValueError(f"{end.name!r} does not depend on {start.name!r}, so an edit has no effect on it.")
     return copies[end.name]
+
+
+def again(op: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The outputs of an operation on other inputs of the same types."""
+    attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in ("_class", "_output_shapes")}
+    types = [tensor.dtype for tensor in op.outputs]
+    current = tf.compat.v1.get_default_graph()
+    return current.create_op(op.type, list(inputs), types, attrs=attributes, op_def=op.op_def).outputs
 
 
 def bypassed(start: tf.Tensor, end: tf.Tensor, inputs: Sequence[tf.Tensor]) -> bool:

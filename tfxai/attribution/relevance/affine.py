@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+from tfxai.attribution.relevance.signs import is_nonnegative
 from tfxai.models import graph
 
 # Operation: which input is data, which is weights, and the axis of the weights along which the outputs lie.
-_LINEAR = {
+LINEAR = {
     "Conv2D": (0, 1, -1),
     "Conv3D": (0, 1, -1),
     "DepthwiseConv2dNative": (0, 1, -1),
@@ -60,7 +61,12 @@ class Affine:
     @property
     def source(self) -> tf.Tensor:
         """The input as the graph has it."""
-        return self.before[0].inputs[0] if self.before else self.op.inputs[_LINEAR[self.op.type][0]]
+        return self.before[0].inputs[0] if self.before else self.op.inputs[LINEAR[self.op.type][0]]
+
+    @property
+    def signed(self) -> tuple[tf.Tensor, ...]:
+        """Positive and negative part of the input; the first alone where nothing is negative."""
+        return (self.a,) if is_nonnegative(self.source) else parts(self.a)
 
     @property
     def operations(self) -> set[str]:
@@ -77,7 +83,7 @@ class Affine:
         """a W, for any a and W, without b."""
         for op in self.before:
             a = _again(op, [a, *op.inputs[1:]])
-        data, weights, _ = _LINEAR[self.op.type]
+        data, weights, _ = LINEAR[self.op.type]
         inputs = list(self.op.inputs)
         inputs[data], inputs[weights] = a, W
         y = _again(self.op, inputs)
@@ -110,9 +116,9 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     on_path : collection of str
         Names of all operations between these.
     """
-    if op.type not in _LINEAR:
+    if op.type not in LINEAR:
         return None
-    data, weights, axis = _LINEAR[op.type]
+    data, weights, axis = LINEAR[op.type]
     if op.inputs[weights].op.name in on_path or op.inputs[data].op.name not in on_path:
         return None
     before = _before(op.inputs[data], on_path)
@@ -141,6 +147,11 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
     return found
+
+
+def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Positive and negative part."""
+    return tf.nn.relu(x), -tf.nn.relu(-x)
 
 
 def _before(tensor: tf.Tensor, on_path: Collection[str]) -> tuple[tf.Operation, ...]:

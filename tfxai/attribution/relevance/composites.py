@@ -28,12 +28,15 @@ class LayerFacts:
         0 for the first layer, 1 for the last, in the order in which they run.
     first : bool
         Whether it works on the model's input: no other layer stands before it.
+    operation : str
+        TensorFlow's name of what it computes: ``"Conv2D"``, ``"DepthwiseConv2dNative"``, ``"MatMul"``.
     """
 
     name: str
     kind: str
     depth: float
     first: bool
+    operation: str
 
 
 Condition = Callable[[LayerFacts], bool]
@@ -53,8 +56,8 @@ class Composite:
 
     Examples
     --------
-    >>> from tfxai.attribution.relevance import Composite, Flat, Gamma, first, convolution
-    >>> rules = Composite([(first, Flat()), ("block1_*", Gamma(0.5)), (convolution, Gamma(0.25))])
+    >>> from tfxai.relevance import Composite, Flat, Gamma, ZPlus, convolution, first, upto
+    >>> rules = Composite([(first, Flat()), (upto(0.3), ZPlus()), ("block4_*", Gamma(0.5)), (convolution, Gamma(0.25))])
     """
 
     choices: Any
@@ -78,19 +81,30 @@ def convolution(layer: LayerFacts) -> bool:
     return layer.kind == "convolution"
 
 
+def depthwise(layer: LayerFacts) -> bool:
+    """Whether a layer is a convolution of each channel alone; `convolution` holds for it too."""
+    return layer.operation == "DepthwiseConv2dNative"
+
+
 def dense(layer: LayerFacts) -> bool:
     """Whether a layer is a product with a matrix."""
     return layer.kind == "dense"
 
 
+def upto(depth: float) -> Condition:
+    """Whether a layer stands in the first part of the network: 0.3 is the first 30 % of the layers."""
+    return lambda layer: layer.depth <= depth
+
+
 def named(pattern: str) -> Condition:
     """Whether the name of a layer, or the end of it, fits a pattern with ``*`` and ``?``."""
+    return lambda layer: fits(layer.name, pattern)
 
-    def condition(layer: LayerFacts) -> bool:
-        parts = layer.name.split("/")
-        return any(fnmatchcase("/".join(parts[start:]), pattern) for start in range(len(parts)))
 
-    return condition
+def fits(name: str, pattern: str) -> bool:
+    """Whether a path, or the end of it, fits a pattern."""
+    parts = name.split("/")
+    return any(fnmatchcase("/".join(parts[start:]), pattern) for start in range(len(parts)))
 
 
 def by_name(name: str, low: Any = None, high: Any = None) -> Composite:

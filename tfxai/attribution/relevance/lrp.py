@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from tfxai.attribution.relevance.affine import Affine
-from tfxai.attribution.relevance.composites import LayerFacts, by_name
+from tfxai.attribution.relevance.composites import by_name
 from tfxai.attribution.relevance.network import Network
 from tfxai.attribution.relevance.rules import Rule
 from tfxai.explainer import Explainer, Facts
@@ -38,7 +38,13 @@ class LRP(Explainer):
     low, high : float or tuple of float, optional
         Bounds of the inputs behind the preprocessing, for composites with a z-box.
     bias : bool
-        Whether shifts take their part of the relevance. It is lost then; without it (False) relevance is conserved.
+        Whether shifts take their part of the relevance, which is lost then. Without it (False) relevance is conserved,
+        but for outputs that a shift alone has made.
+    operations : dict, optional
+        Rules for operations that have none here, or another one, by type (``"Cumsum"``) or by a pattern of names
+        (``"my_layer*"``): `tfxai.relevance.Epsilon` shares by contribution, `tfxai.relevance.Pass` hands relevance on,
+        a function takes the `tf.Operation` and the relevance of each of its outputs, and returns that of each of its
+        inputs, None where there is none.
     **options
         As for `Explainer`.
 
@@ -74,6 +80,7 @@ class LRP(Explainer):
         low: Any = None,
         high: Any = None,
         bias: bool = True,
+        operations: Mapping[str, Any] | None = None,
         **options: Any,
     ):
         super().__init__(model, **options)
@@ -81,7 +88,7 @@ class LRP(Explainer):
             composite = by_name(composite, low, high)
         elif not isinstance(composite, Rule) and not callable(composite):
             raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
-        self.composite, self.bias = composite, bias
+        self.composite, self.bias, self.operations = composite, bias, operations
         if at is not None:
             self.reads = (self.view.find(at),)
 
@@ -97,13 +104,13 @@ class LRP(Explainer):
             raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
         R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
         network = Network(inputs, start)
-        facts = _facts(network)
+        facts = network.facts()
 
         def rule_of(layer: Affine) -> Rule:
             rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        relevance = network.propagate(R, rule_of, self.bias)
+        relevance = network.propagate(R, rule_of, self.bias, self.operations)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function
@@ -112,27 +119,3 @@ class LRP(Explainer):
                 raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
         return tf.nest.pack_sequence_as(run.inputs, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
-
-
-def _facts(network: Network) -> dict[str, LayerFacts]:
-    """What conditions ask, by the name of each layer's operation."""
-    behind: set[str] = set()  # operations that depend on a layer
-    for op in network.path:
-        if any(x.op.name in behind or x.op.name in network.layers for x in op.inputs):
-            behind.add(op.name)
-    last = max(1, len(network.layers) - 1)
-    return {
-        name: LayerFacts(
-            _name(layer.op),
-            "convolution" if "onv" in layer.op.type else "dense",
-            number / last,
-            layer.source.op.name not in behind | set(network.layers),
-        )
-        for number, (name, layer) in enumerate(network.layers.items())
-    }
-
-
-def _name(op: tf.Operation) -> str:
-    """Scopes of an operation without what tracing has added: calls and, from Keras, numbers."""
-    parts = [part for part in op.name.split("/")[1:-1] if "PartitionedCall" not in part]
-    return "/".join(re.sub(r"_\d+$", "", part) for part in parts)

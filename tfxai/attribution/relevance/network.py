@@ -1,13 +1,17 @@
-"""The part of a graph between inputs and an output, and relevance on its way back through it."""
+"""The part of a graph between inputs and an output, and what goes back through it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tfxai.attribution.relevance.affine import Affine, find_affine
-from tfxai.attribution.relevance.operations import shares
+from tfxai.attribution.relevance.composites import LayerFacts, fits
+from tfxai.attribution.relevance.given import shares_by
+from tfxai.attribution.relevance.operations import Share, carries, shares, way_out
 from tfxai.models import graph
 
 RuleOf = Callable[[Affine], Callable[[Affine, tf.Tensor], tf.Tensor]]
@@ -18,21 +22,69 @@ class Network:
 
     Attributes
     ----------
+    output : tf.Tensor
+        The output.
+    between : set of str
+        Names of all operations that depend on the inputs and on which the output depends.
     path : list of tf.Operation
-        In an order in which they can run.
+        Those through which values flow, in an order in which they can run. What depends on the inputs by integers and
+        truth values alone, such as the choice of a class, is not among them.
+    on_path : set of str
+        Names of these, and of the operations that make the inputs.
     layers : dict of Affine
         Affine layers by the name of their linear operation, in the same order.
     """
 
     def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor):
-        names = {op.name for x in inputs for op in graph.between(x, output)}
         self.output = output
-        self.path = [op for op in output.graph.get_operations() if op.name in names]
-        self._on_path = names | {x.op.name for x in inputs}
-        found = (find_affine(op, self._on_path) for op in self.path)
+        self.between = {op.name for x in inputs for op in graph.between(x, output)}
+        self.path = self._carrying(inputs)
+        self.on_path = {op.name for op in self.path} | {x.op.name for x in inputs}
+        found = (find_affine(op, self.on_path) for op in self.path)
         self.layers = {layer.op.name: layer for layer in found if layer is not None}
 
-    def propagate(self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True) -> dict[str, tf.Tensor]:
+    def _carrying(self, inputs: Sequence[tf.Tensor]) -> list[tf.Operation]:
+        candidates = [op for op in self.output.graph.get_operations() if op.name in self.between]
+        reached = {x.name for x in inputs}
+        for op in candidates:
+            if any(x.name in reached for x in op.inputs):
+                reached |= {y.name for y in op.outputs if carries(y)}
+        needed, path = {self.output.name}, []
+        for op in reversed(candidates):
+            if any(y.name in needed & reached for y in op.outputs):
+                needed |= {x.name for x in op.inputs if carries(x)}
+                path.append(op)
+        return path[::-1]
+
+    def facts(self) -> dict[str, LayerFacts]:
+        """What the conditions of composites ask, by the name of each layer's operation."""
+        behind = set(self.layers)  # layers, and operations that depend on one
+        for op in self.path:
+            if any(x.op.name in behind for x in op.inputs):
+                behind.add(op.name)
+        last = max(1, len(self.layers) - 1)
+        return {
+            name: LayerFacts(
+                scope(layer.op),
+                "convolution" if "onv" in layer.op.type else "dense",
+                number / last,
+                layer.source.op.name not in behind,
+                layer.op.type,
+            )
+            for number, (name, layer) in enumerate(self.layers.items())
+        }
+
+    def parts(self) -> dict[str, tuple[Affine, tf.Tensor | None]]:
+        """The layer that an operation ends or goes on, and the tensor of the layer that a scale or shift works on."""
+        return {
+            tensor.op.name: (layer, earlier)
+            for layer in self.layers.values()
+            for tensor, earlier in zip(layer.through, (None, *layer.through), strict=False)
+        }
+
+    def propagate(
+        self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True, operations: Mapping[str, Any] | None = None
+    ) -> dict[str, tf.Tensor]:
         """Relevance of every tensor, by its name, given that of the output and the rule of each affine layer.
 
         Parameters
@@ -43,40 +95,69 @@ class Network:
             The rule of an affine layer.
         bias : bool
             Whether constants that are added, but belong to no affine layer, take their part.
+        operations : dict, optional
+            Rules of other operations, by type or by pattern of names.
 
         Raises
         ------
         ValueError
             For an operation without a sound rule.
         """
-        relevance = {self.output.name: R}
+        parts = self.parts()
 
-        def add(tensor: tf.Tensor, share: tf.Tensor) -> None:
-            known = relevance.get(tensor.name)
-            relevance[tensor.name] = share if known is None else known + share
+        def step(op: tf.Operation, signals: list[tf.Tensor | None]) -> list[Share]:
+            if op.name not in parts:
+                return self._shares(op, signals, bias, operations or {})
+            layer, earlier = parts[op.name]
+            if earlier is not None:
+                return [(earlier, tf.reshape(signals[0], tf.shape(earlier)))]
+            return [(layer.source, rule_of(layer)(layer, signals[0]))]
 
-        folded = {name for layer in self.layers.values() for name in layer.operations}
+        return self.walk_back(R, step)
+
+    def walk_back(self, end: Any, step: Callable[[tf.Operation, list], list[tuple[tf.Tensor, Any]]]) -> dict[str, Any]:
+        """From the output to the inputs: what each operation hands back to what it takes, added up by tensor.
+
+        Parameters
+        ----------
+        end : nested tensors
+            What the output gets.
+        step : callable
+            Takes an operation and what its outputs got, None where nothing, and returns pairs of a tensor and what it
+            gets.
+
+        Returns
+        -------
+        dict
+            What tensors got, by their names.
+        """
+        found = {self.output.name: end}
         for op in reversed(self.path):
-            if op.name in self.layers:
-                layer = self.layers[op.name]
-                arrived = relevance.get(layer.through[-1].name)
-                if arrived is not None:
-                    relevance |= {tensor.name: tf.reshape(arrived, tf.shape(tensor)) for tensor in layer.through}
-                    add(layer.source, rule_of(layer)(layer, relevance[layer.through[0].name]))
-            elif op.name not in folded:
-                signals = [relevance.get(tensor.name) for tensor in op.outputs]
-                if any(r is not None for r in signals):
-                    for tensor, share in self._shares(op, signals, bias):
-                        add(tensor, share)
-        return relevance
+            signals = [found.get(tensor.name) for tensor in op.outputs]
+            if any(signal is not None for signal in signals):
+                for tensor, share in step(op, signals):
+                    known = found.get(tensor.name)
+                    found[tensor.name] = share if known is None else tf.nest.map_structure(tf.add, known, share)
+        return found
 
     def _shares(
-        self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool
-    ) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        found = shares(op, signals, self._on_path, bias)
+        self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool, operations: Mapping[str, Any]
+    ) -> list[Share]:
+        for key, rule in operations.items():
+            if op.type == key or fits(scope(op), key):
+                return shares_by(rule, op, signals, self.on_path)
+        found = shares(op, signals, self.on_path, bias)
         if found is None:
             raise ValueError(
-                f"There is no sound relevance rule for the operation {op.name!r} ({op.type}). "
-                "Explain a part of the model without it, or use IntegratedGradients."
+                f"There is no sound relevance rule for the operation {op.name!r} ({op.type}). {way_out(op)}Give one: "
+                f"operations={{{op.type!r}: rule}}, where tfxai.relevance.Epsilon() shares relevance by contribution, "
+                "Pass() hands it on, and a function (operation, relevance of its outputs) returns that of its inputs. "
+                "Or use IntegratedGradients."
             )
         return found
+
+
+def scope(op: tf.Operation) -> str:
+    """Scopes of an operation without what tracing has added: calls and, from Keras, numbers."""
+    parts = [part for part in op.name.split("/")[1:-1] if "PartitionedCall" not in part]
+    return "/".join(re.sub(r"_\d+$", "", part) for part in parts)

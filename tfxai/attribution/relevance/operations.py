@@ -16,16 +16,16 @@ from tfxai.attribution.relevance.rules import stabilized
 
 Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and its relevance
 
-_MOVES = {
-    *("Cast", "EnsureShape", "Identity", "PreventGradient", "StopGradient"),
-    *("BroadcastTo", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
+HANDS_ON = {"EnsureShape", "Identity", "IdentityN", "PreventGradient", "StopGradient"}
+MOVES = {
+    *("BroadcastTo", "Cast", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
     *("ConcatV2", "GatherNd", "GatherV2", "Pack", "ReverseV2", "Roll"),
     *("Slice", "Split", "SplitV", "StridedSlice", "Unpack"),
     *("MirrorPad", "Pad", "PadV2"),
     *("BatchToSpaceND", "DepthToSpace", "SpaceToBatchND", "SpaceToDepth", "ResizeNearestNeighbor"),
-    *("Max", "MaxPool", "MaxPool3D", "Min"),
 }
-_ELEMENTWISE = {
+CHOICES = {"Max", "MaxPool", "MaxPool3D", "Min"}
+ELEMENTWISE = {
     *("Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
     *("Abs", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p", "Maximum", "Minimum", "Neg"),
     *("Pow", "SelectV2", "Sqrt", "Square"),
@@ -33,7 +33,8 @@ _ELEMENTWISE = {
 }
 _SHIFTS = {"Add", "AddV2", "BiasAdd", "Sub"}
 _SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "Mean", "ResizeBicubic", "ResizeBilinear", "Sub", "Sum"}
-_GATES = {"Relu6", "Sigmoid", "Softmax", "Tanh"}
+_STATISTICS = {"Rsqrt", "Sqrt"}  # one over a spread
+_GATES = ({"Relu6", "Sigmoid", "Softmax"}, {"Tanh"})  # the first counts: sigmoid(i) * tanh(g) belongs to g
 _RESHAPES = {"BroadcastTo", "Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
 
 
@@ -53,24 +54,21 @@ def shares(
     bias : bool
         Whether a constant that is added takes its part.
     """
-    data = _data(op, on_path)
-    if op.type == "IdentityN":
+    data = data_of(op, on_path)
+    if op.type in HANDS_ON:
         return [(x, r) for x, r in zip(op.inputs, R, strict=True) if r is not None and x.op.name in on_path]
-    if op.type in _MOVES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
-        return _moved(op, R, data)
+    if op.type in MOVES | CHOICES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
+        return pulled_back(op, R, data)  # each value gets what became of it
     r = R[0]
     if r is None or not data:
         return []
-    if len(data) == 1 and op.type in _SHIFTS:
-        x = tf.cast(data[0], tf.float32)
-        y = tf.cast(op.outputs[0], tf.float32) if bias else x * tf.ones_like(r)
-        sign = -1.0 if op.type == "Sub" and op.inputs[1] is data[0] and bias else 1.0
-        return [(data[0], _summed_to(data[0], sign * x * r / stabilized(y)))]
-    if len(data) == 1 and op.type in _ELEMENTWISE:
-        return [(data[0], _summed_to(data[0], r))]
-    common = _function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in _ELEMENTWISE else None
+    if len(data) == 1 and op.type in _SHIFTS and bias:
+        return _by_part(op, r, data)
+    if len(data) == 1 and op.type in ELEMENTWISE:
+        return [(data[0], summed_to(data[0], r))]
+    common = function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in ELEMENTWISE else None
     if common is not None:  # x * sigmoid(x), relu(x) - a relu(-x): activations that are written with several operations
-        return [(common, _summed_to(common, r))]
+        return [(common, summed_to(common, r))]
     scaled = _normalized(op, data, on_path)
     if scaled is not None:
         return [(scaled, r)]
@@ -87,66 +85,63 @@ def shares(
     return None
 
 
-def _moved(op: tf.Operation, R: Sequence[tf.Tensor | None], data: list[tf.Tensor]) -> list[Share]:
-    """Each value gets what became of it."""
-    known = [(y, tf.cast(r, y.dtype)) for y, r in zip(op.outputs, R, strict=True) if r is not None]
-    found = _partial([y for y, _ in known], data, [r for _, r in known])
-    return [(x, tf.cast(g, tf.float32)) for x, g in zip(data, found, strict=True) if g is not None]
-
-
 def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor]) -> list[Share]:
     """Each value by what it adds to the output."""
-    y = op.outputs[0]
-    s = tf.cast(r / stabilized(tf.cast(y, tf.float32)), y.dtype)
-    found = zip(data, _partial([y], data, [s]), strict=True)
-    return [(x, tf.cast(x, tf.float32) * tf.cast(g, tf.float32)) for x, g in found]
+    s = r / stabilized(tf.cast(op.outputs[0], tf.float32))
+    return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, [s], data)]
 
 
 def _product(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str]) -> list[Share] | None:
     """All to what is scaled, if there is such a thing; half to each factor else."""
     a, b = data
     if op.type == "RealDiv":
-        return [(a, _summed_to(a, r))] if _is_statistic(b, on_path) else None
-    for kind in (_is_statistic, _is_gate):
-        left, right = kind(a, on_path), kind(b, on_path)
+        return [(a, summed_to(a, r))] if _STATISTICS & _made_of(b, on_path) else None
+    for kinds in (_STATISTICS, *_GATES):
+        left, right = (bool(kinds & _made_of(x, on_path)) for x in data)
         if left != right:
-            return [(b, _summed_to(b, r))] if left else [(a, _summed_to(a, r))]
-    return [(x, _summed_to(x, r) / 2) for x in data]
+            return [(b, summed_to(b, r))] if left else [(a, summed_to(a, r))]
+    return [(x, summed_to(x, r) / 2) for x in data]
 
 
 def _normalized(op: tf.Operation, data: list[tf.Tensor], on_path: Collection[str]) -> tf.Tensor | None:
     """What gets all relevance where a mean is taken away: x in x - mean(x), x k in x k + (b - mean(x) k)."""
     if op.type == "Sub":
         x, mean = data
-        origin = next(t for t in _back(mean, _RESHAPES, on_path) if t.op.type not in _RESHAPES)
+        *_, origin = _back(mean, _RESHAPES, on_path)
         return x if origin.op.type == "Mean" and origin.op.inputs[0].name in _names(x, on_path) else None
     if op.type == "AddV2":
         for scaled, shift in (data, reversed(data)):
-            factors = [t for t in scaled.op.inputs if scaled.op.type == "Mul" and _is_statistic(t, on_path)]
+            factors = [t for t in scaled.op.inputs if scaled.op.type == "Mul" and _STATISTICS & _made_of(t, on_path)]
             inside = [shift, *shift.op.inputs]
             if any(t.op.type == "Mul" and k.name in (u.name for u in t.op.inputs) for k in factors for t in inside):
                 return scaled
     return None
 
 
-def _function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tensor | None:
+def function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tensor | None:
     """The last tensor of which both are elementwise functions."""
-    behind = {t.name for t in _back(b, _ELEMENTWISE | {"Cast", "Identity"}, on_path)}
-    return next((t for t in _back(a, _ELEMENTWISE | {"Cast", "Identity"}, on_path) if t.name in behind), None)
+    kinds = ELEMENTWISE | HANDS_ON | {"Cast"}
+    behind = {t.name for t in _back(b, kinds, on_path)}
+    return next((t for t in _back(a, kinds, on_path) if t.name in behind), None)
 
 
-def _data(op: tf.Operation, on_path: Collection[str]) -> list[tf.Tensor]:
+def data_of(op: tf.Operation, on_path: Collection[str]) -> list[tf.Tensor]:
     """What an operation takes that depends on the model's inputs, but for choices."""
-    return [x for x in op.inputs if x.op.name in on_path and x.dtype.is_floating]
+    return [x for x in op.inputs if x.op.name in on_path and carries(x)]
+
+
+def carries(tensor: tf.Tensor) -> bool:
+    """Whether values flow through a tensor: numbers, or lists of them, but not positions and truth values."""
+    return tensor.dtype.is_floating or tensor.dtype in (tf.variant, tf.complex64, tf.complex128)
 
 
 def _back(tensor: tf.Tensor, kinds: set[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
     """A tensor, and what it was made of by operations of one argument, from the last to the first."""
     while True:
         yield tensor
-        data = _data(tensor.op, on_path)
-        if len(data) == 2 and tensor.op.type in kinds & _ELEMENTWISE:
-            common = _function_of(data[0], data[1], on_path)
+        data = data_of(tensor.op, on_path)
+        if len(data) == 2 and tensor.op.type in kinds & ELEMENTWISE:
+            common = function_of(data[0], data[1], on_path)
             data = [] if common is None else [common]
         if tensor.op.type not in kinds or len(data) != 1:
             return
@@ -157,25 +152,29 @@ def _names(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
     return {t.name for t in _back(tensor, _RESHAPES, on_path)}
 
 
-def _is_statistic(tensor: tf.Tensor, on_path: Collection[str]) -> bool:
-    """Whether it is one over a spread, times what may be."""
-    kinds = _RESHAPES | {"Mul", "Maximum", "Reciprocal"}
-    return any(t.op.type in ("Rsqrt", "Sqrt") for t in _back(tensor, kinds, on_path))
+def _made_of(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
+    """Types of the operations that a factor comes from, but for what only scales, shifts and reshapes it."""
+    kinds = _RESHAPES | _SHIFTS | {"Maximum", "Minimum", "Mul", "RealDiv", "Reciprocal"}
+    return {t.op.type for t in _back(tensor, kinds, on_path)}
 
 
-def _is_gate(tensor: tf.Tensor, on_path: Collection[str]) -> bool:
-    """Whether it is a sigmoid or the like, scaled and reshaped."""
-    return any(t.op.type in _GATES for t in _back(tensor, _RESHAPES | {"Mul", "RealDiv"}, on_path))
+def way_out(op: tf.Operation) -> str:
+    """What to tell about an operation without a rule, if it is a loop."""
+    loops = op.type.startswith("TensorList") or op.type in ("While", "StatelessWhile")
+    return "Loops are not followed: recurrent layers need unroll=True. " if loops else ""
 
 
-def _partial(ys: list[tf.Tensor], xs: list[tf.Tensor], signals: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Partial derivatives by each, as if none depended on another."""
-    return tf.gradients(ys, xs, grad_ys=signals, stop_gradients=xs)
+def pulled_back(op: tf.Operation, signals: Sequence[tf.Tensor | None], data: Sequence[tf.Tensor]) -> list[Share]:
+    """Signals at the outputs of an operation, sent back to what it takes by its partial derivatives."""
+    known = [(y, tf.cast(s, y.dtype)) for y, s in zip(op.outputs, signals, strict=True) if s is not None]
+    xs = list({x.name: x for x in data}.values())  # x + x takes one tensor
+    found = tf.gradients([y for y, _ in known], xs, grad_ys=[s for _, s in known], stop_gradients=xs)
+    return [(x, tf.cast(g, tf.float32)) for x, g in zip(xs, found, strict=True) if g is not None]
 
 
-def _summed_to(x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+def summed_to(x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
     """Relevance in the shape of x, which was broadcast."""
-    if x.shape.is_fully_defined() or x.shape[1:] == r.shape[1:]:
+    if x.shape.rank == r.shape.rank and x.shape[1:].is_fully_defined() and x.shape[1:] == r.shape[1:]:
         return r
     axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(x), s1=tf.shape(r))
     return tf.reshape(tf.reduce_sum(r, axes), tf.shape(x))

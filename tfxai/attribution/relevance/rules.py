@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.relevance.affine import Affine
+from tfxai.attribution.relevance.affine import Affine, parts
 
 EPSILON = 1e-6  # keeps shares of what is zero finite
 
@@ -23,7 +23,8 @@ class Rule:
     Parameters
     ----------
     bias : bool
-        Whether the shift b takes its part of the relevance, which then is lost. Without it relevance is conserved.
+        Whether the shift b takes its part of the relevance, which then is lost. Without it relevance is conserved, but
+        for outputs that b alone has made.
     """
 
     bias: bool = field(default=True, kw_only=True)
@@ -112,17 +113,15 @@ class Gamma(Rule):
 
     def share(self, layer: Affine, R: tf.Tensor) -> tf.Tensor:
         up, down = (layer.W + self.gamma * part for part in parts(layer.W))
-        a_plus, a_minus = parts(layer.a)
         above, below = (
-            layer.forward(a_plus, first) + layer.forward(a_minus, second) + _shift(layer, self.gamma, sign)
-            for first, second, sign in ((up, down, 1), (down, up, -1))
+            sum(map(layer.forward, layer.signed, weights)) + _shift(layer, self.gamma, sign)
+            for weights, sign in (((up, down), 1), ((down, up), -1))
         )
         risen = layer.z > 0
         for_above = tf.where(risen, R / stabilized(above), 0)
         for_below = tf.where(risen, 0.0, R / stabilized(below))
-        of_plus = layer.back(for_above, up) + layer.back(for_below, down)
-        of_minus = layer.back(for_above, down) + layer.back(for_below, up)
-        return a_plus * of_plus + a_minus * of_minus
+        terms = zip(layer.signed, (up, down), (down, up), strict=False)
+        return sum(a * (layer.back(for_above, W) + layer.back(for_below, V)) for a, W, V in terms)
 
 
 @dataclass(frozen=True)
@@ -174,14 +173,22 @@ class Flat(Rule):
         return layer.back(R / stabilized(layer.forward(tf.ones_like(layer.a), ones)), ones)
 
 
+@dataclass(frozen=True)
+class Pass(Rule):
+    """R_in = R: as if the layer were not there. For layers whose output has the shape of their input."""
+
+    def share(self, layer: Affine, R: tf.Tensor) -> tf.Tensor:
+        if layer.a.shape[1:] != R.shape[1:]:
+            raise ValueError(
+                f"The rule Pass needs outputs of the inputs' shape; {layer.op.name!r} makes {R.shape} of "
+                f"{layer.a.shape}. Use another rule, such as Epsilon."
+            )
+        return R
+
+
 def stabilized(z: tf.Tensor, epsilon: float = EPSILON) -> tf.Tensor:
     """z moved away from zero, on its own side; zero counts as positive."""
     return z + tf.where(z >= 0, epsilon, -epsilon)
-
-
-def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Positive and negative part."""
-    return tf.nn.relu(x), -tf.nn.relu(-x)
 
 
 def _shift(layer: Affine, gamma: float, sign: int) -> tf.Tensor | float:
@@ -190,7 +197,7 @@ def _shift(layer: Affine, gamma: float, sign: int) -> tf.Tensor | float:
 
 def _same_sign(layer: Affine, R: tf.Tensor, for_plus: tf.Tensor, for_minus: tf.Tensor, sign: int) -> tf.Tensor:
     """Shares of the products a+ W and a- W' in their sum, and in the part of b that has the same sign."""
-    a_plus, a_minus = parts(layer.a)
     b = 0.0 if layer.b is None else sign * tf.nn.relu(sign * layer.b)
-    s = R / stabilized(layer.forward(a_plus, for_plus) + layer.forward(a_minus, for_minus) + b)
-    return a_plus * layer.back(s, for_plus) + a_minus * layer.back(s, for_minus)
+    weights = (for_plus, for_minus)
+    s = R / stabilized(sum(map(layer.forward, layer.signed, weights)) + b)
+    return sum(a * layer.back(s, W) for a, W in zip(layer.signed, weights, strict=False))

@@ -1,0 +1,58 @@
+"""Rules that a user gives to operations which have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import tensorflow as tf
+
+from tfxai.attribution.relevance.affine import Affine
+from tfxai.attribution.relevance.operations import Share, data_of, pulled_back
+from tfxai.attribution.relevance.rules import Epsilon, Pass, Rule, Zero
+
+
+class Weightless:
+    """An operation and one of the tensors that it takes, as a layer for rules that need no weights.
+
+    Attributes
+    ----------
+    op : tf.Operation
+        The operation.
+    a, z : tf.Tensor
+        What it takes and what it makes, float32.
+    """
+
+    W = b = None
+
+    def __init__(self, op: tf.Operation, source: tf.Tensor):
+        self.op, self.source = op, source
+        self.a, self.z = tf.cast(source, tf.float32), tf.cast(op.outputs[0], tf.float32)
+
+    def back(self, s: tf.Tensor, W: None) -> tf.Tensor:
+        found = pulled_back(self.op, [s], [self.source])
+        if not found:
+            raise ValueError(f"The operation {self.op.name!r} cannot be differentiated: give it the rule Pass.")
+        return found[0][1]
+
+    def without_bias(self) -> Weightless:
+        return self
+
+
+def shares_by(rule: Any, op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str]) -> list[Share]:
+    """Relevance of what an operation takes by a rule that the user has given for it."""
+    if isinstance(rule, Epsilon | Pass | Zero):
+        if R[0] is None or len(op.outputs) > 1:
+            raise ValueError(
+                f"The operation {op.name!r} has {len(op.outputs)} outputs: give it a function as its rule."
+            )
+        return [(x, rule(cast(Affine, Weightless(op, x)), R[0])) for x in data_of(op, on_path)]
+    if isinstance(rule, Rule) or not callable(rule):
+        raise TypeError(f"Expected Epsilon, Zero, Pass or a function as rule of {op.name!r}, got {rule!r}.")
+    found = list(rule(op, R))
+    if len(found) != len(op.inputs):
+        raise ValueError(
+            f"Expected the rule of {op.name!r} to return the relevance of each of its {len(op.inputs)} inputs, None "
+            f"where there is none; got {len(found)}."
+        )
+    return [(x, tf.cast(share, tf.float32)) for x, share in zip(op.inputs, found, strict=True) if share is not None]
