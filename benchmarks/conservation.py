@@ -24,11 +24,12 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
+from tfxai.attribution.relevance import lrp
 from tfxai.attribution.relevance.affine import Affine
 from tfxai.attribution.relevance.network import Network, scope
 from tfxai.attribution.relevance.operations import Share
 from tfxai.attribution.relevance.rules import EPSILON
-from tfxai.relevance import Composite, Flat, ZPlus, convolution, lrp
+from tfxai.relevance import Composite, Flat, ZPlus, convolution, depthwise
 from tfxai.run import Run
 
 LIMIT = 0.01
@@ -42,7 +43,7 @@ NETWORKS = {  # and the range of their inputs
     "InceptionV3": (-1, 1),
 }
 COMPOSITES = {  # besides those of LRP
-    "epsilon_plus_flat_depthwise": Composite([(lambda at: "Depth" in at.operation, Flat()), (convolution, ZPlus())])
+    "epsilon_plus_flat_depthwise": Composite([(depthwise, Flat()), (convolution, ZPlus())])
 }
 Signals = list[tf.Tensor | None]
 Step = Callable[[tf.Operation, Signals], list[Share]]

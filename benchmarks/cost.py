@@ -5,6 +5,7 @@ slows the machine down slows both; the cost is the median of the ratios. A call 
 for, checks, copies and the explanation included, after the first call.
 
     python benchmarks/cost.py
+    python benchmarks/cost.py --network VGG16 --methods lrp deep_lift
     python benchmarks/cost.py --model model.keras --batch 8 --repeats 15 --json benchmarks/costs.json
 """
 
@@ -170,9 +171,19 @@ def plans(model: keras.Model) -> list[tuple[str, Plan]]:
         "ablation_cam": _channels(late, 1.2),
         "occlusion": Plan(FORWARD, windows, 1.15, {"window": window, "stride": window}, f"{windows} windows"),
         "rise": Plan(FORWARD, 100, 1.15, {"masks": 100}, "100 masks"),
+        "lrp": _composite("epsilon_plus", 4),
+        "deep_taylor": Plan(GRADIENT),
+        "simple_taylor": Plan(GRADIENT),
+        "deep_lift": Plan(GRADIENT),
     }
     usual = [(name, special.get(name, Plan())) for name in tfxai.methods()]
-    return [*usual, ("ablation_cam", _channels(narrow, 1.2))]
+    others = [("lrp", _composite(name, limit)) for name, limit in (("epsilon", 2.5), ("epsilon_alpha2_beta1", 6))]
+    reveal = Plan(GRADIENT, options={"rule": "reveal_cancel"}, setting="reveal_cancel")
+    return [*usual, ("ablation_cam", _channels(narrow, 1.2)), *others, ("deep_lift", reveal)]
+
+
+def _composite(name: str, limit: float) -> Plan:
+    return Plan(GRADIENT, slack=limit, options={"composite": name}, setting=name)
 
 
 def _channels(layer: tfxai.models.Layer, slack: float | None) -> Plan:
@@ -217,7 +228,8 @@ def line(row: Row, clock: str) -> str:
 def main() -> None:
     gpu = bool(tf.config.list_physical_devices("GPU"))
     parser = argparse.ArgumentParser(description="Cost of every method, in bare passes of the model.")
-    parser.add_argument("--model", type=Path, help="a .keras file; default: MobileNetV2 with random weights, 224 px")
+    parser.add_argument("--model", type=Path, help="a .keras file")
+    parser.add_argument("--network", default="MobileNetV2", help="else one of keras.applications, with random weights")
     parser.add_argument("--batch", type=int, default=8, help="images in the batch (default 8)")
     parser.add_argument("--repeats", type=int, default=15, help="rounds; long methods take a fifth (default 15)")
     parser.add_argument("--methods", nargs="+", choices=tfxai.methods(), default=list(tfxai.methods()), metavar="NAME")
@@ -227,7 +239,7 @@ def main() -> None:
     if given.model:
         model = keras.models.load_model(given.model, compile=False)
     else:
-        model = keras.applications.MobileNetV2(weights=None, classifier_activation=None)
+        model = getattr(keras.applications, given.network)(weights=None, classifier_activation=None)
     bench = Bench(model, given.batch, given.repeats)
     passes = "; ".join(f"{unit}: {1000 * spent(bare, 10)[1]:.0f} ms each" for unit, bare in bench.bare.items())
     print(f"{model.name}, batch of {given.batch}; {passes}\n{HEADER}", flush=True)

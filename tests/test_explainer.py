@@ -17,6 +17,7 @@ QUICK = {
     "var_grad": {"samples": 3},
     "occlusion": {"window": 5, "stride": 4},
     "rise": {"masks": 7},
+    "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 3},
 }
 METHODS = list(tfxai.methods())
 
@@ -73,7 +74,8 @@ class TestEveryMethod:
             method, 2
         )
         expected = power * single.values
-        if method in ("score_cam", "grad_cam_plus_plus", "x_grad_cam"):  # not homogeneous in the score
+        nonlinear = ("score_cam", "grad_cam_plus_plus", "x_grad_cam", "guided_feature_inversion")
+        if method in nonlinear:  # not homogeneous in the score
             assert np.corrcoef(double.values.ravel(), expected.ravel())[0, 1] > 0.9
         else:
             np.testing.assert_allclose(double.values, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -143,6 +145,7 @@ XLA = {
     "score_cam": tfxai.ScoreCAM,
     "ablation_cam": tfxai.AblationCAM,
     "eigen_cam": tfxai.EigenCAM,
+    "guided_feature_inversion": lambda model, **options: make("guided_feature_inversion", model, **options),
 }
 
 
@@ -177,6 +180,18 @@ class TestTargets:
         with pytest.raises(ValueError, match="classes="):
             tfxai.Saliency(residual)(x, "ray")
 
+    def test_several_classes_of_an_input(self, residual, x):
+        classes = np.array([[0, 3], [4, 1], [2, 0], [1, 2]])
+        explainer = tfxai.GradCAM(residual)
+        together = explainer.explain(x, classes, batch_size=5, verbose=0)
+        assert together.target.tolist() == classes.ravel().tolist()
+        np.testing.assert_array_equal(together.inputs, np.repeat(x, 2, 0))
+        streamed = explainer.explain(tf.data.Dataset.from_tensor_slices(x).batch(3), classes, verbose=0)
+        for column in (0, 1):
+            alone = explainer(x, classes[:, column]).values
+            for found in (together, streamed):
+                np.testing.assert_allclose(found.values[column::2], alone, rtol=1e-4, atol=1e-6)
+
     def test_neuron_and_channel(self, residual, x):
         a = keras.Model(residual.input, residual.get_layer("relu2").output)(x).numpy()
         neuron = tfxai.Saliency(residual)(x, Neuron("relu2", (3, 4, 5)))
@@ -208,6 +223,8 @@ class TestTargets:
             (-1, ValueError, "count from 0"),
             ([0, 1], ValueError, "each of the 4 inputs, got 2"),
             (np.eye(4, 5, dtype=int), ValueError, "one-hot"),
+            ([[0, 1]], ValueError, "each of the 4 inputs, got 1"),
+            ([[0, 5]] * 4, ValueError, "5 is out of range"),
             (1.5, TypeError, "class ids"),
             (True, TypeError, "class ids"),
             (lambda outputs: outputs, ValueError, r"one score an input"),
@@ -334,8 +351,8 @@ class TestOtherModels:
         model = self.two_inputs()
         rng = np.random.default_rng(0)
         image, table = rng.normal(size=(3, 8, 8, 3)), rng.normal(size=(3, 5))
-        as_dict = make(method, model)({"table": table, "image": image}, 1)
-        as_list = make(method, model)([image, table], 1)
+        explainer = make(method, model)
+        as_dict, as_list = explainer({"table": table, "image": image}, 1), explainer([image, table], 1)
         if isinstance(as_dict.values, dict):
             assert {name: v.shape for name, v in as_dict.values.items()} == {"image": (3, 8, 8, 3), "table": (3, 5)}
             np.testing.assert_array_equal(as_dict.values["table"], as_list.values["table"])
@@ -347,7 +364,7 @@ class TestOtherModels:
             np.testing.assert_array_equal(as_dict.values, as_list.values)
             assert as_dict.heatmaps().shape == (3, 8, 8)
         with pytest.raises(ValueError, match=r"2 inputs"):
-            make(method, model)(image)
+            explainer(image)
 
     def test_completeness_over_several_inputs(self):
         rng = np.random.default_rng(0)
@@ -391,7 +408,9 @@ class TestOtherModels:
         with pytest.raises(ValueError, match=r"positions|spatial"):
             make(method, model)(np.ones((3, 6)))
 
-    @pytest.mark.parametrize("method", [m for m in METHODS if m not in ("rise", "score_cam")])
+    @pytest.mark.parametrize(
+        "method", [m for m in METHODS if m not in ("rise", "score_cam", "guided_feature_inversion")]
+    )
     def test_series(self, method):
         model = keras.Sequential(
             [

@@ -290,7 +290,7 @@ def _predict(view: ModelView, inputs: np.ndarray, batch_size: int) -> np.ndarray
         outputs = view.forward(x).outputs
         if outputs.shape.rank != 2:
             raise ValueError(f"Expected a classifier with outputs (n, classes), got {tuple(outputs.shape)}.")
-        found, scale = scores(tf.cast(outputs, tf.float32), "auto")
+        found, scale, _ = scores(tf.cast(outputs, tf.float32), "auto")
         return found if scale == "probability" else tf.nn.softmax(found)
 
     starts = range(0, len(inputs), batch_size)

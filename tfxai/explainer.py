@@ -102,11 +102,11 @@ class Explainer:
                 "gradient. Use Saliency or IntegratedGradients."
             )
         if self.view.opaque:
-            outputs, scale = forward.outputs, "output"
+            outputs, scale, head = forward.outputs, "output", None
         else:
-            outputs, scale = scores(forward.outputs, self.score, classes=goal.what is None)
+            outputs, scale, head = scores(forward.outputs, self.score, classes=goal.what is None)
         score, goal = goal.score(outputs, forward.read)
-        return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, forward.bent)
+        return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, head, forward.bent)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
@@ -128,7 +128,8 @@ class Explainer:
             A batch as the model takes it; a list or dict for several inputs; a dataset of batches is streamed.
         target : None, int, str, sequence, callable, Neuron or Channel
             The predicted class (None), a class, one for each input, a function from the model's outputs to (n,)
-            scores that treats every row alike, or a unit of a layer.
+            scores that treats every row alike, or a unit of a layer. Several classes for each input, (n, k), make
+            n * k explanations, those of the first input first.
         batch_size : int
             How many inputs, perturbed copies included, pass through the model at once: bounds the memory.
         verbose : {"auto", 0, 1}
@@ -149,8 +150,9 @@ class Explainer:
         ids, what = parse(target, self.classes)
         fixed = self._fixed_batch()
         batch_size = fixed or positive("batch_size", batch_size)
-        stream, steps, total = given.batches(inputs, self.view.inputs, batch_size)
-        if total is not None and np.ndim(ids) == 1 and len(ids) != total:
+        repeats = ids.shape[1] if np.ndim(ids) == 2 else 1
+        stream, steps, total = given.batches(inputs, self.view.inputs, max(1, batch_size // repeats))
+        if total is not None and np.ndim(ids) and len(ids) != total:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
         show = (steps is None or steps > 1) if verbose == "auto" else bool(verbose)
         progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
@@ -160,11 +162,14 @@ class Explainer:
         try:
             for batch in stream:
                 n = given.count(batch)
-                parts.append(self._explain_batch(batch, _rows(ids, done, n), what, batch_size, fixed))
+                rows = _rows(ids, done, n)
+                if repeats > 1:
+                    batch = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), batch)
+                parts.append(self._explain_batch(batch, rows, what, batch_size, fixed, repeats))
                 done += n
                 if progress:
                     progress.add(1)
-            if np.ndim(ids) == 1 and done != len(ids):
+            if np.ndim(ids) and done != len(ids):
                 raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
         except BaseException as error:
             if parts:
@@ -175,7 +180,9 @@ class Explainer:
             raise ValueError("The dataset is empty: expected at least one batch.")
         return _join(parts)
 
-    def _explain_batch(self, batch: Any, ids: np.ndarray, what: Any, batch_size: int, fixed: int | None) -> Explanation:
+    def _explain_batch(
+        self, batch: Any, ids: np.ndarray, what: Any, batch_size: int, fixed: int | None, repeats: int
+    ) -> Explanation:
         n = given.count(batch)
         padded = batch
         if fixed and n > fixed:
@@ -184,7 +191,7 @@ class Explainer:
             short = fixed - n
             padded = tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), batch)
             ids = np.concatenate([ids, np.repeat(ids[-1:], short)])
-        compiled = self._compile(padded, what, batch_size, fixed)
+        compiled = self._compile(padded, what, batch_size, fixed, 1 if fixed else repeats)  # padding is no repetition
         if compiled.classes is not None and ids.max() >= compiled.classes:
             raise ValueError(
                 f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
@@ -211,16 +218,16 @@ class Explainer:
             self.describe() | compiled.facts,
         )
 
-    def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None) -> _Compiled:
+    def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None, repeats: int) -> _Compiled:
         """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), batch)
-        key = (tuple(tf.nest.flatten(specs)), what, batch_size, self.reads)
+        key = (tuple(tf.nest.flatten(specs)), what, batch_size, repeats, self.reads)
         if key not in self._compiled:
             self.view.prepare(batch)
             self.settle(batch)
             if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                 del self._compiled[next(iter(self._compiled))]
-            self._compiled[key] = _Compiled(self, specs, what, batch_size, fixed)
+            self._compiled[key] = _Compiled(self, specs, what, batch_size, fixed, repeats)
         return self._compiled[key]
 
     def _fixed_batch(self) -> int | None:
@@ -231,12 +238,13 @@ class Explainer:
 class _Compiled:
     """An explainer's `attribute`, traced for one kind of batch."""
 
-    def __init__(self, explainer: Explainer, specs: Any, what: Any, batch_size: int, fixed: int | None):
+    def __init__(self, explainer: Explainer, specs: Any, what: Any, batch_size: int, fixed: int | None, repeats: int):
         self.facts: dict[str, Any] = {}
         self.classes: int | None = None
 
         def step(inputs: Any, ids: tf.Tensor) -> dict[str, Any]:
             run = explainer.run(inputs, Goal(ids, what), batch_size)
+            run.repeats = repeats
             if what is None:
                 self.classes = run.outputs.shape[-1]
                 self.facts["score"] = run.scale
@@ -261,8 +269,11 @@ def positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def scores(outputs: tf.Tensor, score: str, classes: bool = True) -> tuple[tf.Tensor, str]:
-    """Logits or probabilities, and which; as ``classes``, a single sigmoid unit is two, with opposite logits."""
+def scores(outputs: tf.Tensor, score: str, classes: bool = True) -> tuple[tf.Tensor, str, str | None]:
+    """Logits or probabilities, which of these, and what the model ends in.
+
+    As ``classes``, a single sigmoid unit is two, with opposite logits.
+    """
     logits, kind = graph.logits(outputs)
     if score == "auto":
         score = "probability" if kind else "logit"
@@ -278,7 +289,7 @@ def scores(outputs: tf.Tensor, score: str, classes: bool = True) -> tuple[tf.Ten
     if kind == "sigmoid" and classes and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
         other = -chosen if score == "logit" else 1 - chosen
         chosen = tf.concat([other, chosen], -1)
-    return chosen, score
+    return chosen, score, kind
 
 
 def _rows(ids: Any, start: int, n: int) -> np.ndarray:
@@ -287,7 +298,7 @@ def _rows(ids: Any, start: int, n: int) -> np.ndarray:
     rows = ids[start : start + n]
     if len(rows) < n:
         raise ValueError(f"Expected one target for each input, got {len(ids)} for at least {start + n}.")
-    return rows
+    return rows.reshape(-1)
 
 
 def _name(what: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
@@ -30,8 +30,12 @@ class Run:
         How many inputs may pass through the model at once.
     scale : {"logit", "probability", "output"}
         What the outputs are.
+    head : {"softmax", "log_softmax", "sigmoid"}, optional
+        What the model ends in.
     bent : int
         How many ReLUs are bent.
+    repeats : int
+        How many rows in succession hold the same input, one for each of its classes.
     extras : dict
         Further results for each input; an explainer adds to them.
     """
@@ -43,7 +47,9 @@ class Run:
     read: dict[str, tf.Tensor]
     batch_size: int
     scale: str = "logit"
+    head: str | None = None
     bent: int = 0
+    repeats: int = 1
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
 
     @property
@@ -66,6 +72,18 @@ class Run:
     def pixels(self) -> tf.Tensor:
         """The image in float32, to be perturbed."""
         return tf.cast(self.image, tf.float32)
+
+    def once(self) -> Run:
+        """The first row of each input."""
+        if self.repeats == 1:
+            return self
+
+        def first(x: tf.Tensor) -> tf.Tensor:
+            return x[:: self.repeats]
+
+        inputs, score, outputs, read = tf.nest.map_structure(first, (self.inputs, self.score, self.outputs, self.read))
+        goal = replace(self.goal, ids=first(self.goal.ids))
+        return replace(self, inputs=inputs, score=score, goal=goal, outputs=outputs, read=read, repeats=1, extras={})
 
     def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
         """The inputs with other images: (repeats * n, ...), every other input repeated alike."""

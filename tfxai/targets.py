@@ -133,7 +133,7 @@ class Goal:
 
 
 def parse(target: Any, classes: Sequence[str] | None = None) -> tuple[Any, Callable | Neuron | Channel | None]:
-    """Split a user's target into class ids (an int, an (n,) array, or `PREDICTED`) and anything else.
+    """Split a user's target into class ids (an int, an (n,) or (n, k) array, or `PREDICTED`) and anything else.
 
     Raises
     ------
@@ -151,8 +151,12 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> tuple[Any, Calla
     ids = np.asarray(target)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"Expected target to be None, class ids or a function of the outputs, got {target!r}.")
-    if ids.ndim > 1:
-        raise ValueError(f"Expected one class an input, target of shape (n,), got {ids.shape}; one-hot needs argmax.")
+    several = ids.ndim == 2 and ids.shape[1] > 0 and all(len(set(row)) == len(row) for row in ids.tolist())
+    if ids.ndim > 1 and not several:
+        raise ValueError(
+            f"Expected one class an input, (n,), or several different ones, (n, k), got shape {ids.shape}; "
+            "one-hot needs argmax."
+        )
     if ids.size and ids.min() < 0:
         raise ValueError(f"Classes count from 0, got target {ids.min()}.")
     return ids, None

@@ -1,0 +1,87 @@
+"""A soft mask over the input, made of the channels of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+FLAT = 1e-6  # a map that varies by less than this share of its maximum varies by rounding only
+LEAST = 1e-6  # weights that are all smaller have run to zero
+
+
+class ChannelMask:
+    """Masks in [0, 1] from weights of a layer's channels.
+
+    Du et al. (2018): q = sum_c w_c A_c, scaled by its own minimum and maximum and enlarged. The mask does not depend on
+    the scale of w. Negative activations count as zero.
+
+    Parameters
+    ----------
+    activations : tf.Tensor
+        (n, h, w, c), A.
+    size : sequence of int
+        Height and width of the mask.
+    scaling : {"before", "after"}
+        Whether q is scaled before it is enlarged, (q - min) / (max - min), or after, then as (q - min) / max.
+    align_corners : bool
+        Whether the outer pixels of A lie on the outer pixels of the mask, or as far inside as their size demands.
+    """
+
+    def __init__(
+        self, activations: tf.Tensor, size: Sequence[int], scaling: str = "before", align_corners: bool = False
+    ):
+        self.activations = tf.nn.relu(tf.cast(activations, tf.float32))
+        self.scaling = scaling
+        # Matrices instead of an operation for resizing: their gradient is the same on every device and in every run.
+        self._rows, self._columns = (
+            tf.constant(interpolation(old, new, align_corners))
+            for old, new in zip(activations.shape[1:3], size, strict=True)
+        )
+
+    def __call__(self, weights: tf.Tensor) -> tf.Tensor:
+        """(n, height, width) in [0, 1]; zeros where the channels make no map."""
+        q = self._combined(weights)
+        if self.scaling == "after":
+            q = self._enlarged(q)
+            low, high = _extremes(q)
+            return _divided(q - low, high, where=_varies(low, high))
+        low, high = _extremes(q)
+        return self._enlarged(_divided(q - low, high - low, where=_varies(low, high)))
+
+    def exists(self, weights: tf.Tensor) -> tf.Tensor:
+        """(n,) whether the weights are alive and their map varies."""
+        varies = _varies(*_extremes(self._combined(weights)))[:, 0, 0]
+        return varies & (tf.reduce_max(weights, 1) >= LEAST)
+
+    def _combined(self, weights: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("nhwc,nc->nhw", self.activations, weights)
+
+    def _enlarged(self, maps: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("Hh,nhw,Ww->nHW", self._rows, maps, self._columns)
+
+
+def blend(over: tf.Tensor, under: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """One image where the mask (n, h, w) is 1, the other where it is 0."""
+    return over * mask[..., None] + under * (1 - mask[..., None])
+
+
+def interpolation(old: int, new: int, align_corners: bool = False) -> np.ndarray:
+    """(new, old) matrix of linear interpolation along one axis."""
+    pixels = np.arange(new)
+    places = pixels * (old - 1) / max(new - 1, 1) if align_corners else (pixels + 0.5) * old / new - 0.5
+    distances = np.abs(np.clip(places, 0, old - 1)[:, None] - np.arange(old))
+    return np.maximum(1 - distances, 0).astype(np.float32)
+
+
+def _extremes(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_min(maps, [1, 2], keepdims=True), tf.reduce_max(maps, [1, 2], keepdims=True)
+
+
+def _varies(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    return high - low > FLAT * high
+
+
+def _divided(x: tf.Tensor, by: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
+    return tf.where(where, x / tf.where(where, by, 1), 0)  # neither branch may have an infinite gradient

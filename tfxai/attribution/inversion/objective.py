@@ -1,0 +1,47 @@
+"""What a masked input is to be: of the class, or of the class no longer."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfxai.run import Run
+
+LEAST = -1e30  # a logit that takes part in no sum
+
+OBJECTIVES = ("probability", "log_probability", "cross_entropy", "logit")
+
+
+def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    """What falls as the score rises, and what falls as it vanishes.
+
+    Parameters
+    ----------
+    run : Run
+        A pass whose outputs are logits.
+    objective : {"probability", "log_probability", "cross_entropy", "logit"}
+        With p the probability of the class: (-p, p); (-log p, log p); (-log p, -log(1 - p)); or the logit z as (-z, z).
+        A target that is no class, or the output of a model that has one only, counts as z does.
+    head : {"softmax", "sigmoid"}, optional
+        What makes probabilities of logits; default: what the model ends in, else a softmax.
+
+    Returns
+    -------
+    tuple of tf.Tensor
+        Both (n,) float32.
+    """
+    logit = run.score
+    if objective == "logit" or run.goal.what is not None or run.outputs.shape[-1] == 1:
+        return -logit, logit
+    if (head or run.head) == "sigmoid":
+        log_p, log_rest = tf.math.log_sigmoid(logit), tf.math.log_sigmoid(-logit)
+    else:
+        logits = tf.cast(run.outputs, tf.float32)
+        every = tf.reduce_logsumexp(logits, 1)
+        own = tf.one_hot(run.goal.ids, logits.shape[-1], on_value=True, off_value=False)
+        log_p, log_rest = logit - every, tf.reduce_logsumexp(tf.where(own, LEAST, logits), 1) - every
+    p = tf.exp(log_p)
+    return {
+        "probability": (-p, p),
+        "log_probability": (-log_p, log_p),
+        "cross_entropy": (-log_p, -log_rest),
+    }[objective]

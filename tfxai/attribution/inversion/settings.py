@@ -1,0 +1,136 @@
+"""Parameters of guided feature inversion, and the three sets of them that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tfxai.attribution.inversion.objective import OBJECTIVES
+from tfxai.baselines import Baseline
+from tfxai.explainer import positive
+
+CHOICES = {
+    "loss": ("relative", "squared"),
+    "penalty": ("l1", "l2", "area", "scale_free"),
+    "objective": OBJECTIVES,
+    "scaling": ("before", "after"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How `GuidedFeatureInversion` works. The defaults are the paper's.
+
+    Attributes
+    ----------
+    inversion_steps, target_steps : int
+        Steps of the first stage and of the second; at most so many if there is ``patience``.
+    learning_rate : float
+        Of Adam.
+    decay : int, optional
+        Halve the rate after so many steps of a stage, again and again; None: never.
+    loss : {"squared", "relative"}
+        Distance of the layer's features from those of the input, as ||.||^2; or divided by the ||.||^2 of the input's.
+    penalty : {"l1", "l2", "area", "scale_free"}
+        Of the weights w or the mask m: sum |w|, sum w^2, mean(m), or sum |w| / (||w||_2 sqrt(channels)). The last two
+        do not depend on the scale of w, as the mask does not; then w is kept at its scale.
+    inversion_penalty, target_penalty : float
+        The weight of the penalty in either stage. It means something only beside the loss: of a squared loss, an L1
+        penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
+    objective : {"probability", "log_probability", "cross_entropy", "logit"}
+        What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or
+        log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
+    background_weight : float
+        What the background counts in this, beside 1 for the foreground.
+    background : number, array, "blur", "mean", "noise" or function
+        What is seen where the mask is 0. ``"blur"``: a Gaussian of 11 pixels for images of 224, and in proportion; the
+        others as in `tfxai.baselines.references`.
+    scaling : {"before", "after"}
+        Whether the mask is scaled to [0, 1] before it is enlarged; or after, as (m - min) / max.
+    align_corners : bool
+        How it is enlarged: whether the outer pixels of the layer lie on the outer pixels of the input.
+    carry_optimizer_state : bool
+        One optimiser for both stages: moments and decay go on in the second.
+    keep_best : bool
+        Keep, for each image, the weights that had the lowest loss, or the last ones.
+    patience : int, optional
+        An image stops after so many steps in which its loss has not fallen; None: never.
+    tolerance : float
+        By which share of itself the loss must fall, to count for this.
+    one_layer : bool
+        Whether the default of the base layer is the inversion layer, also if that is a pooling.
+    """
+
+    inversion_steps: int = 10
+    target_steps: int = 70
+    learning_rate: float = 1e-2
+    decay: int | None = 10
+    loss: str = "squared"
+    penalty: str = "l1"
+    inversion_penalty: float = 10.0
+    target_penalty: float = 1.0
+    objective: str = "probability"
+    background_weight: float = 1.0
+    background: Baseline = "blur"
+    scaling: str = "before"
+    align_corners: bool = False
+    carry_optimizer_state: bool = False
+    keep_best: bool = False
+    patience: int | None = None
+    tolerance: float = 1e-3
+    one_layer: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("inversion_steps", "target_steps", "decay", "patience"):
+            optional = name in ("decay", "patience")
+            if not (optional and getattr(self, name) is None):
+                positive(name, getattr(self, name))
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"Expected {name} to be one of {list(known)}, got {getattr(self, name)!r}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"Expected learning_rate to be positive, got {self.learning_rate!r}.")
+        for name in ("inversion_penalty", "target_penalty", "background_weight", "tolerance"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"Expected {name} to be 0 or more, got {getattr(self, name)!r}.")
+
+
+PAPER = Settings()
+PRESETS = {
+    "paper": PAPER,
+    # https://github.com/mndu/guided-feature-inversion, where the first stage counts to 10 from 0.
+    "authors": replace(
+        PAPER,
+        inversion_steps=11,
+        target_steps=69,
+        loss="relative",
+        penalty="l2",
+        inversion_penalty=5.0,
+        target_penalty=2.0,
+        scaling="after",
+        align_corners=True,
+        carry_optimizer_state=True,
+        one_layer=True,
+    ),
+    "tfxai": replace(
+        PAPER,
+        target_steps=25,
+        learning_rate=0.05,
+        loss="relative",
+        penalty="area",
+        inversion_penalty=0.1,
+        target_penalty=3.0,
+        objective="cross_entropy",
+        keep_best=True,
+        patience=10,
+    ),
+}
+
+
+def resolve(preset: str | Settings, changes: dict[str, Any]) -> Settings:
+    """A preset, with changes; ValueError if there is none of that name."""
+    if isinstance(preset, Settings):
+        return replace(preset, **changes)
+    if preset not in PRESETS:
+        raise ValueError(f"Expected preset to be one of {list(PRESETS)} or Settings, got {preset!r}.")
+    return replace(PRESETS[preset], **changes)
