@@ -15,6 +15,8 @@ EXAMPLES = (
     "plot_choosing_a_layer.py",
     "plot_targets_and_scores.py",
     "plot_noise_and_baselines.py",
+    "plot_relevance_rules.py",
+    "plot_relevance_residual.py",
     "plot_nested_models.py",
     "plot_saved_model.py",
     "plot_any_function.py",

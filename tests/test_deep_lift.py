@@ -86,7 +86,7 @@ def maps():
 
 
 def recurrent():
-    inputs = keras.Input((4, 3))
+    inputs = keras.Input((2, 3))
     x = layers.GRU(4, return_sequences=True, unroll=True)(inputs)
     return keras.Model(inputs, layers.Dense(3)(layers.LSTM(5, unroll=True)(x)))
 
@@ -98,7 +98,7 @@ def masked():
     return keras.Model(inputs, layers.Dense(3)(x + x))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 @pytest.mark.parametrize("build", [attention, gates, maps, recurrent, masked])
 def test_values_sum_to_the_difference(build, rule):
     keras.utils.set_random_seed(0)

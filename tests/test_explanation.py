@@ -128,3 +128,14 @@ def test_loading_what_is_no_explanation(tmp_path):
 
 def test_repr():
     assert repr(explanation()) == "Explanation(grad_cam, values (3, 4, 5), target array([1, 0, 2]))"
+
+
+def test_values_of_a_layer_are_summed_over_its_channels():
+    values = np.zeros((1, 2, 2, 3))
+    values[0, 1, 0] = [3, -1, 2]
+    found = explanation(values=values).heatmaps(interpolation="nearest")
+    height, width = found.shape[1:]
+    assert found[0, -1, 0] == found.max() == 1
+    assert found.sum() == height * width / 4
+    with pytest.raises(ValueError, match="no places"):
+        explanation(values=np.zeros((1, 5))).heatmaps()

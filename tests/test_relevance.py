@@ -107,6 +107,7 @@ def test_softmax_is_stepped_over(residual, x, labels):
 
 
 def test_the_zero_rule_is_gradient_times_input_without_biases(x):
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
             keras.Input((16, 16, 3)),
@@ -120,7 +121,7 @@ def test_the_zero_rule_is_gradient_times_input_without_biases(x):
         ]
     )
     expected = tfxai.GradientXInput(model)(x, 1)
-    agree(explained(model, x, 1, Zero()).values, expected.values)
+    agree(explained(model, x, 1, Zero()).values, expected.values, 1e-3)  # poolings have an epsilon
 
 
 def test_a_gate_gets_nothing_and_a_product_is_halved():

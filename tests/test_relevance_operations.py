@@ -75,11 +75,20 @@ def test_unit_normalisation_keeps_relevance():
 
 def test_shifts_without_biases_keep_all_relevance():
     inputs = keras.Input((4,))
-    model = keras.Model(inputs, 3 - keras.ops.relu(inputs) + 2)
+    same = layers.Dense(4, use_bias=False, kernel_initializer="identity")(inputs)
+    model = keras.Model(inputs, 3 - keras.ops.relu(same) + 2)
     x = np.array([[1.0, 0.0, 2.0, -1.0]], "f")
-    assert relevance(model, x, 1, bias=False).values[0, 1] == 5  # x is 0: it would have no part of 5 - x
-    assert relevance(model, x, 1).values[0, 1] == 0
-    np.testing.assert_allclose(relevance(model, x, 2).values[0, 2], -2, rtol=1e-5)
+    assert relevance(model, x, 1, Pass(), bias=False).values[0, 1] == 5  # x is 0: it would have no part of 5 - x
+    assert relevance(model, x, 1, Pass()).values[0, 1] == 0
+    np.testing.assert_allclose(relevance(model, x, 2, Pass()).values[0, 2], -2, rtol=1e-5)
+
+
+def test_a_shift_of_the_inputs_hands_all_relevance_on(residual, x, labels):
+    """Preprocessing inside of the model or outside of it comes to the same."""
+    inside = keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 127.5, offset=-1), residual])
+    found = relevance(inside, 127.5 * (x + 1), labels, "epsilon_plus")
+    expected = relevance(residual, x, labels, "epsilon_plus")
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-4 * np.abs(expected.values).max())
 
 
 # Rules that the user gives

@@ -108,16 +108,18 @@ class Explanation:
         Raises
         ------
         ValueError
-            For an unknown polarity, interpolation or input.
+            For an unknown polarity, interpolation or input, or values that have no places in the input.
         """
         polarity = self.polarity if polarity is None else polarity
         _one_of("polarity", polarity, POLARITIES)
         _one_of("interpolation", interpolation, INTERPOLATIONS)
         values, shown = self.of(input)
-        per_pixel = values.shape == shown.shape and values.ndim > 2
+        per_pixel = values.ndim == shown.ndim > 2  # of the input, or of a layer
         maps = POLARITIES[polarity](values if per_pixel else values[..., None])
         size = shown.shape[1:-1] if shown.ndim > 2 else shown.shape[1:]
         if maps.shape[1:] != size:
+            if maps.ndim != len(size) + 1 or shown.ndim == 2:  # relevance at a dense layer, say
+                raise ValueError(f"Values of shape {values.shape} have no places in inputs of shape {shown.shape}.")
             maps = np.stack([_enlarge(one, size, INTERPOLATIONS[interpolation]) for one in maps])
         return normalize(maps)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import tensorflow as tf
+from tensorflow.python.framework.ops import get_gradient_function  # has no public name
 
 # Operations that hand their first input on unchanged but for its shape or precision.
 PASSING = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
@@ -63,6 +64,20 @@ def again(op: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     types = [tensor.dtype for tensor in op.outputs]
     current = tf.compat.v1.get_default_graph()
     return current.create_op(op.type, list(inputs), types, attrs=attributes, op_def=op.op_def).outputs
+
+
+def pulled_back(op: tf.Operation, signals: Sequence[tf.Tensor | None]) -> list[tf.Tensor | None]:
+    """Signals at the outputs of one operation, times its derivatives: a signal for each of its inputs.
+
+    `tf.gradients` does the same, but looks through all of the graph for it, each time.
+    """
+    gradient = get_gradient_function(op)
+    if gradient is None:
+        return [None] * len(op.inputs)
+    pairs = zip(op.outputs, signals, strict=True)
+    found = gradient(op, *(tf.zeros_like(y) if s is None and y.dtype.is_floating else s for y, s in pairs))
+    found = found if isinstance(found, list | tuple) else [found]
+    return [None if g is None else tf.convert_to_tensor(g) for g in found]
 
 
 def bypassed(start: tf.Tensor, end: tf.Tensor, inputs: Sequence[tf.Tensor]) -> bool:

@@ -36,7 +36,7 @@ class LRP(Explainer):
     at : str, optional
         Layer at whose output relevance is wanted. Default: at the input.
     low, high : float or tuple of float, optional
-        Bounds of the inputs behind the preprocessing, for composites with a z-box.
+        Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
     bias : bool
         Whether shifts take their part of the relevance, which is lost then. Without it (False) relevance is conserved,
         but for outputs that a shift alone has made.
@@ -57,7 +57,7 @@ class LRP(Explainer):
     --------
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> explainer = tfxai.LRP(tfxai.datasets.flowers.load_model(), "epsilon_gamma_box", low=0, high=255)
+    >>> explainer = tfxai.LRP(tfxai.datasets.flowers.load_model(), "epsilon_gamma_box", low=-1, high=1)
     >>> explainer(images).values.shape
     (2, 112, 112, 3)
     """

@@ -33,6 +33,8 @@ class Network:
         Names of these, and of the operations that make the inputs.
     layers : dict of Affine
         Affine layers by the name of their linear operation, in the same order.
+    behind : set of str
+        Names of these operations, and of those that depend on one.
     """
 
     def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor):
@@ -42,6 +44,10 @@ class Network:
         self.on_path = {op.name for op in self.path} | {x.op.name for x in inputs}
         found = (find_affine(op, self.on_path) for op in self.path)
         self.layers = {layer.op.name: layer for layer in found if layer is not None}
+        self.behind = set(self.layers)
+        for op in self.path:
+            if any(x.op.name in self.behind for x in op.inputs):
+                self.behind.add(op.name)
 
     def _carrying(self, inputs: Sequence[tf.Tensor]) -> list[tf.Operation]:
         candidates = [op for op in self.output.graph.get_operations() if op.name in self.between]
@@ -58,17 +64,13 @@ class Network:
 
     def facts(self) -> dict[str, LayerFacts]:
         """What the conditions of composites ask, by the name of each layer's operation."""
-        behind = set(self.layers)  # layers, and operations that depend on one
-        for op in self.path:
-            if any(x.op.name in behind for x in op.inputs):
-                behind.add(op.name)
         last = max(1, len(self.layers) - 1)
         return {
             name: LayerFacts(
                 scope(layer.op),
                 "convolution" if "onv" in layer.op.type else "dense",
                 number / last,
-                layer.source.op.name not in behind,
+                layer.source.op.name not in self.behind,
                 layer.op.type,
             )
             for number, (name, layer) in enumerate(self.layers.items())
@@ -134,8 +136,11 @@ class Network:
         found = {self.output.name: end}
         for op in reversed(self.path):
             signals = [found.get(tensor.name) for tensor in op.outputs]
-            if any(signal is not None for signal in signals):
-                for tensor, share in step(op, signals):
+            arrived = [tensor for tensor in tf.nest.flatten(signals) if tensor is not None]
+            if arrived:
+                with tf.control_dependencies(arrived):  # else all layers would begin at once, and fill the memory
+                    handed = step(op, signals)
+                for tensor, share in handed:
                     known = found.get(tensor.name)
                     found[tensor.name] = share if known is None else tf.nest.map_structure(tf.add, known, share)
         return found
@@ -146,6 +151,7 @@ class Network:
         for key, rule in operations.items():
             if op.type == key or fits(scope(op), key):
                 return shares_by(rule, op, signals, self.on_path)
+        bias = bias and op.name in self.behind  # a shift before all layers changes the unit of the inputs, no more
         found = shares(op, signals, self.on_path, bias)
         if found is None:
             raise ValueError(

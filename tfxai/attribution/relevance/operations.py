@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 import tensorflow as tf
 
 from tfxai.attribution.relevance.rules import stabilized
+from tfxai.models import graph
 
 Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and its relevance
 
@@ -166,10 +167,15 @@ def way_out(op: tf.Operation) -> str:
 
 def pulled_back(op: tf.Operation, signals: Sequence[tf.Tensor | None], data: Sequence[tf.Tensor]) -> list[Share]:
     """Signals at the outputs of an operation, sent back to what it takes by its partial derivatives."""
-    known = [(y, tf.cast(s, y.dtype)) for y, s in zip(op.outputs, signals, strict=True) if s is not None]
-    xs = list({x.name: x for x in data}.values())  # x + x takes one tensor
-    found = tf.gradients([y for y, _ in known], xs, grad_ys=[s for _, s in known], stop_gradients=xs)
-    return [(x, tf.cast(g, tf.float32)) for x, g in zip(xs, found, strict=True) if g is not None]
+    pairs = zip(op.outputs, signals, strict=True)
+    found = graph.pulled_back(op, [None if s is None else tf.cast(s, y.dtype) for y, s in pairs])
+    wanted = {x.name for x in data}
+    sums: dict[str, Share] = {}
+    for x, g in zip(op.inputs, found, strict=True):
+        if g is not None and x.name in wanted:  # x + x takes one tensor twice
+            g = tf.cast(g, tf.float32)
+            sums[x.name] = (x, sums[x.name][1] + g if x.name in sums else g)
+    return list(sums.values())
 
 
 def summed_to(x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:

@@ -130,7 +130,11 @@ class RevealCancel:
         (_, x0), (up, down) = self.passes.both(x), self._changes[x.name]
 
         def f(value: tf.Tensor) -> tf.Tensor:
-            return tf.cast(graph.rerun(x, tf.cast(value, x.dtype), y), tf.float32)
+            value = tf.cast(value, x.dtype)
+            if not self.passes.direct(x, y):
+                return tf.cast(graph.rerun(x, value, y), tf.float32)
+            inputs = [value if tensor.name == x.name else tensor for tensor in y.op.inputs]
+            return tf.cast(graph.again(y.op, inputs)[y.value_index], tf.float32)
 
         after, before = self.passes.both(y)
         raised, lowered = f(x0 + up), f(x0 + down)

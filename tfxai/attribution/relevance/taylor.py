@@ -121,7 +121,7 @@ class DeepTaylor(LRP):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     low, high : float or tuple of float, optional
-        Bounds of the inputs behind the preprocessing, a number or one for each channel.
+        Bounds of what the first layer sees, behind all preprocessing: a number or one for each channel.
     **options
         As for `LRP`.
 
@@ -129,7 +129,7 @@ class DeepTaylor(LRP):
     --------
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> tfxai.DeepTaylor(tfxai.datasets.flowers.load_model(), low=0, high=255)(images).values.shape
+    >>> tfxai.DeepTaylor(tfxai.datasets.flowers.load_model(), low=-1, high=1)(images).values.shape
     (2, 112, 112, 3)
     """
 
