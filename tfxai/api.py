@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
+import re
 from typing import Any
 
 from tfxai import attribution
@@ -36,6 +39,29 @@ def by_name(name: str) -> type[Explainer]:
         close = difflib.get_close_matches(str(name), known, n=3) or list(known)
         raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
     return known[chosen]
+
+
+def with_options(text: str) -> tuple[type[Explainer], dict[str, Any]]:
+    """The class and the options of a method given as one word, such as ``occlusion:window=16,fill=mean``.
+
+    Values are Python literals, or else strings.
+    """
+    name, _, given = text.partition(":")
+    cls = by_name(name)
+    known = [*inspect.signature(cls).parameters, "score", "jit_compile"]
+    known = [option for option in dict.fromkeys(known) if option not in ("model", "output", "signature", "options")]
+    options: dict[str, Any] = {}
+    for part in re.split(r",(?=\w+=)", given) if given else []:
+        option, equals, value = part.partition("=")
+        if not equals or not value:
+            raise ValueError(f"Expected options as NAME:OPTION=VALUE,OPTION=VALUE, got {text!r}.")
+        if option not in known:
+            raise ValueError(f"The method {cls.facts.name} has no option {option!r}. Expected one of {known}.")
+        try:
+            options[option] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[option] = value
+    return cls, options
 
 
 def explain(

@@ -1,11 +1,10 @@
-"""The command ``tfxai``: explain images, list layers and methods, and a demo that needs no data."""
+"""The command ``tfxai``: explain images, evaluate methods, list layers and methods, and a demo without data."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import glob
-import inspect
 import shutil
 import sys
 import textwrap
@@ -17,26 +16,22 @@ from typing import Any
 import cv2
 import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import tensorflow as tf
 
 from tfxai import api, images
 from tfxai._version import __version__
-from tfxai.explainer import scores
+from tfxai.command import MODEL_HELP, add_method_options, add_model_options, chosen_methods, input_shape, predict
+from tfxai.evaluation.command import add_parser as add_evaluation
+from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
-from tfxai.models import ModelView, open_model
+from tfxai.models import open_model
 from tfxai.plotting import plot_grid
-
-MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
-SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
-OUTPUT_HELP = "which output, if the model has several"
-DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
 
 EXPLAIN_EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg
   tfxai explain saved_model/ cat.jpg --signature serve
   tfxai explain model.keras photos/ --preprocess -1..1 --classes names.txt --output out
-  tfxai explain model.keras "photos/*.jpg" --method grad_cam rise --layer conv5 --target "tabby cat"
+  tfxai explain model.keras "photos/*.jpg" --method grad_cam rise:masks=500,cells=9 --layer conv5 --target "tabby cat"
 
 The class that is explained is the predicted one, or --target for all images. Each image gives a figure, each method
 a .npz file with the raw values of all images: tfxai.Explanation.load(FILE).
@@ -76,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after an error of the user, which is told in one line on stderr.
+        0, or 2 after an error of the user, which is told in one line on stderr; 130 if it was interrupted.
 
     Examples
     --------
@@ -89,6 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors say what is wrong with a file
     try:
         arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("tfxai: interrupted", file=sys.stderr)
+        return 130
     except (ValueError, TypeError, OSError, tf.errors.OpError) as error:
         print(f"tfxai: error: {textwrap.shorten(str(error), 600)}", file=sys.stderr)
         return 2
@@ -114,36 +112,25 @@ def _parser() -> argparse.ArgumentParser:
     explain = command("explain", _explain, "Explain a model's predictions for image files.", EXPLAIN_EXAMPLES)
     explain.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     explain.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
-    explain.add_argument(
-        "--method",
-        metavar="NAME",
-        nargs="+",
-        action="extend",
-        help=f"one or more methods, as `tfxai methods` lists them (default: {' '.join(DEFAULT_METHODS)})",
-    )
-    explain.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
-    explain.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
+    add_model_options(explain)
+    add_method_options(explain)
     explain.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
-    explain.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     explain.add_argument(
         "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
     )
-    explain.add_argument("--preprocess", choices=list(images.MODES), default="none", help="default: %(default)s")
     explain.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("tfxai-output"), help="folder (default: %(default)s)"
     )
     explain.add_argument(
-        "--batch-size", metavar="N", type=int, default=32, help="how many inputs at once (default: %(default)s)"
-    )
-    explain.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
-    explain.add_argument(
         "--top", metavar="N", type=int, default=5, help="how many classes to print (default: %(default)s)"
     )
 
+    evaluation = "Score methods by what is known about images."
+    add_evaluation(commands.add_parser("evaluate", help=evaluation, description=evaluation))
+
     layers = command("layers", _layers, "List the layers of a model.", LAYERS_EXAMPLES)
     layers.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    layers.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
-    layers.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
+    add_model_options(layers)
 
     command("methods", _methods, "List the methods: use, cost, needs and drawback.", METHODS_EXAMPLES)
 
@@ -168,28 +155,23 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    methods = [api.by_name(name) for name in dict.fromkeys(arguments.method or DEFAULT_METHODS)]
+    methods = chosen_methods(arguments)
     paths = _find(arguments.images)
     names = None if arguments.classes is None else _read_classes(arguments.classes)
     target = _target(arguments.target, names)
-    options = {"classes": names} | ({"score": arguments.score} if arguments.score else {})
-    takes_layer = [cls for cls in methods if "layer" in inspect.signature(cls).parameters]
-    if arguments.layer is not None and not takes_layer:
-        raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
 
     photographs = [images.read(path) for path in paths]
     view = open_model(arguments.model, arguments.model_output, arguments.signature)
-    inputs = images.prepare(photographs, *_input_shape(view), arguments.preprocess)
-    probabilities = _predict(view, inputs, arguments.batch_size)
+    inputs = images.prepare(photographs, *input_shape(view), arguments.preprocess)
+    probabilities = predict(view, inputs, arguments.batch_size)
     if names is not None and len(names) != probabilities.shape[1]:
         raise ValueError(f"Expected the names of {probabilities.shape[1]} classes, got {len(names)}.")
 
     explanations: dict[str, Explanation] = {}
-    for cls in methods:
-        layer = {"layer": arguments.layer} if arguments.layer is not None and cls in takes_layer else {}
-        print(f"explaining by {cls.facts.name} ...", flush=True)
-        found = cls(view, **layer, **options).explain(inputs, target, arguments.batch_size)
-        explanations[cls.facts.name] = replace(found, facts=found.facts | {"files": [str(path) for path in paths]})
+    for name, (cls, options) in methods.items():
+        print(f"explaining by {name} ...", flush=True)
+        found = cls(view, classes=names, **options).explain(inputs, target, arguments.batch_size)
+        explanations[name] = replace(found, facts=found.facts | {"files": [str(path) for path in paths]})
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     for row, (path, name) in enumerate(zip(paths, _unique([path.stem for path in paths]), strict=True)):
@@ -200,7 +182,7 @@ def _explain(arguments: argparse.Namespace) -> None:
         _save(figure, arguments.output / f"{name}.png")
     print()
     for name, explanation in explanations.items():
-        file = arguments.output / f"{name}.npz"
+        file = arguments.output / f"{file_name(name)}.npz"
         explanation.save(file)
         print(f"raw values: {file}")
 
@@ -267,34 +249,6 @@ def _target(given: str | None, names: Sequence[str] | None) -> int | str | None:
     if names is None:
         raise ValueError(f"Expected --classes with the names of all classes, as --target {given!r} is a name.")
     return given
-
-
-def _input_shape(view: ModelView) -> tuple[tuple[int | None, int | None], int]:
-    """Size and channels of the images that a model takes; any size, in colour, if it does not say."""
-    if view.inputs is None:
-        return (None, None), 3
-    shapes = [tuple(spec.shape[1:]) for spec in view.inputs.values()]
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][2] not in (1, 3, None):
-        raise ValueError(f"Expected a model that takes one image (height, width, 1 or 3), this one takes {shapes}.")
-    height, width, channels = shapes[0]
-    return (height, width), channels or 3
-
-
-def _predict(view: ModelView, inputs: np.ndarray, batch_size: int) -> np.ndarray:
-    """(n, classes) probabilities; of a model that ends in logits, their softmax."""
-    if batch_size < 1:
-        raise ValueError(f"Expected --batch-size to be at least 1, got {batch_size}.")
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def probabilities(x: tf.Tensor) -> tf.Tensor:
-        outputs = view.forward(x).outputs
-        if outputs.shape.rank != 2:
-            raise ValueError(f"Expected a classifier with outputs (n, classes), got {tuple(outputs.shape)}.")
-        found, scale, _ = scores(tf.cast(outputs, tf.float32), "auto")
-        return found if scale == "probability" else tf.nn.softmax(found)
-
-    starts = range(0, len(inputs), batch_size)
-    return np.concatenate([probabilities(tf.constant(inputs[start : start + batch_size])) for start in starts])
 
 
 def _unique(names: Sequence[str]) -> list[str]:

@@ -24,13 +24,15 @@ MODES = {
 }
 
 
-def read(path: str | PathLike) -> np.ndarray:
+def read(path: str | PathLike, upright: bool = True) -> np.ndarray:
     """Read an image file as its viewer would show it: turned by its EXIF orientation, laid on white if transparent.
 
     Parameters
     ----------
     path : path
         A JPEG, PNG, WebP, BMP or TIFF file, in grey or colour.
+    upright : bool
+        Whether to turn it. If false, pixels are where the file has them, to which boxes of data sets refer.
 
     Returns
     -------
@@ -58,8 +60,9 @@ def read(path: str | PathLike) -> np.ndarray:
     if _truncated(data.tobytes()):
         raise ValueError(f"The image file {str(path)!r} is damaged: its end is missing.")
     raw = _decode(data, cv2.IMREAD_UNCHANGED)
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     transparent = raw is not None and raw.ndim == 3 and raw.shape[-1] == 4 and raw.dtype.kind == "u"
-    pixels = _on_white(raw) if raw is not None and transparent else _decode(data, cv2.IMREAD_COLOR)
+    pixels = _on_white(raw) if raw is not None and transparent else _decode(data, flags)
     if pixels is None:
         raise ValueError(f"Expected an image file, but {str(path)!r} is damaged or no image.")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

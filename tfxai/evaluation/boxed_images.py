@@ -1,0 +1,150 @@
+"""Image files, and a table of the boxes in them."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import zlib
+from collections import defaultdict
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from tfxai import images
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CLASS = ("class", "class_index")
+
+Boxes = dict[tuple[str, int], list[list[float]]]
+
+
+def read_boxes(table: str | PathLike, limit: int | None = None) -> Boxes:
+    """The boxes of a CSV file.
+
+    Parameters
+    ----------
+    table : path
+        With the columns file, class (or class_index), xmin, ymin, xmax, ymax, and a row for each box; other columns are
+        ignored.
+    limit : int, optional
+        How many images to take; default: all.
+
+    Returns
+    -------
+    dict
+        (file, class) to boxes, in the order in which they first occur.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or empty, or columns are missing, or a row holds no box, with its line; or the limit is
+        not positive.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"Expected a limit of 1 image or more, got {limit}.")
+    if not Path(table).is_file():
+        raise ValueError(f"There is no file {str(table)!r} with boxes.")
+    found: Boxes = defaultdict(list)
+    with open(table, newline="", encoding="utf-8-sig") as lines:
+        rows = csv.DictReader(lines)
+        columns = rows.fieldnames or ()
+        label = next((name for name in CLASS if name in columns), None)
+        missing = [name for name in ("file", *CORNERS) if name not in columns]
+        if label is None or missing:
+            missing += [] if label else ["class"]
+            raise ValueError(f"Expected {str(table)!r} to have the columns {missing} too, it has {list(columns)}.")
+        for row in rows:
+            try:
+                class_id, box = int(row[label]), [float(row[name]) for name in CORNERS]
+                if class_id < 0 or not (box[0] < box[2] and box[1] < box[3]):
+                    raise ValueError
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"Expected the number of a class, and xmin < xmax and ymin < ymax, in line {rows.line_num} of "
+                    f"{str(table)!r}, got {label} {row[label]}, {', '.join(f'{name} {row[name]}' for name in CORNERS)}."
+                ) from None
+            found[row["file"], class_id].append(box)
+    if not found:
+        raise ValueError(f"There are no boxes in {str(table)!r}: expected one or more rows.")
+    return dict(itertools.islice(found.items(), limit))
+
+
+class BoxedImages:
+    """Images with boxes, checked, and read in batches as a network takes them.
+
+    An image with boxes of several classes counts once for each of them.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files are.
+    boxes : dict
+        (file, class) to boxes in pixels of the file as stored, half open, as `read_boxes` gives them.
+    size, channels, mode
+        As for `tfxai.images.prepare`.
+
+    Attributes
+    ----------
+    boxes : list of ndarray
+        (k, 4) for each image, in pixels of the network's input.
+    classes : ndarray
+        (n,) int.
+    keys : list of str
+        What tells an image from others, its pixels included.
+    size : tuple of int
+        Height and width of the network's input.
+
+    Raises
+    ------
+    ValueError
+        If the folder or a file is missing or damaged, or a box does not lie in its image.
+    """
+
+    def __init__(
+        self,
+        folder: str | PathLike,
+        boxes: Boxes,
+        size: tuple[int | None, int | None],
+        channels: int = 3,
+        mode: str = "none",
+    ):
+        if not Path(folder).is_dir():
+            raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")
+        self._files = [Path(folder) / file for file, _ in boxes]
+        self._channels, self._mode = channels, mode
+        self.classes = np.array([class_id for _, class_id in boxes])
+        self.boxes: list[np.ndarray] = []
+        self.keys: list[str] = []
+        for file, ((name, class_id), own) in zip(self._files, boxes.items(), strict=True):
+            pixels = images.read(file, upright=False)
+            height, width = pixels.shape[:2]
+            if not self.boxes:
+                self.size = size[0] or height, size[1] or width
+            scale = np.array([width, height] * 2)
+            corners = np.array(own)
+            outside = ((corners < 0) | (corners > scale)).any(1)
+            if outside.any():
+                raise ValueError(
+                    f"The box {own[outside.argmax()]} lies outside {str(file)!r}, whose width and height are {width} "
+                    f"and {height}. Expected xmin, ymin, xmax, ymax in pixels of the file as stored."
+                )
+            self.boxes.append(corners / scale * (self.size[::-1] * 2))
+            self.keys.append(f"{name} {class_id} {zlib.crc32(pixels.tobytes()):08x}")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def check_classes(self, count: int) -> None:
+        """ValueError if there is a box of a class that a network with so many classes does not know."""
+        if self.classes.max() >= count:
+            file = self._files[self.classes.argmax()]
+            raise ValueError(
+                f"{str(file)!r} has boxes of class {self.classes.max()}, which is out of range: the model has {count} "
+                f"classes, 0 to {count - 1}."
+            )
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Inputs of the network."""
+        pixels = [images.read(file, upright=False) for file in self._files[rows]]
+        return images.prepare(pixels, self.size, self._channels, self._mode)

@@ -1,0 +1,105 @@
+"""How well methods find the boxes in image files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfxai.evaluation import stored
+from tfxai.evaluation.boxed_images import BoxedImages
+from tfxai.explainer import Explainer
+from tfxai.metrics import LocalizationScore, compare_localization
+
+
+class Row(NamedTuple):
+    """A row of the table: a score, and what its heat-maps cost; None for baselines."""
+
+    score: LocalizationScore
+    seconds: float | None
+
+
+def evaluate_localization(
+    explainers: Mapping[str, Explainer],
+    images: BoxedImages,
+    target: Any,
+    cache: Path,
+    facts: Mapping[str, dict[str, Any]],
+    batch_size: int = 32,
+    **options: Any,
+) -> list[Row]:
+    """Explain images by each method, with the heat-maps stored, and compare the methods.
+
+    Parameters
+    ----------
+    explainers : mapping
+        Name to explainer.
+    images, target, batch_size
+        As for `stored.heatmaps`.
+    cache : path
+        Where heat-maps are stored, in a folder for each method.
+    facts : mapping
+        Name to what the heat-maps depend on beside the images.
+    **options
+        For `tfxai.metrics.compare_localization`.
+
+    Returns
+    -------
+    list of Row
+        One for each method, then the baselines.
+    """
+    seconds: dict[str, float] = {}
+
+    def made() -> Iterator[tuple[str, np.ndarray]]:
+        for name, explainer in explainers.items():
+            print(f"explaining by {name} ...", flush=True)
+            folder = cache / stored.file_name(name)
+            heatmaps, seconds[name] = stored.heatmaps(explainer, images, target, folder, facts[name], batch_size)
+            yield name, heatmaps
+
+    return [Row(score, seconds.get(score.name)) for score in compare_localization(made(), images.boxes, **options)]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lines of text."""
+    cells = [("method", "error", "95 % interval", "alpha", "hits", "95 % interval", "images", "s/image")]
+    for score, seconds in rows:
+        cells.append(
+            (
+                score.name,
+                _number(score.error),
+                _interval(score.error_interval),
+                ", ".join(f"{alpha:g}" for alpha in score.alphas),
+                _number(score.hits),
+                _interval(score.hits_interval),
+                str(score.images),
+                "" if seconds is None else f"{seconds:.3g}",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def write_csv(rows: Sequence[Row], file: str | PathLike) -> None:
+    """The table with all digits; what a row does not have stays empty, two values of alpha have a space between."""
+    with open(file, "w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines)
+        ends = [f"{score}{end}" for score in ("error", "hits") for end in ("", "_low", "_high")]
+        writer.writerow(["method", *ends, "alphas", "images", "seconds_per_image"])
+        for score, seconds in rows:
+            error = (score.error, *(score.error_interval or (None, None)))
+            hits = (score.hits, *(score.hits_interval or (None, None)))
+            alphas = " ".join(f"{alpha:g}" for alpha in score.alphas)
+            writer.writerow((score.name, *error, *hits, alphas, score.images, seconds))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
