@@ -17,6 +17,8 @@ QUICK = {
     "var_grad": {"samples": 3},
     "occlusion": {"window": 5, "stride": 4},
     "rise": {"masks": 7},
+    "meaningful_perturbation": {"steps": 3, "cells": 4, "jitter": 1},
+    "feature_inversion": {"steps": 3},
     "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 3},
 }
 METHODS = list(tfxai.methods())
@@ -54,7 +56,7 @@ class TestEveryMethod:
         assert (a.target == 0).all()
         assert (b.target == 3).all()
         assert np.abs(a.score - b.score).max() > 0.1
-        if method != "eigen_cam":  # it explains no class
+        if method not in ("eigen_cam", "feature_inversion"):  # they explain no class
             assert np.abs(a.values - b.values).max() > 1e-3 * np.abs(a.values).max()
 
     def test_predicted_class_is_the_default(self, explainers, method, x, labels):
@@ -70,11 +72,10 @@ class TestEveryMethod:
         double = explainers[method](x, lambda outputs: 2 * outputs[:, 1])
         single = explainers[method](x, 1)
         np.testing.assert_allclose(double.score, 2 * single.score, rtol=1e-5)
-        power = {"var_grad": 4, "square_grad": 4, "guided_grad_cam": 4, "eigen_cam": 1, "ablation_cam": 1}.get(
-            method, 2
-        )
-        expected = power * single.values
+        power = {"var_grad": 4, "square_grad": 4, "guided_grad_cam": 4, "eigen_cam": 1, "ablation_cam": 1}
+        expected = (power | {"feature_inversion": 1}).get(method, 2) * single.values
         nonlinear = ("score_cam", "grad_cam_plus_plus", "x_grad_cam", "guided_feature_inversion")
+        nonlinear += ("meaningful_perturbation",)
         if method in nonlinear:  # not homogeneous in the score
             assert np.corrcoef(double.values.ravel(), expected.ravel())[0, 1] > 0.9
         else:
@@ -409,7 +410,8 @@ class TestOtherModels:
             make(method, model)(np.ones((3, 6)))
 
     @pytest.mark.parametrize(
-        "method", [m for m in METHODS if m not in ("rise", "score_cam", "guided_feature_inversion")]
+        "method",
+        [m for m in METHODS if m not in ("rise", "score_cam") and not m.endswith(("inversion", "perturbation"))],
     )
     def test_series(self, method):
         model = keras.Sequential(

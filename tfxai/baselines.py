@@ -99,16 +99,19 @@ def _blur(x: tf.Tensor) -> tf.Tensor:
 
 def gaussian(x: tf.Tensor, sigma: float, axis: int) -> tf.Tensor:
     """Gaussian blur of images along one axis, edges repeated."""
+    equation = {1: "nhwc,Hh->nHwc", 2: "nhwc,Ww->nhWc"}[axis]
+    return tf.einsum(equation, x, tf.constant(blur_matrix(x.shape[axis], sigma), x.dtype))
+
+
+def blur_matrix(size: int, sigma: float) -> np.ndarray:
+    """(size, size) matrix of a Gaussian blur; every tap that falls outside adds to the outermost pixel."""
     radius = max(1, int(np.ceil(3 * sigma)))
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (offsets / max(sigma, 1e-6)) ** 2)
-    # Repeating the edge is a matrix: every tap that falls outside adds to the outermost pixel.
-    size = x.shape[axis]
     matrix = np.zeros((size, size))
     for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
         matrix[np.arange(size), np.clip(np.arange(size) + offset, 0, size - 1)] += weight
-    equation = {1: "nhwc,Hh->nHwc", 2: "nhwc,Ww->nhWc"}[axis]
-    return tf.einsum(equation, x, tf.constant(matrix, x.dtype))
+    return matrix
 
 
 Baseline = float | np.ndarray | str | Callable[[tf.Tensor], tf.Tensor] | list

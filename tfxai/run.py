@@ -129,6 +129,13 @@ def check_floating(inputs: Any) -> None:
         )
 
 
+def check_images(image: tf.Tensor, method: str) -> None:
+    """ValueError unless the method, which is named, is given images that have gradients."""
+    check_floating(image)
+    if image.shape.rank != 4:
+        raise ValueError(f"{method} needs images, (n, h, w, c), got shape {image.shape}. Use GradCAM.")
+
+
 def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Perturbed images in the model's type: rounded, if that is integer."""
     if images.dtype == dtype or dtype.is_floating:

@@ -15,7 +15,9 @@ from tfxai.attribution.cam import (
     XGradCAM,
 )
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
+from tfxai.attribution.inversion.feature import FeatureInversion
 from tfxai.attribution.inversion.guided import GuidedFeatureInversion
+from tfxai.attribution.inversion.meaningful import MeaningfulPerturbation
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ScoreCAM
 from tfxai.attribution.relevance.deep_lift import DeepLift
@@ -49,6 +51,8 @@ ALL = (
     DeepLift,
     Occlusion,
     RISE,
+    MeaningfulPerturbation,
+    FeatureInversion,
     GuidedFeatureInversion,
 )
 __all__ = [
@@ -61,6 +65,7 @@ __all__ = [
     "DeepTaylor",
     "EigenCAM",
     "EigenGradCAM",
+    "FeatureInversion",
     "GradCAM",
     "GradCAMPlusPlus",
     "GradientXInput",
@@ -70,6 +75,7 @@ __all__ = [
     "HiResCAM",
     "IntegratedGradients",
     "LayerCAM",
+    "MeaningfulPerturbation",
     "Occlusion",
     "Saliency",
     "ScoreCAM",

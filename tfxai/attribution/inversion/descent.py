@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,12 +83,12 @@ class _State(NamedTuple):
 
 def descend(
     start: tf.Tensor,
-    evaluate: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    evaluate: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
     terms: int,
     schedule: Schedule,
-    project: Callable[[tf.Tensor], tf.Tensor],
-    usable: Callable[[tf.Tensor], tf.Tensor],
     active: tf.Tensor,
+    project: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    usable: Callable[[tf.Tensor], tf.Tensor] | None = None,
     moments: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> Descent:
     """Minimise a loss of each row by Adam.
@@ -100,17 +100,18 @@ def descend(
     start : tf.Tensor
         (n, ...) float32.
     evaluate : callable
-        From values to the (n, terms) terms of the loss, whose sum is minimised, and the gradient of that sum.
+        From values and the number of the step to the (n, terms) terms of the loss, whose sum is minimised, and the
+        gradient of that sum.
     terms : int
         Their number.
     schedule : Schedule
         Steps and rate.
-    project : callable
-        Brings values back to where they are allowed, after each step.
-    usable : callable
-        From values to (n,) bool. A row whose step leads to useless or infinite values takes it back and stops.
     active : tf.Tensor
         (n,) bool, which rows descend at all.
+    project : callable, optional
+        Brings values back to where they are allowed, after each step.
+    usable : callable, optional
+        From values to (n,) bool. A row whose step leads to useless or infinite values takes it back and stops.
     moments : tuple of tf.Tensor, optional
         Adam's, of an earlier descent.
     """
@@ -118,7 +119,7 @@ def descend(
     rows, none = tf.range(schedule.steps)[None, :, None], tf.zeros([count], tf.int32)
 
     def step(number: tf.Tensor, now: _State) -> tuple[tf.Tensor, _State]:
-        parts, gradient = evaluate(now.values)
+        parts, gradient = evaluate(now.values, number)
         total = tf.reduce_sum(parts, 1)
         finite = tf.math.is_finite(total) & tf.reduce_all(tf.math.is_finite(_flat(gradient)), 1)
         gradient = tf.where(column(finite, gradient), gradient, 0)
@@ -132,7 +133,9 @@ def descend(
         change, moments = adam(gradient, now.moments, schedule.first + number + 1)
         halved = (schedule.first + number) // schedule.decay if schedule.decay else 0
         moved = project(now.values - schedule.rate * 0.5 ** tf.cast(halved, tf.float32) * change)
-        sound = usable(moved) & tf.reduce_all(tf.math.is_finite(_flat(moved)), 1)
+        sound = tf.reduce_all(tf.math.is_finite(_flat(moved)), 1)
+        if usable is not None:
+            sound &= usable(moved)
         return number + 1, _State(
             values=tf.where(column(going & sound, moved), moved, now.values),
             moments=moments,
@@ -180,6 +183,13 @@ def adam(
     power = tf.cast(number, tf.float32)
     mean, square = (moment / (1 - decay**power) for decay, moment in zip(DECAYS, (first, second), strict=True))
     return mean / (tf.sqrt(square) + EPSILON), (first, second)
+
+
+def told(descent: Descent, terms: Sequence[str], stage: str = "") -> dict[str, tf.Tensor]:
+    """What a descent leaves for the user: each term of the loss at each step, their sum, and how many steps it took."""
+    history = {f"{stage}history/{term}": descent.history[..., number] for number, term in enumerate(terms)}
+    total = {f"{stage}history/total": tf.reduce_sum(descent.history, 2)}
+    return history | total | {f"{stage}steps": descent.steps}
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

@@ -7,19 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.attribution.inversion.descent import Descent, Schedule, descend
+from tfxai.attribution.inversion.background import background, differs
+from tfxai.attribution.inversion.contrast import Contrast
+from tfxai.attribution.inversion.descent import Descent, Schedule, descend, told
 from tfxai.attribution.inversion.mask import ChannelMask, blend
-from tfxai.attribution.inversion.objective import losses
+from tfxai.attribution.inversion.objective import distance
 from tfxai.attribution.inversion.settings import Settings, resolve
-from tfxai.baselines import Baseline, gaussian, references
-from tfxai.explainer import Explainer, Facts
-from tfxai.loops import accumulate, column, merge, split
+from tfxai.explainer import Facts
 from tfxai.models import Layer
-from tfxai.run import Run, check_floating
+from tfxai.run import Run, check_images
 
 START = 0.1  # of every weight
 BLUR = 11 / 224  # sigma, as a share of the shorter side
-SAME = 1e-5  # an input that differs from its background by a smaller share of itself is no different
 
 PENALTIES = {
     "l1": lambda weights, mask: tf.reduce_sum(tf.abs(weights), 1),
@@ -34,7 +33,7 @@ SCALE_FREE = ("area", "scale_free")
 NO_MASK, NO_CONTRAST, BROKEN = 1, 2, 3  # kinds of degenerate cases
 
 
-class GuidedFeatureInversion(Explainer):
+class GuidedFeatureInversion(Contrast):
     """The part of the input that a deep layer keeps and that makes the class: a mask made of a layer's channels.
 
     Du et al. (2018). The mask m is a sum of the channels of the base layer with weights w >= 0, scaled and enlarged; it
@@ -112,18 +111,14 @@ class GuidedFeatureInversion(Explainer):
         **options: Any,
     ):
         own = {field.name for field in fields(Settings)} & options.keys()
-        super().__init__(model, **{name: value for name, value in options.items() if name not in own})
+        super().__init__(model, head, **{name: value for name, value in options.items() if name not in own})
         self.settings = resolve(preset, {name: options[name] for name in own})
         if stages not in ("both", "inversion", "target"):
             raise ValueError(f'Expected stages to be "both", "inversion" or "target", got {stages!r}.')
-        if head not in (None, "softmax", "sigmoid"):
-            raise ValueError(f'Expected head to be None, "softmax" or "sigmoid", got {head!r}.')
         self.stages = stages
-        self.head = head
         self._wanted = tuple(
             None if layer is None else self.view.find(layer) for layer in (inversion_layer, base_layer)
         )
-        self._logits = Explainer(self.view)
         if self.view.inputs is not None:
             self.settle(None)
 
@@ -141,15 +136,11 @@ class GuidedFeatureInversion(Explainer):
 
     def attribute(self, run: Run) -> tf.Tensor:
         settings = self.settings
-        check_floating(run.image)
-        if run.image.shape.rank != 4:
-            raise ValueError(
-                f"GuidedFeatureInversion needs images, (n, h, w, c), got shape {run.image.shape}. Use GradCAM."
-            )
+        check_images(run.image, "GuidedFeatureInversion")
         mask, x = self._mask(run), run.pixels
-        p = _background(settings.background, x)
+        p = background(settings.background, x, BLUR)
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
-        exists, contrast = mask.exists(weights), _differs(x, p)
+        exists, contrast = mask.exists(weights), differs(x, p)
         active, broken, moments = exists & contrast, tf.zeros([run.count], tf.bool), None
 
         if self.stages != "target":
@@ -158,11 +149,11 @@ class GuidedFeatureInversion(Explainer):
             first = tf.nest.map_structure(lambda rows: tf.repeat(rows, run.repeats, 0), first)
             weights, moments, broken = first.values, first.moments, first.broken
             run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights}
-            run.extras |= _told("inversion", first, ("error", "penalty"))
+            run.extras |= told(first, ("error", "penalty"), "inversion_")
         if self.stages != "inversion":
             second = self._discriminate(run, p, active, weights, moments)
             weights, broken = second.values, broken | second.broken
-            run.extras |= _told("target", second, ("foreground", "background", "penalty"))
+            run.extras |= told(second, ("foreground", "background", "penalty"), "target_")
 
         values = mask(weights)
         run.extras |= {
@@ -185,43 +176,27 @@ class GuidedFeatureInversion(Explainer):
     def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> Descent:
         """The first stage: keep the features. Nothing above the inversion layer is fetched, so it does not run."""
         settings, layer, mask = self.settings, self.reads[0], self._mask(run)
-        wanted = tf.cast(run.read[layer], tf.float32)
 
-        def evaluate(weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             masks = mask(weights)
             images = run.with_image(blend(run.pixels, p, masks), 1)
-            error = _energy(tf.cast(self.view.forward(images, [layer]).read[layer], tf.float32) - wanted)
-            if settings.loss == "relative":
-                error = tf.math.divide_no_nan(error, _energy(wanted))
+            found = self.view.forward(images, [layer]).read[layer]
+            error = distance(found, run.read[layer], settings.loss == "relative")
             penalty = settings.inversion_penalty * PENALTIES[settings.penalty](weights, masks)
             return tf.stack([error, penalty], 1), replace(run, score=error + penalty).gradients(weights)
 
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
         schedule = self._schedule(settings.inversion_steps)
-        return descend(weights, evaluate, 2, schedule, self._project, mask.exists, active)
+        return descend(weights, evaluate, 2, schedule, active, self._project, mask.exists)
 
     def _discriminate(self, run: Run, p: tf.Tensor, active: tf.Tensor, weights: tf.Tensor, moments: Any) -> Descent:
         """The second stage: keep the class in the foreground, and out of the background."""
-        settings, mask, x = self.settings, self._mask(run), run.pixels
-        explainer = self._logits if run.goal.what is None else self
+        settings, mask = self.settings, self._mask(run)
 
-        def evaluate(weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             masks = mask(weights)
-
-            def sides(index: tf.Tensor, active: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                """Foreground (0), background (1) or both: the gradient of their losses, and these losses."""
-                own = tf.identity(masks)
-                foreground = column(tf.equal(index, 0), own[None])
-                shares = merge(tf.where(foreground, own, 1 - own))
-                copies = run.with_image(blend(_tiled(x, index), _tiled(p, index), shares), tf.size(index))
-                again = explainer.rerun(run, copies, tf.size(index))
-                keep, drop = (split(loss, run.count) for loss in losses(again, settings.objective, self.head))
-                loss = tf.where(foreground[..., 0, 0], keep, settings.background_weight * drop) * active[:, None]
-                gradient = replace(again, score=loss).gradients(own)
-                return gradient, tf.tensordot(loss, tf.one_hot(index, 2), [[0], [0]])
-
-            zeros = tf.zeros_like(masks), tf.zeros([run.count, 2])
-            gradient, terms = accumulate(sides, zeros, 2, run.count, run.batch_size)
+            sides = 1.0, settings.background_weight
+            gradient, terms = self.contrast(run, run.pixels, p, masks, sides, settings.objective)
             penalty = settings.target_penalty * PENALTIES[settings.penalty](weights, masks)
             gradients = tf.gradients([masks, penalty], weights, [gradient, tf.ones_like(penalty)])[0]
             return tf.concat([terms, penalty[:, None]], 1), gradients
@@ -229,7 +204,7 @@ class GuidedFeatureInversion(Explainer):
         first = settings.inversion_steps if settings.carry_optimizer_state and moments is not None else 0
         schedule = self._schedule(settings.target_steps, first)
         carried = moments if settings.carry_optimizer_state else None
-        return descend(weights, evaluate, 3, schedule, self._project, mask.exists, active, carried)
+        return descend(weights, evaluate, 3, schedule, active, self._project, mask.exists, carried)
 
     def _schedule(self, steps: int, first: int = 0) -> Schedule:
         s = self.settings
@@ -253,33 +228,3 @@ def base_layer(inversion: str, layers: list[Layer]) -> str:
         if layer.spatial and len(layer.shape) == len(pooled) and layer.shape[-1] == pooled[-1]:
             return layer.name
     return inversion
-
-
-def _background(spec: Baseline, x: tf.Tensor) -> tf.Tensor:
-    if isinstance(spec, str) and spec == "blur":
-        sigma = BLUR * min(x.shape[1:3])
-        return gaussian(gaussian(x, sigma, 1), sigma, 2)
-    found = references(spec, x, draws=1)
-    if found.shape[0] != 1:
-        raise ValueError(f"Expected one background for each image, got {found.shape[0]}.")
-    return found[0]
-
-
-def _differs(x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    """(n,) whether images differ from their backgrounds by more than rounding."""
-    return tf.reduce_max(tf.abs(x - p), [1, 2, 3]) > SAME * tf.reduce_max(tf.abs(x), [1, 2, 3])
-
-
-def _energy(x: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.square(x), list(range(1, x.shape.rank)))
-
-
-def _tiled(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    return tf.tile(x, [tf.size(index), 1, 1, 1])
-
-
-def _told(stage: str, descent: Descent, terms: tuple[str, ...]) -> dict[str, tf.Tensor]:
-    """What a stage leaves for the user."""
-    history = {f"{stage}_history/{term}": descent.history[..., number] for number, term in enumerate(terms)}
-    total = {f"{stage}_history/total": tf.reduce_sum(descent.history, 2)}
-    return history | total | {f"{stage}_steps": descent.steps}

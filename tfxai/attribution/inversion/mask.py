@@ -1,4 +1,4 @@
-"""A soft mask over the input, made of the channels of a layer."""
+"""A soft mask over the input: made of the channels of a layer, or of free cells."""
 
 from __future__ import annotations
 
@@ -7,8 +7,35 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfxai.baselines import blur_matrix
+
 FLAT = 1e-6  # a map that varies by less than this share of its maximum varies by rounding only
 LEAST = 1e-6  # weights that are all smaller have run to zero
+
+
+class Enlarged:
+    """Maps (n, h, w), enlarged linearly to (n, height, width), then blurred.
+
+    Parameters
+    ----------
+    old, new : sequence of int
+        Height and width before and after.
+    align_corners : bool
+        Whether the outer pixels of the small map lie on the outer pixels of the large one, or as far inside as their
+        size demands.
+    sigma : float
+        Of the Gaussian, in pixels of the large map; 0: none.
+    """
+
+    def __init__(self, old: Sequence[int], new: Sequence[int], align_corners: bool = False, sigma: float = 0.0):
+        # Matrices instead of an operation for resizing: their gradient is the same on every device and in every run.
+        sides = (interpolation(*lengths, align_corners) for lengths in zip(old, new, strict=True))
+        self._rows, self._columns = (
+            tf.constant(blur_matrix(len(side), sigma) @ side if sigma else side, tf.float32) for side in sides
+        )
+
+    def __call__(self, maps: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("Hh,nhw,Ww->nHW", self._rows, maps, self._columns)
 
 
 class ChannelMask:
@@ -26,7 +53,7 @@ class ChannelMask:
     scaling : {"before", "after"}
         Whether q is scaled before it is enlarged, (q - min) / (max - min), or after, then as (q - min) / max.
     align_corners : bool
-        Whether the outer pixels of A lie on the outer pixels of the mask, or as far inside as their size demands.
+        As for `Enlarged`.
     """
 
     def __init__(
@@ -34,11 +61,7 @@ class ChannelMask:
     ):
         self.activations = tf.nn.relu(tf.cast(activations, tf.float32))
         self.scaling = scaling
-        # Matrices instead of an operation for resizing: their gradient is the same on every device and in every run.
-        self._rows, self._columns = (
-            tf.constant(interpolation(old, new, align_corners))
-            for old, new in zip(activations.shape[1:3], size, strict=True)
-        )
+        self._enlarged = Enlarged(activations.shape[1:3], size, align_corners)
 
     def __call__(self, weights: tf.Tensor) -> tf.Tensor:
         """(n, height, width) in [0, 1]; zeros where the channels make no map."""
@@ -57,9 +80,6 @@ class ChannelMask:
 
     def _combined(self, weights: tf.Tensor) -> tf.Tensor:
         return tf.einsum("nhwc,nc->nhw", self.activations, weights)
-
-    def _enlarged(self, maps: tf.Tensor) -> tf.Tensor:
-        return tf.einsum("Hh,nhw,Ww->nHW", self._rows, maps, self._columns)
 
 
 def blend(over: tf.Tensor, under: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What a masked input is to be: of the class, or of the class no longer."""
+"""What is sought of an image: the class, the lack of it, or the features of another image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from tfxai.run import Run
 LEAST = -1e30  # a logit that takes part in no sum
 
 OBJECTIVES = ("probability", "log_probability", "cross_entropy", "logit")
+
+
+def distance(found: tf.Tensor, wanted: tf.Tensor, relative: bool = True) -> tf.Tensor:
+    """(n,) float32 squared distance of features; relative: as a share of the squared norm of those that are wanted."""
+    wanted = tf.cast(wanted, tf.float32)
+    error = energy(tf.cast(found, tf.float32) - wanted)
+    return tf.math.divide_no_nan(error, energy(wanted)) if relative else error
+
+
+def energy(x: tf.Tensor) -> tf.Tensor:
+    """(n,) sum of squares."""
+    return tf.reduce_sum(tf.square(x), list(range(1, x.shape.rank)))
 
 
 def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -32,8 +32,9 @@ class Settings:
     loss : {"squared", "relative"}
         Distance of the layer's features from those of the input, as ||.||^2; or divided by the ||.||^2 of the input's.
     penalty : {"l1", "l2", "area", "scale_free"}
-        Of the weights w or the mask m: sum |w|, sum w^2, mean(m), or sum |w| / (||w||_2 sqrt(channels)). The last two
-        do not depend on the scale of w, as the mask does not; then w is kept at its scale.
+        Of the weights w or the mask m: ``sum |w|``, ``sum w^2``, ``mean(m)``, or
+        ``sum |w| / (||w||_2 sqrt(channels))``. The last two do not depend on the scale of w, as the mask does not; then
+        w is kept at its scale.
     inversion_penalty, target_penalty : float
         The weight of the penalty in either stage. It means something only beside the loss: of a squared loss, an L1
         penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
@@ -88,11 +89,17 @@ class Settings:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"Expected {name} to be one of {list(known)}, got {getattr(self, name)!r}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"Expected learning_rate to be positive, got {self.learning_rate!r}.")
-        for name in ("inversion_penalty", "target_penalty", "background_weight", "tolerance"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"Expected {name} to be 0 or more, got {getattr(self, name)!r}.")
+        factors = ("inversion_penalty", "target_penalty", "background_weight", "tolerance")
+        check_numbers(self.learning_rate, **{name: getattr(self, name) for name in factors})
+
+
+def check_numbers(learning_rate: float, **factors: float) -> None:
+    """ValueError unless the rate is positive and no factor is negative."""
+    if not learning_rate > 0:
+        raise ValueError(f"Expected learning_rate to be positive, got {learning_rate!r}.")
+    for name, value in factors.items():
+        if not value >= 0:
+            raise ValueError(f"Expected {name} to be 0 or more, got {value!r}.")
 
 
 PAPER = Settings()

@@ -86,12 +86,11 @@ class Passes:
 
     def slope(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """(y - y0) / (x - x0), for an elementwise function y of x."""
-        change = self.change(x)
         if self.direct(x, y):
             ((_, derivative),) = pulled_back(y.op, [tf.ones_like(y)], [x]) or [(x, tf.zeros([]))]
         else:  # written with several operations
             (derivative,) = tf.gradients(y, x, stop_gradients=x, unconnected_gradients="zero")
-        return tf.where(tf.abs(change) < TINY, tf.cast(derivative, tf.float32), divided(self.change(y), change))
+        return _slope(*self.both(y), self.change(x), tf.cast(derivative, tf.float32))
 
 
 def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
@@ -182,13 +181,16 @@ def _product(op: tf.Operation, m: Sequence[Any], data: list[tf.Tensor], passes: 
 
 
 def _softmax(op: tf.Operation, m: tf.Tensor, x: tf.Tensor, x0: tf.Tensor) -> tf.Tensor:
-    """Through exp, the sum, and the division or the logarithm, one behind the other."""
+    """Of y = exp(x - L), L = log sum exp x: through exp, the difference, and the three steps of L."""
     top = tf.reduce_max(tf.maximum(x, x0), -1, keepdims=True)  # one for both, so that it cancels
     u, u0 = tf.exp(x - top), tf.exp(x0 - top)
     v, v0 = (tf.reduce_sum(one, -1, keepdims=True) for one in (u, u0))
-    of_u = tf.where(tf.abs(x - x0) < TINY, u, divided(u - u0, x - x0))
-    if op.type == "LogSoftmax":
-        of_v = tf.where(tf.abs(v - v0) < TINY, 1 / v, divided(tf.math.log(v / v0), v - v0))
-        return m - of_u * of_v * tf.reduce_sum(m, -1, keepdims=True)
-    of_v = -tf.reduce_sum(m * (u + u0), -1, keepdims=True) / (2 * v * v0)
-    return of_u * (m * (1 / v + 1 / v0) / 2 + of_v)
+    change, change_of_L = x - x0, tf.math.log(v) - tf.math.log(v0)
+    if op.type == "Softmax":
+        m *= _slope(u / v, u0 / v0, change - change_of_L, u / v)
+    return m - _slope(u, u0, change, u) / _slope(v, v0, change_of_L, v) * tf.reduce_sum(m, -1, keepdims=True)
+
+
+def _slope(y: tf.Tensor, y0: tf.Tensor, change: tf.Tensor, derivative: tf.Tensor) -> tf.Tensor:
+    """(y - y0) / change, and where nothing changes, the derivative."""
+    return tf.where(tf.abs(change) < TINY, derivative, divided(y - y0, change))

@@ -53,7 +53,7 @@ class Network:
         candidates = [op for op in self.output.graph.get_operations() if op.name in self.between]
         reached = {x.name for x in inputs}
         for op in candidates:
-            if any(x.name in reached for x in op.inputs):
+            if any(x.name in reached for x in op.inputs) and op.type not in ("OnesLike", "ZerosLike"):
                 reached |= {y.name for y in op.outputs if carries(y)}
         needed, path = {self.output.name}, []
         for op in reversed(candidates):

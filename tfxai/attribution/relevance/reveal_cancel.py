@@ -16,6 +16,7 @@ from tfxai.attribution.relevance.multipliers import TINY, Passes, argument, divi
 from tfxai.attribution.relevance.operations import carries, summed_to
 from tfxai.models import graph
 
+_SINGULAR = {"Log", "Pow", "RealDiv", "Reciprocal", "Rsqrt", "Sqrt"}  # one part alone may leave where they are defined
 Pair = tuple[tf.Tensor, tf.Tensor]  # of d+ and d-
 
 
@@ -125,7 +126,7 @@ class RevealCancel:
     def _slopes(self, x: tf.Tensor, y: tf.Tensor) -> Pair:
         """How an elementwise function y of x answers to a unit of what raises x, and of what lowers it."""
         slope = self.passes.slope(x, y)
-        if self.dense_only and y.shape.rank > 2:
+        if (self.dense_only and y.shape.rank > 2) or _SINGULAR & {y.op.type, *(one.op.type for one in y.op.inputs)}:
             return slope, slope
         (_, x0), (up, down) = self.passes.both(x), self._changes[x.name]
 
@@ -140,10 +141,9 @@ class RevealCancel:
         raised, lowered = f(x0 + up), f(x0 + down)
         rise = ((raised - before) + (after - lowered)) / 2
         fall = ((lowered - before) + (after - raised)) / 2
-        inside = tf.math.is_finite(rise + fall)  # else one part alone leaves what y is defined for
         return (
-            tf.where((tf.abs(up) < TINY) | ~inside, slope, divided(rise, up)),
-            tf.where((tf.abs(down) < TINY) | ~inside, slope, divided(fall, down)),
+            tf.where(tf.abs(up) < TINY, slope, divided(rise, up)),
+            tf.where(tf.abs(down) < TINY, slope, divided(fall, down)),
         )
 
 
