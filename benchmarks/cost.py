@@ -174,6 +174,9 @@ def plans(model: keras.Model) -> list[tuple[str, Plan]]:
         "lrp": _composite("epsilon_plus", 4),
         "deep_taylor": Plan(GRADIENT),
         "simple_taylor": Plan(GRADIENT),
+        "guided_feature_inversion": Plan(GRADIENT),
+        "feature_inversion": Plan(GRADIENT),
+        "meaningful_perturbation": Plan(GRADIENT),
         "deep_lift": Plan(GRADIENT),
     }
     usual = [(name, special.get(name, Plan())) for name in tfxai.methods()]
