@@ -51,7 +51,7 @@ class RevealCancel:
         """The changes of what an operation makes, from those of what it takes."""
         if op.name in self._parts:
             layer, _ = self._parts[op.name]
-            if op is layer.through[-1].op:
+            if op.name == layer.through[-1].op.name:
                 self._changes[op.outputs[0].name] = self._sorted(layer)
             return
         x = argument(op, self.network.on_path)
@@ -153,4 +153,4 @@ def _sum(m: Pair, change: Pair) -> tf.Tensor:
 
 def _lowers(op: tf.Operation, x: tf.Tensor) -> bool:
     """Whether what raises x lowers what the operation makes of it."""
-    return op.type == "Sub" and x is op.inputs[1]
+    return op.type == "Sub" and x.name == op.inputs[1].name
