@@ -95,7 +95,9 @@ def test_drop_of_the_probability(x):
     np.testing.assert_allclose(ours.extras["drops"][:, 0, 0], expected, rtol=1e-3, atol=1e-6)  # nothing is rounded
 
 
-@pytest.mark.parametrize("options", [{"window": 0}, {"window": (2, 3, 4)}, {"stride": -1}, {"stride": 1.5}])
+@pytest.mark.parametrize(
+    "options", [{"window": 0}, {"window": (2, 3, 4)}, {"stride": -1}, {"stride": 1.5}, {"stride": 9, "window": 5}]
+)
 def test_bad_windows(residual, x, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         tfxai.Occlusion(residual, **options)(x)

@@ -72,6 +72,11 @@ class Occlusion(Explainer):
         size = tuple(x.shape[1:-1])
         window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
+        if any(step > length for step, length in zip(stride, window, strict=True)):
+            raise ValueError(
+                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
+                f"and {tuple(window)}."
+            )
         covers = [cover(*axis) for axis in zip(size, window, stride, strict=True)]  # each (windows, positions)
         grid = [len(rows) for rows in covers]
         fills = references(self.fill, x, draws=1)
