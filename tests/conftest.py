@@ -4,6 +4,7 @@ import gc
 import os
 from pathlib import Path
 
+import keras
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -12,6 +13,12 @@ mpl.use("Agg")
 import networks
 
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
+
+
+@pytest.fixture
+def seeded() -> None:
+    """The same random weights in each run; for modules whose models have such."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

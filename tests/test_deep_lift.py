@@ -9,6 +9,7 @@ from keras import layers
 
 import tfxai
 
+pytestmark = pytest.mark.usefixtures("seeded")
 RULES = ["rescale", "reveal_cancel", "genomics"]
 
 

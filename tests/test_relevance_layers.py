@@ -32,7 +32,7 @@ def of_images():
         *(layers.Dropout(0.5), layers.SpatialDropout2D(0.5), layers.GaussianNoise(1.0)),
         *(layers.BatchNormalization(), layers.GroupNormalization(2), layers.LayerNormalization()),
         *(layers.UnitNormalization(), layers.PReLU()),
-        *(layers.Rescaling(2.0, 0.5), layers.Normalization(mean=0.5, variance=2.0)),
+        *(layers.Rescaling(2.0, 0.5), layers.Normalization(mean=[0.5] * 4, variance=[2.0] * 4)),
         *(layers.TimeDistributed(layers.Dense(3)), layers.SpectralNormalization(layers.Conv2D(3, 3))),
         *(layers.SeparableConv2D(3, 3), layers.DepthwiseConv2D(2), layers.Conv2DTranspose(2, 3, 2)),
         lambda x: x * layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x)),
