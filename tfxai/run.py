@@ -120,6 +120,11 @@ class Run:
         return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])
 
 
+def totals(values: Any) -> tf.Tensor:
+    """(n,) sum of all values of each input, over all inputs of the model."""
+    return tf.add_n([tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)])
+
+
 def check_floating(inputs: Any) -> None:
     """ValueError if any of the inputs has no gradient."""
     if not all(x.dtype.is_floating for x in tf.nest.flatten(inputs)):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import accumulate, column, merge, split
-from tfxai.run import Run, check_floating
+from tfxai.run import Run, check_floating, totals
 
 REDUCTIONS = {
     "none": lambda g: g,
@@ -191,6 +191,5 @@ class IntegratedGradients(Explainer):
             return tf.tensordot(active / count, split(scores, run.count), 1)
 
         at_baseline = accumulate(reference_score, tf.zeros_like(run.score), count, run.count, run.batch_size)
-        totals = [tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)]
-        run.extras["completeness_gap"] = tf.add_n(totals) - (run.score - at_baseline)
+        run.extras["completeness_gap"] = totals(values) - (run.score - at_baseline)
         return values

@@ -12,7 +12,7 @@ from tfxai.attribution.relevance.reveal_cancel import RevealCancel
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts
 from tfxai.loops import accumulate, merge, split
-from tfxai.run import Run, check_floating
+from tfxai.run import Run, check_floating, totals
 
 RULES = ("rescale", "reveal_cancel", "genomics")
 
@@ -88,8 +88,7 @@ class DeepLift(Explainer):
 
             zeros = each(lambda x: tf.zeros_like(x, tf.float32), x), tf.zeros_like(run.score)
             values, start = accumulate(compare, zeros, count, run.count, run.batch_size)
-        totals = [tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)]
-        run.extras["completeness_gap"] = tf.add_n(totals) - (run.score - start)
+        run.extras["completeness_gap"] = totals(values) - (run.score - start)
         return values
 
     def _between(self, run: Run, baseline: Any, repeats: tf.Tensor | int) -> tuple[Any, tf.Tensor]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfxai.attribution.relevance.lrp import LRP
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts
-from tfxai.run import Run, check_floating
+from tfxai.run import Run, check_floating, totals
 
 SEARCH = 30  # forward passes: some to go beyond the root, the others to halve the way that holds it
 FARTHEST = 1024.0  # times the way on which a linear model would reach its root
@@ -72,9 +72,8 @@ class SimpleTaylor(Explainer):
             point = each(lambda x, root: root + INSIDE * (x - root), x, root)
         gradients = self.rerun(run, point).gradients()
         values = each(lambda g, x, root: g * tf.cast(x - root, tf.float32), gradients, x, root)
-        totals = [tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)]
         run.extras["root_score"] = self.rerun(run, root).score
-        run.extras["remainder"] = run.score - tf.add_n(totals)
+        run.extras["remainder"] = run.score - totals(values)
         return values
 
     def _given(self, x: tf.Tensor) -> tf.Tensor:
@@ -87,8 +86,7 @@ class SimpleTaylor(Explainer):
         """The point on the line along the gradient, towards score zero, where the score changes its sign."""
         each, x = tf.nest.map_structure, run.inputs
         gradients = run.gradients()
-        squares = [tf.reduce_sum(g**2, list(range(1, g.shape.rank))) for g in tf.nest.flatten(gradients)]
-        step = tf.math.divide_no_nan(run.score, tf.add_n(squares))  # to the root of a linear model
+        step = tf.math.divide_no_nan(run.score, totals(each(tf.square, gradients)))  # to the root of a linear model
 
         def at(t: tf.Tensor) -> Any:
             def moved(x: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
