@@ -54,8 +54,11 @@ def test_max_pooling_behind_a_relu_is_complete():
         [keras.Input((8, 8, 2)), layers.Conv2D(3, 3), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten()]
     )
     model.add(layers.Dense(2))
-    found = tfxai.DeepLift(model, "noise")(random(3, 8, 8, 2), 1)
+    x, other = random(3, 8, 8, 2), random(8, 8, 2, seed=1)
+    found = tfxai.DeepLift(model, other)(x, 1)
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-5)
+    expected = model(x).numpy()[:, 1] - model(other[None]).numpy()[:, 1]
+    np.testing.assert_allclose(found.values.sum((1, 2, 3)), expected, atol=1e-4)
 
 
 # Sums to the difference
@@ -105,14 +108,14 @@ def test_values_sum_to_the_difference(build, rule):
     keras.utils.set_random_seed(0)
     model = build()
     x, other = random(3, *model.input_shape[1:]), random(*model.input_shape[1:], seed=1)
-    score = "probability" if build is attention else "logit"
+    score = "probability" if build in (attention, gates) else "logit"
     found = tfxai.DeepLift(model, other, rule, score=score)(x, 1)
     rounding = 1e-5 if rule == "rescale" else 1e-4  # parts that cancel are larger than what they leave
     bound = rounding * np.abs(found.values).sum()
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=bound)
-    if build is not gates:  # whose score is the logit behind the log-softmax
-        outputs = model(np.stack([*x, other])).numpy()[:, 1]
-        np.testing.assert_allclose(found.values.reshape(3, -1).sum(1), outputs[:3] - outputs[3], atol=bound)
+    outputs = model(np.stack([*x, other])).numpy()[:, 1]
+    outputs = np.exp(outputs) if build is gates else outputs  # which ends in a log-softmax
+    np.testing.assert_allclose(found.values.reshape(3, -1).sum(1), outputs[:3] - outputs[3], atol=bound)
 
 
 # RevealCancel
@@ -187,6 +190,10 @@ def test_several_baselines_are_averaged():
     each = [tfxai.DeepLift(model, one)(inputs["x"], inputs["labels"]).values for one in baselines]
     agree(found.values, np.mean(each, 0))
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
+    x = inputs["x"]
+    starts = [0 * x, 0 * x + 0.5, 0 * x + x.mean((1, 2), keepdims=True)]
+    mean = np.mean([model(start).numpy() for start in starts], 0)[np.arange(len(x)), inputs["labels"]]
+    np.testing.assert_allclose(found.values.sum((1, 2, 3)), found.score - mean, rtol=1e-3)
 
 
 def test_a_linear_model_in_closed_form():
