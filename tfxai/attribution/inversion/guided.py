@@ -151,6 +151,8 @@ class GuidedFeatureInversion(Contrast):
             run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights}
             run.extras |= told(first, ("error", "penalty"), "inversion_")
         if self.stages != "inversion":
+            if settings.target_start == "evidence":
+                weights = tf.where(active[:, None], self._with_evidence(run, weights), weights)
             second = self._discriminate(run, p, active, weights, moments)
             weights, broken = second.values, broken | second.broken
             run.extras |= told(second, ("foreground", "background", "penalty"), "target_")
@@ -206,6 +208,12 @@ class GuidedFeatureInversion(Contrast):
         carried = moments if settings.carry_optimizer_state else None
         return descend(weights, evaluate, 3, schedule, active, self._project, mask.exists, carried)
 
+    def _with_evidence(self, run: Run, weights: tf.Tensor) -> tf.Tensor:
+        """Weights times what the class gains by each channel, at their scale; as they are if it gains by none."""
+        gradient = run.gradients(run.read[self.reads[1]])
+        found = weights * tf.nn.relu(tf.reduce_mean(tf.cast(gradient, tf.float32), [1, 2]))
+        return tf.where(tf.reduce_max(found, 1, keepdims=True) > 0, rescaled(found), weights)
+
     def _schedule(self, steps: int, first: int = 0) -> Schedule:
         s = self.settings
         return Schedule(steps, s.learning_rate, s.decay, s.patience, s.tolerance, s.keep_best, first)
@@ -213,8 +221,14 @@ class GuidedFeatureInversion(Contrast):
     def _project(self, weights: tf.Tensor) -> tf.Tensor:
         weights = tf.nn.relu(weights)
         if self.settings.penalty in SCALE_FREE:  # nothing else holds the scale, to which the steps are relative
-            weights = START * tf.math.divide_no_nan(weights, tf.reduce_mean(weights, 1, keepdims=True))
+            weights = rescaled(weights)
         return weights
+
+
+def rescaled(weights: tf.Tensor) -> tf.Tensor:
+    """(n, channels) weights of the norm that they have at the start."""
+    norm = START * weights.shape[1] ** 0.5
+    return norm * tf.math.divide_no_nan(weights, tf.norm(weights, axis=1, keepdims=True))
 
 
 def base_layer(inversion: str, layers: list[Layer]) -> str:

@@ -13,6 +13,7 @@ CHOICES = {
     "loss": ("relative", "squared"),
     "penalty": ("l1", "l2", "area", "scale_free"),
     "objective": OBJECTIVES,
+    "target_start": ("inversion", "evidence"),
     "scaling": ("before", "after"),
 }
 
@@ -41,6 +42,9 @@ class Settings:
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or
         log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
+    target_start : {"inversion", "evidence"}
+        Where the second stage starts: at the weights of the first; or at these times the evidence for the class in each
+        channel: the gradient of the score, averaged over positions, where positive (the weights of Grad-CAM).
     background_weight : float
         What the background counts in this, beside 1 for the foreground.
     background : number, array, "blur", "mean", "noise" or function
@@ -71,6 +75,7 @@ class Settings:
     inversion_penalty: float = 10.0
     target_penalty: float = 1.0
     objective: str = "probability"
+    target_start: str = "inversion"
     background_weight: float = 1.0
     background: Baseline = "blur"
     scaling: str = "before"
@@ -122,12 +127,13 @@ PRESETS = {
     "tfxai": replace(
         PAPER,
         target_steps=25,
-        learning_rate=0.05,
+        learning_rate=0.02,
         loss="relative",
         penalty="area",
         inversion_penalty=0.1,
         target_penalty=3.0,
         objective="cross_entropy",
+        target_start="evidence",
         keep_best=True,
         patience=10,
     ),
