@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfxai import inputs as given
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model
-from tfxai.models.overrides import RULES
+from tfxai.models.overrides import Rules, bends_relus
 from tfxai.run import Run
 from tfxai.targets import Goal, parse
 
@@ -56,7 +56,7 @@ class Explainer:
 
     facts: ClassVar[Facts]
     polarity: str = "positive"
-    rule: str | None = None  # how ReLUs are bent
+    rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
 
     def __init__(
@@ -94,9 +94,9 @@ class Explainer:
         return {}
 
     def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
-        """Pass inputs through the model, as this explainer wants it passed (reads, bent ReLUs)."""
+        """Pass inputs through the model, as this explainer wants it passed (reads, bent operations)."""
         forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.rule)
-        if self.rule in RULES and not forward.bent:
+        if bends_relus(self.rule) and not forward.bent:
             raise ValueError(
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."

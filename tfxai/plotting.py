@@ -257,7 +257,7 @@ def plot_grid(
     if images is not None and shown.ndim != 4:
         raise ValueError(f"Expected no images= for inputs of shape {shown.shape}: only images can be replaced by them.")
 
-    pictures = _photographs(images, shown) if shown.ndim == 4 else shown
+    pictures = photographs(images, shown) if shown.ndim == 4 else shown
     aspects = [one.shape[0] / one.shape[1] if shown.ndim == 4 else 0.75 for one in pictures]
     figure, axes = plt.subplots(
         len(shown),
@@ -337,7 +337,8 @@ def _titles(columns: Sequence[Explanation]) -> list[str]:
     return titles
 
 
-def _photographs(images: Any, shown: np.ndarray) -> list[np.ndarray]:
+def photographs(images: Any, shown: np.ndarray) -> list[np.ndarray]:
+    """What is drawn for each input: the photographs that users give, or else the inputs."""
     if images is None:
         return list(to_display(shown))
     if len(images) != len(shown):

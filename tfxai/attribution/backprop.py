@@ -1,10 +1,11 @@
-"""Backward passes with bent ReLUs."""
+"""Backward passes with bent ReLUs, and, if wanted, without the grids of strided convolutions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tfxai.explainer import Explainer, Facts
+from tfxai.models.overrides import RELUS
 from tfxai.run import Run
 
 
@@ -18,6 +19,12 @@ class GuidedBackprop(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
+    strided : {"gradient", "resampled"}
+        How signals pass a convolution with a stride. The gradient, as published, leaves a grid; "resampled" does not
+        (Oramas et al. 2019): the signal is enlarged to the nearest value and passes as at stride 1.
+    pooling : {"gradient", "switch"}
+        How signals pass max-pooling whose windows overlap. The gradient adds up what several windows send to one
+        maximum; with "switch" the last of them overwrites the others (Zeiler and Fergus 2013).
     **options
         As for `Explainer`.
 
@@ -44,14 +51,22 @@ class GuidedBackprop(Explainer):
         reference="Springenberg et al. 2014",
     )
     polarity = "energy"
-    rule = "guided"
+    relus = "guided"
+
+    def __init__(self, model: Any, strided: str = "gradient", pooling: str = "gradient", **options: Any):
+        super().__init__(model, **options)
+        self.rule = backward_rules(self.relus, strided, pooling)
+        self.strided, self.pooling = strided, pooling
 
     def attribute(self, run: Run) -> Any:
         return run.gradients()
 
+    def describe(self) -> dict[str, Any]:
+        return {"strided": self.strided, "pooling": self.pooling}
+
 
 class Deconvnet(GuidedBackprop):
-    """The network run backwards: transposed filters, max-pooling by its switches, ReLUs on the signal.
+    """The network run backwards: transposed filters, max-pooling to where the maximum was, ReLUs on the signal.
 
     Zeiler and Fergus (2013): at a ReLU with arriving signal g, relu(g), whatever the forward pass did there. Start from
     a class, or from a unit or channel of a layer by ``target=tfxai.targets.Channel("block2_relu", 3)``.
@@ -60,6 +75,8 @@ class Deconvnet(GuidedBackprop):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
+    strided, pooling
+        As for `GuidedBackprop`.
     **options
         As for `Explainer`.
 
@@ -84,4 +101,18 @@ class Deconvnet(GuidedBackprop):
         drawback="hardly depends on the class",
         reference="Zeiler and Fergus 2013",
     )
-    rule = "deconvnet"
+    relus = "deconvnet"
+
+
+def backward_rules(relus: str, strided: str, pooling: str) -> tuple[str, ...]:
+    """The rules for `ModelView.forward`; ValueError for an option that does not exist."""
+    options = {
+        "relus": (relus, RELUS),
+        "strided": (strided, ("resampled",)),
+        "pooling": (pooling, ("switch",)),
+    }
+    for name, (value, rules) in options.items():
+        if value not in ("gradient", *rules):
+            known = " or ".join(f'"{one}"' for one in ("gradient", *rules))
+            raise ValueError(f"Expected {name} to be {known}, got {value!r}.")
+    return tuple(value for value, _ in options.values() if value != "gradient")

@@ -61,7 +61,7 @@ class LayerMap(Explainer):
         if len(maps) == 1:
             return maps[0]
         size = run.image.shape[1:-1]
-        return tf.add_n([_unit(enlarge(tf.nn.relu(one), size)) for one in maps]) / len(maps)
+        return tf.add_n([unit(enlarge(tf.nn.relu(one), size)) for one in maps]) / len(maps)
 
 
 class GradientMap(LayerMap):
@@ -230,6 +230,8 @@ class GuidedGradCAM(GradCAM):
         Layer of the Grad-CAM; None: the last with spatial output.
     interpolation : {"nearest", "linear"}
         How the map is enlarged. Default "nearest".
+    strided, pooling
+        As for `GuidedBackprop`.
     **options
         As for `Explainer`.
 
@@ -256,12 +258,23 @@ class GuidedGradCAM(GradCAM):
     )
     polarity = "energy"
 
-    def __init__(self, model: Any, layer: Any = None, interpolation: str = "nearest", **options: Any):
+    def __init__(
+        self,
+        model: Any,
+        layer: Any = None,
+        interpolation: str = "nearest",
+        strided: str = "gradient",
+        pooling: str = "gradient",
+        **options: Any,
+    ):
         super().__init__(model, layer, **options)
         if interpolation not in ("nearest", "linear"):
             raise ValueError(f'Expected interpolation to be "nearest" or "linear", got {interpolation!r}.')
         self.interpolation = interpolation
-        self._guided = GuidedBackprop(self.view, score=self.score)
+        self._guided = GuidedBackprop(self.view, strided, pooling, score=self.score)
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | self._guided.describe()
 
     def attribute(self, run: Run) -> tf.Tensor:
         image = run.image
@@ -296,7 +309,7 @@ def _first_component(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.where(flip, -scores, scores), [-1, *x.shape[1:-1]])
 
 
-def _unit(maps: tf.Tensor) -> tf.Tensor:
+def unit(maps: tf.Tensor) -> tf.Tensor:
     """Each map scaled to [0, 1]; constant maps give zeros."""
     axes = list(range(1, maps.shape.rank))
     low, high = tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""A traced function as one flat graph, which can be pasted into another graph, whole, with its ReLUs bent.
+"""A traced function as one flat graph, which can be pasted into another graph, whole, with its operations bent.
 
 Functions that it calls are replaced by what they do, so every tensor can be read and every operation bent. Variables
 stay where they are: the flat graph refers to them, so that nothing is copied and new values are seen at once.
@@ -54,7 +54,7 @@ class FlatGraph:
         inputs: Sequence[tf.Tensor],
         fetches: Sequence[str],
         captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
-        rule: str | None = None,
+        rule: overrides.Rules | None = None,
     ) -> list[tf.Tensor]:
         """Run the function in the current graph.
 
@@ -66,26 +66,26 @@ class FlatGraph:
             Names, in the flat graph, of the tensors to return.
         captured : callable, optional
             From what the function refers to outside of it, to a tensor of the current graph.
-        rule : str, optional
-            Backward rule of its ReLUs.
+        rule : str or tuple of str, optional
+            Backward rules of its operations.
         """
         captured = captured or tf.compat.v1.get_default_graph().capture
         feeds = dict(zip(self.inputs, inputs, strict=True))
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
-        moved = overrides.bend_graph(graph_def, rule) if rule in overrides.RULES else {}
+        moved = overrides.bend_graph(graph_def, rule) if rule else {}
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 
     def paste_bent(
-        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], rule: str | None
+        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], rule: overrides.Rules | None
     ) -> tuple[list[tf.Tensor], int]:
-        """The same, and how many ReLUs carry the rule."""
+        """The same, and how many ReLUs are bent."""
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
         tensors = self.paste(inputs, fetches, rule=rule)
-        return tensors, overrides.count_bent(operations()[first:]) if rule in overrides.RULES else 0
+        return tensors, overrides.count_bent(operations()[first:]) if overrides.bends_relus(rule) else 0
 
     def is_closed(self, fetch: str) -> bool:
         """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""

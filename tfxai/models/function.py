@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.overrides import Rules
 from tfxai.models.traced import as_given
 from tfxai.models.view import Layer, ModelView, Pass, without_gradient
 
@@ -45,7 +46,7 @@ class FunctionView(ModelView):
         except tf.errors.OpError as error:
             raise self._error or error from None
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         if read or rule:
             raise self._closed()
 

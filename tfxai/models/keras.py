@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.flat import FlatGraph
+from tfxai.models.overrides import Rules
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
 _TRACING = threading.RLock()  # wrapped layers must not be seen by another thread's trace
@@ -41,7 +42,7 @@ class KerasView(ModelView):
         if self.inputs is not None and not model.built:
             raise ValueError(f"The model {model.name!r} is not built. Call it once on data, or load its weights.")
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         wanted = {name: self._locate(name) for name in read}
 
         def run(inputs: Any) -> list[tf.Tensor]:

@@ -1,4 +1,4 @@
-"""Gradient rules for ReLUs: guided backpropagation and deconvnet.
+"""Rules for the way back: ReLUs by guided backpropagation or deconvnet, strided convolutions, max-pooling.
 
 Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and ``Maximum`` with zero) get
 another gradient by type, whatever wrote them. A ReLU that is composed of several operations is bent as a whole.
@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfxai.models import strided, unpooling
 from tfxai.models.composed import bend_composed
 
-RULES = ("guided", "deconvnet")
+Rules = str | tuple[str, ...]  # one, or several for different kinds of operations
+RELUS = ("guided", "deconvnet")
 _LAYER = "IdentityN"
 
 # The ordinary gradient of every operation that counts as a ReLU: signal g arriving at op -> signal leaving it.
@@ -76,7 +78,24 @@ def _register(name: str, rule: Callable) -> dict[str, str]:
     return overrides
 
 
-_OVERRIDES = {"guided": _register("guided", _guided), "deconvnet": _register("deconvnet", _deconvnet)}
+def _resampled() -> dict[str, str]:
+    overrides = {kind: f"Tfxai_resampled_{kind}" for kind in strided.CONVOLUTIONS}
+    for name in overrides.values():
+        tf.RegisterGradient(name)(strided.resampled)
+    return overrides
+
+
+tf.RegisterGradient("Tfxai_switch_MaxPool")(unpooling.by_switches)
+
+# Rule -> operation type -> name of the gradient. "flat" bends nothing, but has the graph flattened.
+_OVERRIDES: dict[str, dict[str, str]] = {
+    "flat": {},
+    "guided": _register("guided", _guided),
+    "deconvnet": _register("deconvnet", _deconvnet),
+    "resampled": _resampled(),
+    "switch": {"MaxPool": "Tfxai_switch_MaxPool"},
+}
+_ONLY_IF = dict.fromkeys(strided.CONVOLUTIONS, strided.is_strided) | {"MaxPool": unpooling.overlaps}
 
 
 # A bent layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
@@ -90,26 +109,41 @@ def _deconvnet_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[
     return [tf.nn.relu(g), tf.zeros_like(op.inputs[1])]
 
 
-def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: str) -> dict[str, str]:
-    """Give the ReLUs of a graph the gradient of ``rule``, before it is imported.
+def bends_relus(rule: Rules | None) -> str | None:
+    """The one of the rules that is for ReLUs."""
+    return next((name for name in _names(rule) if name in RELUS), None)
+
+
+def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules) -> dict[str, str]:
+    """Give the operations of a graph the gradients of the rules, before it is imported.
 
     Returns
     -------
     dict
         Tensors that have another name afterwards.
     """
-    moved, composed = bend_composed(graph_def, _LAYER, f"Tfxai_{rule}_layer")
+    relus = bends_relus(rule)
+    moved, composed = bend_composed(graph_def, _LAYER, f"Tfxai_{relus}_layer") if relus else ({}, set())
+    gradients = {kind: name for one in _names(rule) for kind, name in _OVERRIDES[one].items()}
     bodies = [node for body in graph_def.library.function for node in body.node_def]
     for node in (*(node for node in graph_def.node if node.name not in composed), *bodies):
-        if node.op in _OVERRIDES[rule] and "_gradient_op_type" not in node.attr:
-            node.attr["_gradient_op_type"].s = _OVERRIDES[rule][node.op].encode()
+        if node.op not in gradients or "_gradient_op_type" in node.attr:
+            continue
+        if node.op not in _ONLY_IF or _ONLY_IF[node.op](node):
+            node.attr["_gradient_op_type"].s = gradients[node.op].encode()
     return moved
+
+
+def _names(rule: Rules | None) -> tuple[str, ...]:
+    return (rule,) if isinstance(rule, str) else rule or ()
 
 
 def count_bent(operations: list[tf.Operation]) -> int:
     """How many ReLUs among ``operations`` carry a rule of ours."""
 
     def is_bent(op: tf.Operation) -> bool:
+        if op.type not in (*_PLAIN, "Maximum", _LAYER):
+            return False
         if not op.node_def.attr["_gradient_op_type"].s.startswith(b"Tfxai_") or not op.outputs[0].dtype.is_floating:
             return False
         return op.type != "Maximum" or _zero_side(op) is not None

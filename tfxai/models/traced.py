@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models.flat import FlatGraph
+from tfxai.models.overrides import Rules
 from tfxai.models.scopes import Scopes
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, without_gradient
 
@@ -48,7 +49,7 @@ class TracedView(ModelView):
         self._seen: dict[Any, _Traced] = {}
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         traced = self._traced(inputs)
         wanted = {name: traced.scopes.find(name) for name in read}
         (outputs, *reads), bent = traced.run(inputs, wanted.values(), rule)
@@ -104,7 +105,7 @@ class _Traced:
         self._closed = self._flat.is_closed(self._output)
         self._function = function
 
-    def run(self, inputs: Any, fetches: Iterable[str], rule: str | None) -> tuple[list[tf.Tensor], int]:
+    def run(self, inputs: Any, fetches: Iterable[str], rule: Rules | None) -> tuple[list[tf.Tensor], int]:
         """The output and other tensors, given by their names in the flat graph, and the number of bent ReLUs."""
         named = isinstance(inputs, dict) and set(inputs) == set(self.specs)
         given = [inputs[name] for name in self.specs] if named else tf.nest.flatten(as_given(inputs))

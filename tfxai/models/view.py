@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfxai.models.overrides import Rules
+
 
 class Layer(NamedTuple):
     """One layer of a model, as `tfxai.layers` lists it.
@@ -46,7 +48,7 @@ class Pass:
     read : dict
         Outputs of the layers that were asked for, by the name that was asked.
     bent : int
-        How many ReLUs carry the rule that was asked for.
+        How many ReLUs are bent.
     """
 
     outputs: tf.Tensor
@@ -76,7 +78,7 @@ class ModelView(abc.ABC):
         return contextlib.nullcontext()
 
     @abc.abstractmethod
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: str | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         """Run the model in inference mode inside the current graph.
 
         Parameters
@@ -85,8 +87,9 @@ class ModelView(abc.ABC):
             A tensor, or for several inputs a dict of tensors by name.
         read : sequence of str
             Names of layers whose outputs are wanted, as `find` returns them.
-        rule : {None, "flat", "guided", "deconvnet"}
-            Backward rule of every ReLU; "flat": its own, in a graph of operations that calls no functions.
+        rule : str or tuple of str, optional
+            How operations are bent: ReLUs by "guided" or "deconvnet", strided convolutions by "resampled", max-pooling
+            by "switch". "flat": not at all, but in a graph of operations that calls no functions, as all of these are.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,213 @@
+"""Receptive fields: which pixels of the input the units of a layer see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.models import graph, open_model
+from tfxai.models.flat import FlatGraph
+from tfxai.models.span_rules import passed
+from tfxai.models.spans import Span, along_axis, joined
+from tfxai.models.view import ModelView
+
+_SIZES = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}  # what these give does not depend on values
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What the units of one layer see of an image, along its axes: (height, width).
+
+    The boxes of neighbours lie ``stride`` pixels apart, and may reach beyond the image, into the padding. Where all
+    units of a layer see the same, as those of a dense layer, there is one unit along that axis, and its box ends with
+    the image.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Size of the box that one unit sees.
+    stride : tuple of float
+        Pixels between neighbours; less than 1 where a layer is larger than the image.
+    offset : tuple of float
+        First pixel that the first unit sees.
+    units : tuple of int
+        Number of units.
+    image : tuple of int
+        Size of the image.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[float, ...]
+    offset: tuple[float, ...]
+    units: tuple[int, ...]
+    image: tuple[int, ...]
+
+    @property
+    def centre(self) -> tuple[float, ...]:
+        """Centre of the first unit's box, where the first pixel reaches from 0 to 1."""
+        return tuple(offset + size / 2 for offset, size in zip(self.offset, self.size, strict=True))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a box is as large as the image."""
+        return all(size >= pixels for size, pixels in zip(self.size, self.image, strict=True))
+
+    def box(self, *unit: int) -> tuple[int, ...]:
+        """The pixels that one unit sees.
+
+        Parameters
+        ----------
+        *unit : int
+            Row and column of the unit; any, where all units see the same. None given: the first unit.
+
+        Returns
+        -------
+        tuple of int
+            xmin, ymin, xmax, ymax, half open, as all boxes here are; it may reach beyond the image.
+
+        Raises
+        ------
+        IndexError
+            If there is no such unit.
+        """
+        unit = unit or (0,) * len(self.size)
+        if len(unit) != len(self.size) or any(not 0 <= u < n for u, n in zip(unit, self.units, strict=False) if n > 1):
+            raise IndexError(f"Expected a unit of a layer with {self.units} units, got {unit}.")
+        starts = [math.ceil(o + u * s - 1e-6) for u, o, s in zip(unit, self.offset, self.stride, strict=True)]
+        stops = [start + size for start, size in zip(starts, self.size, strict=True)]
+        return (*starts[::-1], *stops[::-1])
+
+
+def receptive_field(model: Any, layer: Any = None, size: Sequence[int] | None = None) -> ReceptiveField:
+    """Which pixels the units of a layer see.
+
+    The operations of the model are followed from the image to the layer: convolutions of all kinds, pooling, padding,
+    enlarging, moving, sums and concatenations of branches, whoever wrote them. A box holds at least what a unit sees,
+    and no more than that in networks of convolutions, pooling and branches, but for units near the border, where
+    padding comes in. What weighs or mixes all positions, such as a dense layer, attention, a gate that averages the
+    image, or an operation that is not known, sees the whole image. Mirrored padding counts as padding.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, tf.function or path
+        A model with one input that has positions: images with channels last, series or volumes.
+    layer : str or layer, optional
+        Which layer; default: the last with maps.
+    size : (int, int), optional
+        Height and width of the image, for models that take any: "same" padding of strided layers depends on it.
+
+    Returns
+    -------
+    ReceptiveField
+
+    Raises
+    ------
+    ValueError
+        If the layer does not exist or does not depend on the image; if the model has no image or several, cannot be
+        looked into, or takes any size and none is given, or not the size that is given.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> model = tfxai.datasets.flowers.load_model()
+    >>> field = tfxai.receptive_field(model, "block2_relu", size=(112, 112))
+    >>> field.size, field.stride, field.box(0, 10)
+    ((8, 8), (2.0, 2.0), (17, -3, 25, 5))
+    """
+    view = open_model(model)
+    specs = _sized(view, size)
+    name = view.last_spatial(specs) if layer is None else view.find(layer)
+    return receptive_fields(view, [name], specs)[name]
+
+
+def receptive_fields(view: ModelView, layers: Sequence[str], specs: Any) -> dict[str, ReceptiveField]:
+    """Receptive fields of several layers, for inputs of given shapes, by the layers' names.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    layers : sequence of str
+        Names of layers, as the view's `find` gives them.
+    specs : tf.TensorSpec or dict of them
+        Shapes of the inputs, all known.
+    """
+    found: dict[str, ReceptiveField] = {}
+
+    def read(inputs: Any) -> list[tf.Tensor]:
+        forward = view.forward(inputs, layers)
+        return [forward.read[name] for name in layers]
+
+    flat = FlatGraph(tf.function(read, autograph=False).get_concrete_function(specs))
+
+    @tf.function(autograph=False)
+    def follow(*inputs: tf.Tensor) -> None:
+        image = next(x for x in inputs if x.shape.rank >= 3)
+        ends = flat.paste(inputs, flat.outputs)
+        spans = _followed(image, ends)
+        for name, end in zip(layers, ends, strict=True):
+            if end.name not in spans:
+                raise ValueError(f"The layer {name!r} does not depend on the image.")
+            found[name] = _field(spans[end.name], end, tuple(image.shape[1:-1]))
+
+    follow.get_concrete_function(*tf.nest.flatten(specs))
+    return found
+
+
+def _followed(image: tf.Tensor, ends: Sequence[tf.Tensor]) -> dict[str, list[Span]]:
+    """What the units of each tensor see along each axis of the image, by the tensor's name."""
+    nothing, one = Fraction(0), Fraction(1)
+    axes = range(1, image.shape.rank - 1)
+    found = {image.name: [Span(nothing, nothing, one, axis, image.shape[axis]) for axis in axes]}
+    needed = graph.ancestors(ends)
+    for op in image.graph.get_operations():
+        sources = [(number, found[x.name]) for number, x in enumerate(op.inputs) if x.name in found]
+        if op.name not in needed or op.type in _SIZES:
+            continue
+        for place, output in enumerate(op.outputs):
+            seen = [pair for pair in sources if op.type != "IdentityN" or pair[0] == place]
+            if seen:
+                by_axis = [[passed(op, number, output, spans[n]) for number, spans in seen] for n in range(len(axes))]
+                found[output.name] = [joined(spans) for spans in by_axis]
+    return found
+
+
+def _field(spans: Sequence[Span], layer: tf.Tensor, image: tuple[int, ...]) -> ReceptiveField:
+    ends = []
+    for span, pixels in zip((along_axis(span, layer) for span in spans), image, strict=True):
+        if span.fixed:
+            span = span._replace(low=max(span.low, 0), high=min(span.high, pixels - 1))
+        ends.append(span)
+    return ReceptiveField(
+        tuple(math.floor(span.high - span.low) + 1 for span in ends),
+        tuple(float(span.step) for span in ends),
+        tuple(float(span.low) for span in ends),
+        tuple(int(span.units) for span in ends),
+        image,
+    )
+
+
+def _sized(view: ModelView, size: Sequence[int] | None) -> Any:
+    """Shapes of the inputs of a model, with one row and an image of that size."""
+    if view.inputs is None:
+        view.layers()  # tells why they are not known
+    known = view.inputs or {}
+    specs = {name: tf.TensorSpec([spec.shape[0] or 1, *spec.shape[1:]], spec.dtype) for name, spec in known.items()}
+    images = [name for name, spec in specs.items() if spec.shape.rank >= 3]
+    if len(images) != 1:
+        shapes = [tuple(spec.shape) for spec in known.values()]
+        raise ValueError(f"Expected a model with one input that has positions, such as an image, got inputs {shapes}.")
+    (name,) = images
+    own = tuple(specs[name].shape[1:-1])
+    wanted = own if size is None else tuple(size)
+    if None in wanted:
+        raise ValueError(f"The model takes images of any size, {own}; give the size=.")
+    if len(wanted) != len(own) or any(n not in (None, m) for n, m in zip(own, wanted, strict=True)):
+        raise ValueError(f"The model takes images of size {own}, got size={wanted}.")
+    specs[name] = tf.TensorSpec([specs[name].shape[0], *wanted, specs[name].shape[-1]], specs[name].dtype)
+    return specs if len(specs) > 1 else specs[name]
