@@ -344,9 +344,11 @@ def test_heatmaps_to_compare_must_fit():
         metrics.compare_localization({"a": np.ones((5, 8, 8))}, boxes)
 
 
-@pytest.mark.parametrize("command", [["evaluate"], ["evaluate", "localization"]])
+@pytest.mark.parametrize("command", [[], ["localization"], ["flowers"]])
 def test_help_says_what_can_be_evaluated(command, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main([*command, "--help"])
+        main(["evaluate", *command, "--help"])
     assert stopped.value.code == 0
-    assert "localization" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for name in command or ["localization", "flowers"]:
+        assert name in printed

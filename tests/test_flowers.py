@@ -131,6 +131,40 @@ def test_petals_lie_above_leaves():
     assert height[labels < 6].mean() + 10 < height[labels >= 6].mean()
 
 
+def test_nothing_beyond_the_part_tells_the_colour(sample):
+    """The class mean that is nearest to what the rest of an image looks like is that of its class by chance only."""
+    _, images, labels, masks = sample
+    near = np.stack([cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) for mask in masks]).astype(bool)
+    rest = np.where(near[..., None], 0, images.astype(float)).sum((1, 2)) / (~near).sum((1, 2))[:, None]
+    colours = labels % 6
+    first, second = np.arange(240) < 120, np.arange(240) >= 120
+    hits = []
+    for known, asked in ((first, second), (second, first)):
+        means = np.stack([rest[known & (colours == colour)].mean(0) for colour in range(6)])
+        hits.append(np.square(rest[asked, None] - means).sum(-1).argmin(1) == colours[asked])
+    assert np.mean(hits) < 1 / 6 + 0.08  # 240 guesses: a standard deviation is 0.024
+
+
+def test_flowers_vary_as_described():
+    """Five to nine petals, scaled by 0.7 to 1.1, moved by a tenth of the image, tilted to either side."""
+    rng = np.random.default_rng(0)
+    counts = {len(flowers._petals(rng, (0, 1, 1))[0]) // 3 for _ in range(100)}
+    assert counts == {5, 6, 7, 8, 9}
+    corners = np.array([[[0, 0.14], [1, 0.14], [0, 1.14]]])  # the turn goes round the first
+    placed = np.stack([flowers._place(rng, [(corners, None)])[0][0][0] for _ in range(500)])
+    side = placed[:, 1] - placed[:, 0]
+    scale, tilt = np.hypot(*side.T), np.degrees(np.arctan2(*side.T[::-1]))
+    for values, low, high in (
+        (scale, 0.7, 1.1),
+        (placed[:, 0, 0], 0.4, 0.6),
+        (placed[:, 0, 1], 0.42, 0.62),
+        (tilt, -20.1, 20.1),
+    ):
+        assert low <= values.min() < low + 0.03 * (high - low)
+        assert high >= values.max() > high - 0.03 * (high - low)
+    np.testing.assert_allclose(np.hypot(*(placed[:, 2] - placed[:, 0]).T), scale)
+
+
 @pytest.mark.parametrize("size", [16, 17, 33, 65, 150, np.int64(20)])
 @pytest.mark.parametrize("name", SETS)
 def test_sizes(name, size):

@@ -7,11 +7,14 @@ from tfxai.attribution import *  # noqa: F403
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.models import layers
+from tfxai.models.receptive_field import receptive_field
+from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
 
 __all__ = [
     "Explainer",
     "Explanation",
+    "RelevantFeatures",
     "__version__",
     "attribution",
     "baselines",
@@ -22,6 +25,7 @@ __all__ = [
     "methods",
     "metrics",
     "plot_grid",
+    "receptive_field",
     "relevance",
     "targets",
 ]

@@ -1,1 +1,1 @@
-"""Evaluation of methods on image files: what `tfxai evaluate` runs. For heat-maps at hand, see `tfxai.metrics`."""
+"""What `tfxai evaluate` runs: methods compared on data whose answer is known. For heat-maps, see `tfxai.metrics`."""

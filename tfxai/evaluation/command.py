@@ -1,12 +1,14 @@
-"""The command ``tfxai evaluate localization``."""
+"""The command ``tfxai evaluate``, and of what it can evaluate, ``tfxai evaluate localization``."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from tfxai._version import __version__
 from tfxai.command import MODEL_HELP, add_method_options, add_model_options, chosen_methods, input_shape, predict
+from tfxai.evaluation import flowers_command
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table, write_csv
 from tfxai.evaluation.stored import digest
@@ -29,15 +31,21 @@ Heat-maps are stored batch by batch. The same command continues a run that was i
 
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """Add what can be evaluated to the parser of ``tfxai evaluate``."""
-    help = "Score methods by boxes in image files."
-    parser = parser.add_subparsers(required=True, metavar="WHAT").add_parser(
-        "localization",
-        help=help,
-        description=help,
-        epilog=LOCALIZATION_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
+    commands = parser.add_subparsers(required=True, metavar="WHAT")
+
+    def command(name: str, run: Callable, help: str, epilog: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name, help=help, description=help, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        made.set_defaults(run=run)
+        return made
+
+    _add_localization(command("localization", run, "Score methods by boxes in image files.", LOCALIZATION_EXAMPLES))
+    decisive = "Score methods by the decisive part of painted flowers."
+    flowers_command.add_options(command("flowers", flowers_command.run, decisive, flowers_command.EXAMPLES))
+
+
+def _add_localization(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("images", metavar="IMAGES", help="folder of the image files")
     parser.add_argument("boxes", metavar="BOXES.csv", help="table of boxes, see below")

@@ -1,13 +1,18 @@
-"""How good is an explanation? Scores of heat-maps, whoever made them."""
+"""How good is an explanation? Scores of heat-maps and of features, whoever made them."""
 
+from tfxai.metrics.ablation import AblationReport, Accuracy, ablation
 from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
-from tfxai.metrics.segmentation import f_beta, iou_curve, mae
+from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
 
 __all__ = [
+    "AblationReport",
+    "Accuracy",
+    "FoldedIoU",
     "LocalizationScore",
+    "ablation",
     "bootstrap_interval",
     "box_error",
     "centre_box",
@@ -17,6 +22,7 @@ __all__ = [
     "find_boxes",
     "iou",
     "iou_curve",
+    "iou_over_folds",
     "localization_error",
     "mae",
     "mean_by_class",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,99 @@ def iou_curve(
         union = (found | masks).sum((1, 2))
         curves[:, number] = (found & masks).sum((1, 2)) / np.maximum(union, 1)
     return curves
+
+
+class FoldedIoU(NamedTuple):
+    """How far heat-maps agree with masks, and how much that varies between parts of the images.
+
+    Attributes
+    ----------
+    curve : ndarray
+        (thresholds,) IoU, mean over folds.
+    curve_std : ndarray
+        (thresholds,) its standard deviation over folds.
+    area : float
+        Area under the curve: its mean over thresholds.
+    area_std : float
+        Standard deviation of the area over folds.
+    areas : tuple of float
+        The area of each fold.
+    images : int
+        How many images were scored.
+    """
+
+    curve: np.ndarray
+    curve_std: np.ndarray
+    area: float
+    area_std: float
+    areas: tuple[float, ...]
+    images: int
+
+
+def iou_over_folds(
+    heatmaps: np.ndarray,
+    masks: np.ndarray,
+    folds: Sequence[int] | np.ndarray,
+    scored: Sequence[bool] | np.ndarray | None = None,
+    thresholds: Sequence[float] | np.ndarray = THRESHOLDS,
+) -> FoldedIoU:
+    """The curve of `iou_curve` with mean and standard deviation over folds (Oramas et al., 2019).
+
+    Parameters
+    ----------
+    heatmaps : ndarray
+        (n, h, w) in [0, 1].
+    masks : ndarray
+        (n, h, w) bool, True where the evidence is.
+    folds : sequence of int
+        (n,) number of the part to which each image belongs; two or more different ones.
+    scored : sequence of bool, optional
+        (n,) which images count, such as those that were classified correctly; default: all.
+    thresholds : sequence of float
+        Default 0, 0.05, ..., 1.
+
+    Returns
+    -------
+    FoldedIoU
+        Standard deviations are those of a sample, with one less than the number of folds in the denominator.
+
+    Raises
+    ------
+    ValueError
+        As `iou_curve`; or if folds or scored do not fit, or a fold has no image that counts.
+
+    Examples
+    --------
+    >>> import numpy as np, tfxai
+    >>> masks = np.eye(4, dtype=bool)[None].repeat(3, 0)
+    >>> found = tfxai.metrics.iou_over_folds(masks * [[[1.0]], [[0.5]], [[0.5]]], masks, [0, 1, 1], thresholds=[0.4, 1])
+    >>> found.area, found.areas
+    (0.75, (1.0, 0.5))
+    """
+    curves, folds = iou_curve(heatmaps, masks, thresholds), np.asarray(folds)
+    scored = np.ones(len(curves), bool) if scored is None else np.asarray(scored, bool)
+    if not folds.shape == scored.shape == (len(curves),):
+        raise ValueError(
+            f"Expected a fold, and whether it counts, for each of {len(curves)} images, got {folds.shape} and "
+            f"{scored.shape}."
+        )
+    names = np.unique(folds)
+    if len(names) < 2:
+        raise ValueError("Expected 2 folds or more, for a standard deviation.")
+    parts = [curves[scored & (folds == name)] for name in names]
+    empty = [str(name) for name, part in zip(names, parts, strict=True) if not len(part)]
+    if empty:
+        raise ValueError(f"Expected an image that counts in each fold, there is none in {', '.join(empty)}.")
+    means = np.stack([part.mean(0) for part in parts])
+    areas = means.mean(1)
+    return FoldedIoU(
+        means.mean(0),
+        means.std(0, ddof=1),
+        float(areas.mean()),
+        float(areas.std(ddof=1)),
+        tuple(areas.tolist()),
+        int(scored.sum()),
+    )
 
 
 def f_beta(heatmaps: np.ndarray, masks: np.ndarray, beta2: float = 0.3, factor: float = 2.0) -> np.ndarray:

@@ -5,10 +5,13 @@ Nothing here knows Keras: these functions work on any tensors of the current gra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from tensorflow.python.framework.ops import get_gradient_function  # has no public name
+
+Edit = Callable[[tf.Tensor], tf.Tensor]
 
 # Operations that hand their first input on unchanged but for its shape or precision.
 PASSING = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
@@ -42,19 +45,46 @@ def ancestors(tensors: Sequence[tf.Tensor], stop: tf.Tensor | None = None) -> se
 def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     """What ``end`` would be if ``start`` had this ``value``.
 
-    Only the operations between the two run again, also inside the body of a loop; whatever else they need is taken
-    from the first run. This makes an edit of a late layer cost the part of the model above it and no more.
+    This makes an edit of a late layer cost the part of the model above it and no more.
     """
-    graph = tf.compat.v1.get_default_graph()
-    copies = {start.name: value}
-    for op in between(start, end):
-        for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
-            if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not graph:
-                copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
-        outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs])
-        copies.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
-    if end.name not in copies:
-        raise ValueError(f"{end.name!r} does not depend on {start.name!r}, so an edit has no effect on it.")
+    return edited([(start, lambda _: value)], end)
+
+
+def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor:
+    """What ``end`` would be if each of some tensors were what its edit makes of it.
+
+    An edit is given what its tensor has become by the edits before it. Only what depends on an edited tensor runs
+    again, also inside the body of a loop, and whatever else it needs is taken from the first run; so branches and sums
+    that join them see the edits that lie on their way, and no others.
+
+    Parameters
+    ----------
+    edits : sequence of (tf.Tensor, callable)
+        Tensors, in any order, and functions from a tensor to one of the same shape and type.
+    end : tf.Tensor
+        What is wanted.
+    """
+    functions: dict[str, list[Edit]] = defaultdict(list)
+    needed = ancestors([end])
+    for start, edit in edits:
+        if start.op.name not in needed:
+            raise ValueError(f"{end.name!r} does not depend on {start.name!r}, so an edit has no effect on it.")
+        functions[start.name].append(edit)
+    here = tf.compat.v1.get_default_graph()
+    copies: dict[str, tf.Tensor] = {}
+    for op in end.graph.get_operations():  # creation order is a topological order
+        if op.name not in needed:
+            continue
+        outputs = op.outputs
+        if any(tensor.name in copies for tensor in op.inputs):
+            for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
+                if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not here:
+                    copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
+            outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs])
+            copies.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
+        for tensor, output in zip(op.outputs, outputs, strict=True):
+            for edit in functions.get(tensor.name, ()):
+                output = copies[tensor.name] = edit(output)
     return copies[end.name]
 
 

@@ -1,0 +1,78 @@
+"""Which bound for the L1 norm of the weights: solutions for several of them, and how well they classify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tfxai.neurons import lasso
+from tfxai.neurons.gram import Sums
+
+MUS = (1, 2, 5, 10, 20, 50, 100)
+NONZERO = 1e-8  # weights above it select a feature
+
+
+class PathPoint(NamedTuple):
+    """What `RelevantFeatures.path` finds for one bound.
+
+    Attributes
+    ----------
+    mu : float
+        The bound.
+    weights : ndarray
+        (m, C), fitted on all images.
+    selected : ndarray
+        (C,) how many features have a weight.
+    active : ndarray
+        (C,) whether the weights touch the bound.
+    residual : ndarray
+        (C,) share of the sum of l^2 that is left over.
+    accuracy : float
+        Share of the images held out whose class has the largest w'x, with weights fitted on the others; NaN if none
+        are held out.
+    """
+
+    mu: float
+    weights: np.ndarray
+    selected: np.ndarray
+    active: np.ndarray
+    residual: np.ndarray
+    accuracy: float
+
+
+def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:
+    """Solutions for some bounds, in their order."""
+    gram, cross = sums.whole()
+    found = zip(mus, *lasso.solve(gram, cross, mus, positive), accuracies(sums, mus, positive), strict=True)
+    return [
+        PathPoint(
+            float(mu),
+            weights.astype(np.float32),
+            (np.abs(weights) > NONZERO).sum(0),
+            active,
+            lasso.residual(gram, cross, sums.squares, weights),
+            accuracy,
+        )
+        for mu, weights, active, accuracy in found
+    ]
+
+
+def accuracies(sums: Sums, mus: Sequence[float], positive: bool) -> list[float]:
+    """How many of the images held out are classified correctly by weights that were fitted without them."""
+    if not len(sums.held):
+        return [float("nan")] * len(mus)
+    weights, _ = lasso.solve(sums.gram, sums.cross, mus, positive)
+    return [sums.accuracy(one) for one in weights]
+
+
+def choose(sums: Sums, positive: bool) -> float:
+    """The smallest bound whose accuracy is within one standard error of the best."""
+    held = len(sums.held)
+    if not held:
+        raise ValueError('mu="auto" needs images to hold out, of which there are too few. Give mu as a number.')
+    found = accuracies(sums, MUS, positive)
+    best = max(found)
+    error = np.sqrt(best * (1 - best) / held)
+    return float(next(mu for mu, accuracy in zip(MUS, found, strict=True) if accuracy >= best - error))

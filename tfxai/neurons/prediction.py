@@ -1,0 +1,201 @@
+"""A prediction explained by relevant features: which of them speak for the class, and what each saw in the image."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.attribution.backprop import backward_rules
+from tfxai.attribution.cam import unit
+from tfxai.explainer import Explainer, Facts, positive
+from tfxai.explanation import Explanation
+from tfxai.run import Run, check_images
+
+if TYPE_CHECKING:
+    from tfxai.neurons.relevant import RelevantFeatures
+
+
+class PredictionByFeatures(Explainer):
+    """The relevant features that speak for a prediction, with a heat-map of each.
+
+    Oramas et al. (2019): a feature k contributes r_k = w_k x_k to class j, where x is the descriptor of the image and w
+    the weights of the class over the sum of their absolute values. The maps of the features that contribute most go
+    back to the image by guided backpropagation, whole, and without the grids of strided convolutions; of what arrives,
+    the positive part counts, as its L2 norm over the colours. The explanation is the maximum of these heat-maps.
+
+    A class without weights is explained by the features with the largest responses, with a warning.
+
+    Parameters
+    ----------
+    features : RelevantFeatures
+        After ``fit``; its model is explained.
+    top : int
+        How many features, at most. Default 3, as in the authors' demo.
+    relus : {"guided", "deconvnet", "gradient"}
+        How signals pass ReLUs. Default "guided", as in the paper; "gradient" for models that have none.
+    strided, pooling
+        As for `GuidedBackprop`. Defaults "resampled" and "gradient", as in the paper.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        If the features have not been fitted, the model has no ReLU to bend, or its input is no image.
+
+    Notes
+    -----
+    ``extras`` holds for each input
+
+    * ``contributions``: (m,) of all features, in the order of ``features.index_``,
+    * ``top``: (top,) their numbers, -1 where fewer contribute,
+    * ``heatmaps``: (top, h, w) in [0, 1], zeros where fewer contribute,
+    * ``fallback``: whether the class has no weights.
+
+    `evidence` puts these together.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> from tfxai.neurons.prediction import PredictionByFeatures, evidence
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+    >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
+    >>> explanation = PredictionByFeatures(features)(images[:2])
+    >>> explanation.extras["heatmaps"].shape
+    (2, 3, 112, 112)
+    >>> strongest = evidence(explanation)[0][0]
+    >>> strongest.heatmap.shape
+    (112, 112)
+    """
+
+    facts = Facts(
+        "relevant_features",
+        use="which features speak for the class, and where they are",
+        cost="3 gradient passes (top)",
+        needs="features fitted on labelled images, and ReLUs",
+        drawback="as good as the features tell the classes apart",
+        reference="Oramas et al. 2019",
+    )
+
+    def __init__(
+        self,
+        features: RelevantFeatures,
+        top: int = 3,
+        relus: str = "guided",
+        strided: str = "resampled",
+        pooling: str = "gradient",
+        **options: Any,
+    ):
+        if not hasattr(features, "weights_"):
+            raise ValueError("The features are not fitted: call fit(images, labels) first.")
+        super().__init__(features.view, **options)
+        self.features = features
+        self.top = min(positive("top", top), len(features.weights_))
+        self.rule = backward_rules(relus, strided, pooling)
+        self.reads = tuple(features.layers_)
+        self._back = {"relus": relus, "strided": strided, "pooling": pooling}
+        self._weights = tf.constant(features.weights_.T, tf.float32)
+
+    def describe(self) -> dict[str, Any]:
+        return {"layers": list(self.reads), "channels": [int(n) for n in self.features.channels_], **self._back}
+
+    def explain(
+        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+    ) -> Explanation:
+        found = super().explain(inputs, target, batch_size, verbose)
+        without = found.extras["fallback"]
+        if without.any():
+            missing = sorted({found.label(int(row)) for row in np.flatnonzero(without)})
+            warnings.warn(
+                f"No feature is relevant for {', '.join(missing)}: shown are those that respond most.", stacklevel=2
+            )
+        return found
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        check_images(run.image, "An explanation by relevant features")
+        if run.goal.what is not None or run.outputs.shape[-1] != len(self._weights):
+            raise ValueError(
+                f"The features were fitted for {len(self._weights)} classes; expected one of these as target, of a "
+                "model with as many outputs."
+            )
+        x = self.features.descriptors(run.read)
+        w = tf.gather(self._weights, run.goal.ids)
+        total = tf.norm(w, 1, 1, keepdims=True)
+        fallback = total == 0
+        r = tf.where(fallback, x, tf.math.divide_no_nan(w, total) * x)
+        strongest, top = tf.math.top_k(r, self.top)  # of equals the first
+        top = tf.where(strongest > 0, top, -1)
+        maps = [tf.cast(run.read[name], tf.float32) for name in self.reads]
+
+        def heatmap(number: tf.Tensor) -> tf.Tensor:
+            """What arrives from one feature of each input."""
+            chosen = tf.split(tf.one_hot(top[:, number], len(self.features.weights_)), self.features.channels_, 1)
+            # Half the sum of squares has the map itself as gradient.
+            energy = [tf.reduce_sum(_over(c, A) * tf.square(A)) / 2 for c, A in zip(chosen, maps, strict=True)]
+            signal = replace(run, score=tf.add_n(energy)).gradients(run.image)
+            return unit(tf.norm(tf.nn.relu(signal), axis=-1))
+
+        heatmaps = tf.map_fn(heatmap, tf.range(self.top), parallel_iterations=1, fn_output_signature=tf.float32)
+        run.extras |= {
+            "contributions": r,
+            "top": top,
+            "heatmaps": tf.transpose(heatmaps, [1, 0, 2, 3]),
+            "fallback": fallback[:, 0],
+        }
+        return tf.reduce_max(heatmaps, 0)
+
+
+class Evidence(NamedTuple):
+    """One feature that speaks for a prediction.
+
+    Attributes
+    ----------
+    layer : str
+        Name of its layer.
+    channel : int
+        Which channel.
+    contribution : float
+        What it contributes to the class, as a share of the weights.
+    heatmap : ndarray
+        (h, w) in [0, 1], what excites it in the image.
+    """
+
+    layer: str
+    channel: int
+    contribution: float
+    heatmap: np.ndarray
+
+
+def evidence(explanation: Explanation) -> list[list[Evidence]]:
+    """The features that speak for each prediction, the strongest first.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of `PredictionByFeatures`, or ``features.explain``.
+
+    Returns
+    -------
+    list of list of Evidence
+        For each input at most ``top`` of them, or none.
+    """
+    layers, channels = explanation.facts["layers"], explanation.facts["channels"]
+    index = [(layer, channel) for layer, count in zip(layers, channels, strict=True) for channel in range(count)]
+    extras = explanation.extras
+    return [
+        [
+            Evidence(index[k][0], index[k][1], float(r[k]), heatmap)
+            for k, heatmap in zip(top, heatmaps, strict=True)
+            if k >= 0
+        ]
+        for r, top, heatmaps in zip(extras["contributions"], extras["top"], extras["heatmaps"], strict=True)
+    ]
+
+
+def _over(chosen: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """(n, channels) to be multiplied with (n, ..., channels)."""
+    return tf.reshape(chosen, [-1, *[1] * (maps.shape.rank - 2), maps.shape[-1]])
