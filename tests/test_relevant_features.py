@@ -95,6 +95,7 @@ def test_a_layer_without_response_gives_zeros():
     ],
 )
 def test_one_layer_for_each_block_after_its_activation(name, expected):
+    keras.backend.clear_session()  # layers without names are numbered
     model = getattr(networks, name)()
     images = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype("float32")
     features = tfxai.RelevantFeatures(model).fit(images, "predicted", verbose=0)

@@ -91,6 +91,7 @@ def path(gram: np.ndarray, b: np.ndarray, mu: float, positive: bool) -> Iterator
     features: list[int] = []
     signs = weights = np.zeros(0)
     rows = np.empty((32, len(b)))  # of G, those of the features that are in
+    factor = np.zeros((0, 0))  # of Cholesky, of these features
     closed = np.zeros(len(b), bool)  # features that are in, or cannot come in
     b = b * (1 + TIES * np.random.default_rng(0).uniform(-1, 1, len(b)))
     products = b
@@ -100,19 +101,19 @@ def path(gram: np.ndarray, b: np.ndarray, mu: float, positive: bool) -> Iterator
         if multiplier <= ZERO * first:
             return
         if entering is not None:
+            closed[entering] = True
+            larger = _bordered(factor, gram[entering, features], gram[entering, entering])
+            if larger is None:  # it adds nothing to those that are in
+                entering = None
+                continue
+            factor = larger
             if len(features) == len(rows):
                 rows = np.concatenate([rows, np.empty_like(rows)])
             rows[len(features)] = gram[entering]
             features.append(entering)
             signs, weights = np.append(signs, np.sign(products[entering])), np.append(weights, 0.0)
-            closed[entering] = True
-        factor = _factor(rows[: len(features), features])
-        if factor is None:  # it adds nothing to those that are in
-            features.pop()
-            signs, weights, entering = signs[:-1], weights[:-1], None
-            continue
 
-        direction = linalg.cho_solve(factor, signs, check_finite=False)
+        direction = linalg.cho_solve((factor, True), signs, check_finite=False)
         fall = direction @ rows[: len(features)]
         enters = _times(multiplier - products, 1 - fall)
         if not positive:
@@ -139,6 +140,7 @@ def path(gram: np.ndarray, b: np.ndarray, mu: float, positive: bool) -> Iterator
         closed[features.pop(leaving)] = False
         rows[leaving : len(features)] = rows[leaving + 1 : len(features) + 1]
         signs, weights = np.delete(signs, leaving), np.delete(weights, leaving)
+        factor = linalg.cholesky(rows[: len(features), features], lower=True, check_finite=False)
     warnings.warn(
         "The path of a class was not followed to its end, because too many of its features are combinations of others; "
         "its weights are feasible, not optimal.",
@@ -147,13 +149,15 @@ def path(gram: np.ndarray, b: np.ndarray, mu: float, positive: bool) -> Iterator
     )
 
 
-def _factor(gram: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """Cholesky factor; None if the last feature is a combination of the others."""
-    try:
-        factor = linalg.cholesky(gram, lower=True, check_finite=False)
-    except linalg.LinAlgError:
+def _bordered(factor: np.ndarray, products: np.ndarray, square: float) -> np.ndarray | None:
+    """Cholesky factor with one feature more, given its products; None if it is a combination of the others."""
+    border = linalg.solve_triangular(factor, products, lower=True, check_finite=False)
+    left = square - border @ border
+    if left <= DEPENDENT * square:
         return None
-    return (factor, True) if factor[-1, -1] ** 2 > DEPENDENT * gram[-1, -1] else None
+    larger = np.pad(factor, ((0, 1), (0, 1)))
+    larger[-1, :-1], larger[-1, -1] = border, np.sqrt(left)
+    return larger
 
 
 def _times(distances: np.ndarray, speeds: np.ndarray) -> np.ndarray:
