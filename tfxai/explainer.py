@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -145,8 +144,6 @@ class Explainer:
             For inputs or targets that do not fit the model. If it happens after some batches of a dataset, the
             error's attribute ``partial`` holds the explanation of these.
         """
-        if verbose not in ("auto", 0, 1):
-            raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
         ids, what = parse(target, self.classes)
         fixed = self._fixed_batch()
         batch_size = fixed or positive("batch_size", batch_size)
@@ -154,21 +151,17 @@ class Explainer:
         stream, steps, total = given.batches(inputs, self.view.inputs, max(1, batch_size // repeats))
         if total is not None and np.ndim(ids) and len(ids) != total:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
-        show = (steps is None or steps > 1) if verbose == "auto" else bool(verbose)
-        progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
 
         parts: list[Explanation] = []
         done = 0
         try:
-            for batch in stream:
+            for batch in given.with_progress(stream, steps, verbose):
                 n = given.count(batch)
                 rows = _rows(ids, done, n)
                 if repeats > 1:
                     batch = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), batch)
                 parts.append(self._explain_batch(batch, rows, what, batch_size, fixed, repeats))
                 done += n
-                if progress:
-                    progress.add(1)
             if np.ndim(ids) and done != len(ids):
                 raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
         except BaseException as error:

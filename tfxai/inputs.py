@@ -147,3 +147,17 @@ def _cast(name: str, array: np.ndarray, spec: tf.TensorSpec | None) -> np.ndarra
     if array.dtype.kind == "f" and (array != np.round(array)).any():
         raise TypeError(f"The model takes integers as input {name!r}, got fractions.")
     return array.astype(spec.dtype.as_numpy_dtype)
+
+
+def with_progress(stream: Iterator[Any], steps: int | None, verbose: str | int) -> Iterator[Any]:
+    """The same batches, with a progress bar: never (0), always (1), or if there is not just one step ("auto")."""
+    if verbose not in ("auto", 0, 1):
+        raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
+    show = steps != 1 if verbose == "auto" else bool(verbose)
+    return _counted(stream, keras.utils.Progbar(steps, unit_name="batch")) if show else stream
+
+
+def _counted(stream: Iterator[Any], progress: keras.utils.Progbar) -> Iterator[Any]:
+    for batch in stream:
+        yield batch
+        progress.add(1)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfxai.explainer import Explainer, Facts, positive
+from tfxai.inputs import with_progress
 from tfxai.labelled import batches
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
@@ -180,15 +180,11 @@ def ablation(
     selected = _selected(groups, {layer: shapes[layer][-1] for layer in layers}, classes if mode == "per_class" else 1)
     ablated = _Ablated(view, _with_controls(selected, controls, seed))
 
-    show = steps != 1 if verbose == "auto" else bool(verbose)
-    progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
     rows = []
-    for batch, given in itertools.chain([first], stream):
+    for batch, given in with_progress(itertools.chain([first], stream), steps, verbose):
         truth = _true_classes(given)
         found = ablated(batch, truth, batch_size, verbose=0)
         rows.append((truth, found.extras["hits"], found.values))
-        if progress:
-            progress.add(1)
     truth, hits, probabilities = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     before, after, *random = (
         Accuracy(mean_by_class(hit, truth), float(hit.mean()), float(p.mean()))

@@ -7,12 +7,11 @@ that part is cut out; the mean of the parts shows what they have in common.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -187,7 +186,7 @@ def average_images(
     known = "predicted" if classes is None else labels  # which needs none
     stream, steps = labelled.batches(images, known, peaks.view, batch_size)
     done = 0
-    for batch, own in _with_progress(stream, steps, verbose):
+    for batch, own in given.with_progress(stream, steps, verbose):
         numbers = np.arange(done, done := done + given.count(batch))
         found = peaks(batch, _no_score, batch_size, verbose=0)
         members = None if classes is None else _members(found.extras["predicted"] if own is None else own, classes)
@@ -274,15 +273,6 @@ def _members(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     if labels.ndim != 2:
         raise ValueError(f"Expected labels of shape (n,) or (n, classes), got {labels.shape}.")
     return labels[:, np.asarray(classes, int)] > 0
-
-
-def _with_progress(stream: Iterable[Any], steps: int | None, verbose: str | int) -> Iterator[Any]:
-    show = (steps is None or steps > 1) if verbose == "auto" else bool(verbose)
-    progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
-    for batch in stream:
-        yield batch
-        if progress:
-            progress.add(1)
 
 
 def _pictures(batch: Any, image: np.ndarray, numbers: np.ndarray, display: Any) -> Callable[[int], np.ndarray]:

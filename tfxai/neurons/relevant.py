@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfxai.explainer import Explainer, Facts
 from tfxai.explainer import positive as check_positive
 from tfxai.explanation import Explanation
+from tfxai.inputs import with_progress
 from tfxai.labelled import batches, one_hot
 from tfxai.neurons import bounds, lasso
 from tfxai.neurons.bounds import NONZERO, PathPoint
@@ -169,15 +169,11 @@ class RelevantFeatures:
         ValueError, TypeError
             For images or labels that do not fit the model, missing labels, too many channels, NaN.
         """
-        if verbose not in ("auto", 0, 1):
-            raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
         fixed = self._responses._fixed_batch()
         batch_size = fixed or check_positive("batch_size", batch_size)
         stream, steps = batches(images, labels, self.view, batch_size)
-        show = (steps is None or steps > 1) if verbose == "auto" else bool(verbose)
-        progress = keras.utils.Progbar(steps, unit_name="batch") if show else None
         sums: Stream | None = None
-        for batch, own in stream:
+        for batch, own in with_progress(stream, steps, verbose):
             if sums is None:
                 self._choose_layers(batch)
             found = self._responses(batch, batch_size=batch_size, verbose=0)
@@ -185,8 +181,6 @@ class RelevantFeatures:
             sums = sums or Stream(self.channels_, outputs.shape[1], self.seed)
             rows = one_hot(outputs.argmax(1) if own is None else own, len(outputs), outputs.shape[1])
             sums.add(found.values, rows, self._row_weights(rows))
-            if progress:
-                progress.add(1)
         if sums is None:
             raise ValueError("The dataset is empty: expected at least one batch.")
         self._explainers = {}
