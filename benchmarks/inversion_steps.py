@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -98,8 +97,9 @@ def cost(subject: Subject, stage: str, repeats: int) -> str:
 
 
 def peak(subject: Subject, stage: str, steps: int) -> float:
-    """MB by which a run raises the peak of this process over that of a process with the model."""
+    """MB that this process holds at most during a run, above what it holds with the model before."""
     model, images = subject.load()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak, which loading may have set
     before = _peak_so_far()
     runner(model, images, stage, steps)()
     return _peak_so_far() - before
@@ -114,7 +114,8 @@ def growth(subject: Subject, stage: str) -> str:
 
 
 def _peak_so_far() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def main() -> None:
