@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfxai.explanation import Explanation
+from tfxai.neurons.interpretation import Interpretation, show
 from tfxai.neurons.prediction import evidence
 from tfxai.plotting import CELL, INK, overlay, photographs, saturate
-
-if TYPE_CHECKING:
-    from tfxai.neurons.interpretation import Interpretation
 
 
 def plot_prediction(
@@ -70,22 +66,17 @@ def plot_prediction(
         cell.set_axis_off()
     for row, picture in enumerate(pictures):
         photo, whole, *cells = axes[lines * row]
-        _show(photo, picture, f"{explanation.label(row).split(',')[0]}\nscore {explanation.score[row]:.3g}")
-        _show(whole, overlay(picture, combined[row], alpha), "" if spoke[row] else "no feature speaks for it")
+        show(photo, picture, f"{explanation.label(row).split(',')[0]}\nscore {explanation.score[row]:.3g}")
+        show(whole, overlay(picture, combined[row], alpha), "" if spoke[row] else "no feature speaks for it")
         averages = interpretation.averages.get(int(explanation.target[row]), {}) if interpretation else {}
         for column, (cell, feature) in enumerate(zip(cells, spoke[row], strict=False)):
             heatmap = saturate(feature.heatmap[None], percentile)[0]
             text = f"{feature.layer} {feature.channel}\n{feature.contribution:.2g}"
-            _show(cell, overlay(picture, heatmap, alpha), text)
+            show(cell, overlay(picture, heatmap, alpha), text)
             average = averages.get((feature.layer, feature.channel))
             if average is not None:
-                _show(axes[lines * row + 1, 2 + column], average.average / 255)
+                show(axes[lines * row + 1, 2 + column], average.average / 255)
     for cell, title in zip(axes[0], ["input", "combined", *range(1, columns - 1)], strict=True):
         cell.set_title(str(title), fontsize=10, color=INK)
         cell.set_box_aspect(pictures[0].shape[0] / pictures[0].shape[1])  # also where nothing is shown
     return figure
-
-
-def _show(cell: Axes, image: np.ndarray, text: str = "") -> None:
-    cell.imshow(image)
-    cell.text(0.5, -0.04, text, fontsize=8, color=INK, ha="center", va="top", transform=cell.transAxes)

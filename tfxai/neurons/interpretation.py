@@ -78,11 +78,11 @@ class Interpretation:
         for number, one in enumerate(wanted):
             for column, (feature, average) in enumerate([*self.averages[one].items()][:columns]):
                 cell = axes[lines * number, column]
-                _show(
+                show(
                     cell, average.average / 255, f"{average.layer} {average.channel}\n{self.weights[one][feature]:.3g}"
                 )
                 if crops:
-                    _show(axes[lines * number + 1, column], _mosaic(average.crops[:crops]))
+                    show(axes[lines * number + 1, column], _mosaic(average.crops[:crops]))
             name = self.names[one].split(",")[0] if self.names else f"class {one}"  # of synonyms the first
             title = axes[lines * number, 0].set_title(name, fontsize=10, color=INK, loc="left")
             title.set_in_layout(False)  # a long one goes on over the next columns
@@ -156,7 +156,8 @@ def interpret(
     )
 
 
-def _show(cell: Axes, image: np.ndarray, text: str = "") -> None:
+def show(cell: Axes, image: np.ndarray, text: str = "") -> None:
+    """An image with a text beneath it."""
     cell.imshow(image)
     cell.text(0.5, -0.04, text, fontsize=8, color=INK, ha="center", va="top", transform=cell.transAxes)
 
