@@ -18,7 +18,7 @@ from tfxai.labelled import batches
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
 from tfxai.models.graph import edited
-from tfxai.models.view import Pass
+from tfxai.models.view import traced
 from tfxai.run import Run
 
 MODES = ("union", "per_class")
@@ -291,11 +291,10 @@ def _with_controls(selected: Mapping[str, np.ndarray], controls: int, seed: int)
 
 def _shapes(view: ModelView, layers: Sequence[str], batch: Any) -> tuple[dict[str, tf.TensorShape], int]:
     """Shapes of the outputs of layers, and the number of classes."""
-    found: list[Pass] = []
     view.prepare(batch)
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), batch)
-    tf.function(lambda x: found.append(view.forward(x, layers)), autograph=False).get_concrete_function(specs)
-    shapes, outputs = {name: found[0].read[name].shape for name in layers}, found[0].outputs.shape
+    shapes, outputs = traced(
+        view, layers, batch, lambda _, run: ({name: run.read[name].shape for name in layers}, run.outputs.shape)
+    )
     for name, shape in shapes.items():
         if not shape.rank or shape[-1] is None:
             raise ValueError(f"The layer {name!r} has output {shape}, whose channels cannot be told. Leave it out.")

@@ -105,6 +105,16 @@ class ModelView(abc.ABC):
         """Name of the last layer before the selected output that has spatial output."""
 
 
+def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Pass], Any]) -> Any:
+    """What ``look`` says about a pass of the model that reads layers, for inputs like these."""
+    found: list[Any] = []
+    rows = next(iter(view.inputs.values())).shape[0] if view.inputs else None
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+    function = tf.function(lambda x: found.append(look(x, view.forward(x, layers))), autograph=False)
+    function.get_concrete_function(specs)
+    return found[0]
+
+
 def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Exception) -> tf.Tensor:
     """``call(*inputs)``; who asks for its gradient gets the error."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfxai.models import ModelView, graph
-from tfxai.models.view import Pass
+from tfxai.models.view import Pass, traced
 
 POOLINGS = ("l2sq", "l2")
 
@@ -81,7 +81,7 @@ def default_layers(view: ModelView, inputs: Any) -> tuple[str, ...]:
         path = [op for op in run.outputs.graph.get_operations() if op.name in on_path]
         return _ends([op for op in path if any(x.dtype.is_floating for x in op.outputs)], by_tensor)
 
-    found = _traced(view, names, inputs, ends)
+    found = traced(view, names, inputs, ends)
     if not found:
         raise ValueError(
             "The model has no convolution or product before the one that makes the classes, so no features. Give "
@@ -92,21 +92,11 @@ def default_layers(view: ModelView, inputs: Any) -> tuple[str, ...]:
 
 def channel_counts(view: ModelView, layers: Sequence[str], inputs: Any) -> tuple[int, ...]:
     """Number of channels of each layer; ValueError where it is not known."""
-    shapes = _traced(view, layers, inputs, lambda _, run: [run.read[name].shape for name in layers])
+    shapes = traced(view, layers, inputs, lambda _, run: [run.read[name].shape for name in layers])
     for name, shape in zip(layers, shapes, strict=True):
         if not shape.rank or shape.rank < 2 or shape[-1] is None:
             raise ValueError(f"The layer {name!r} has output {shape}, whose channels cannot be told. Leave it out.")
     return tuple(shape[-1] for shape in shapes)
-
-
-def _traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Pass], Any]) -> Any:
-    """What ``look`` says about a pass of the model that reads layers, for inputs like these."""
-    found = []
-    rows = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
-    traced = tf.function(lambda x: found.append(look(x, view.forward(x, layers))), autograph=False)
-    traced.get_concrete_function(specs)
-    return found[0]
 
 
 def _ends(path: Sequence[tf.Operation], names: Mapping[str, str]) -> set[str]:
