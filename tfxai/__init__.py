@@ -1,6 +1,6 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, callbacks, datasets, metrics, relevance, targets
+from tfxai import attribution, baselines, callbacks, datasets, metrics, relevance, synthesis, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
@@ -10,6 +10,8 @@ from tfxai.models import layers
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
+from tfxai.synthesis import *  # noqa: F403
+from tfxai.synthesis import objectives, priors, transforms
 
 __all__ = [
     "Explainer",
@@ -24,9 +26,13 @@ __all__ = [
     "layers",
     "methods",
     "metrics",
+    "objectives",
     "plot_grid",
+    "priors",
     "receptive_field",
     "relevance",
+    "synthesis",
     "targets",
+    "transforms",
 ]
-__all__ += attribution.__all__
+__all__ += attribution.__all__ + synthesis.__all__

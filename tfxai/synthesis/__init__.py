@@ -1,0 +1,6 @@
+"""Synthesis: images made by a model, that show what a class, a channel or a neuron looks like to it."""
+
+from tfxai.synthesis.maximization import ActivationMaximization
+from tfxai.synthesis.result import Synthesis
+
+__all__ = ["ActivationMaximization", "Synthesis"]

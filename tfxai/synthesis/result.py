@@ -1,0 +1,167 @@
+"""Synthesis: the images that were made, and how."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfxai.synthesis.box import Box
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ARRAYS = ("images", "score", "steps", "probability", "codes", "frames")
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """Images that excite a part of a model.
+
+    Attributes
+    ----------
+    images : ndarray
+        (n, h, w, c) float32, as the model takes them.
+    score : ndarray
+        (n,) what the objective is for them, none of them being moved.
+    labels : list of str
+        What was sought in each.
+    steps : ndarray
+        (n,) how many steps each has made.
+    history : dict
+        ``"objective"``, each prior, ``"weight_decay"``, ``"expert"`` and their sum, ``"total"``: (n, steps), costs
+        below 0; after an image has stopped, its last ones.
+    box : Box
+        The bounds of the pixels.
+    probability : ndarray, optional
+        (n,) of the class that was sought.
+    codes : ndarray, optional
+        (n, ...) of which a generator makes the images.
+    frames : ndarray, optional
+        (f, n, h, w, c) intermediate images, the first before any step.
+    frame_steps : list of int
+        After how many steps.
+    """
+
+    images: np.ndarray
+    score: np.ndarray
+    labels: list[str]
+    steps: np.ndarray
+    history: dict[str, np.ndarray]
+    box: Box
+    probability: np.ndarray | None = None
+    codes: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    frame_steps: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(n, h, w, 3) uint8, the images as a screen shows them."""
+        return self.box.pixels(self.images)
+
+    def plot(self, columns: int = 5) -> Figure:
+        """Figure of all images, with what was sought and what was reached.
+
+        Parameters
+        ----------
+        columns : int
+            How many images stand side by side.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tfxai.synthesis import figures
+
+        return figures.sheet(self, columns)
+
+    def plot_history(self) -> Figure:
+        """Figure of the terms of the total over the steps, a line for each image.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tfxai.synthesis import figures
+
+        return figures.history(self)
+
+    def save_gif(self, path: str | PathLike, seconds: float = 5.0) -> None:
+        """Write the intermediate images, side by side, as an animated GIF.
+
+        Parameters
+        ----------
+        path : path
+            Where to.
+        seconds : float
+            How long one turn takes; the last image stays for another second.
+
+        Raises
+        ------
+        ValueError
+            If no intermediate images were kept.
+        """
+        from tfxai.synthesis import figures
+
+        figures.save_gif(self, path, seconds)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write everything to a compressed ``.npz`` file, without pickles.
+
+        Parameters
+        ----------
+        path : path
+            Where to; ``.npz`` is added if it is missing.
+        """
+        header = {
+            "labels": self.labels,
+            "frame_steps": self.frame_steps,
+            "way": self.box.way,
+            "reverse": self.box.reverse,
+        }
+        arrays = {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+        arrays |= {f"history/{name}": values for name, values in self.history.items()}
+        np.savez_compressed(_npz(path), header=json.dumps(header), low=self.box.low, high=self.box.high, **arrays)
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> Synthesis:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        Synthesis
+
+        Raises
+        ------
+        ValueError
+            If the file is missing or holds something else.
+        """
+        try:
+            with np.load(_npz(path), allow_pickle=False) as file:
+                arrays: dict[str, Any] = dict(file)
+            header = json.loads(str(arrays.pop("header")))
+            box = Box(arrays.pop("low"), arrays.pop("high"), header["way"], header["reverse"])
+            history = {name.partition("/")[2]: x for name, x in arrays.items() if name.startswith("history/")}
+            kept = {name: arrays[name] for name in ARRAYS if name in arrays}
+            return cls(labels=header["labels"], frame_steps=header["frame_steps"], box=box, history=history, **kept)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{str(path)!r} is no saved synthesis: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"Synthesis(images {self.images.shape}, {', '.join(dict.fromkeys(self.labels))})"
+
+
+def _npz(path: str | PathLike) -> Path:
+    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")
