@@ -33,6 +33,7 @@ class Affine:
     draw: Callable[[tf.Tensor, Size], tf.Tensor]
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        images = tf.convert_to_tensor(images)
         return sampled(images, self.draw(seed, _size(images)))
 
 
@@ -192,6 +193,7 @@ def compose(*transforms: Transform) -> Transform:
     """
 
     def composed(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        images = tf.convert_to_tensor(images)
         if not transforms:
             return images
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, len(transforms)))
