@@ -26,7 +26,7 @@ from tfxai.metrics import compare_localization
 
 VARIANTS = {
     "tfxai": {},
-    "from stage 1": {"target_start": "inversion"},
+    "activations": {"channels": "activations"},
     "stage 2 alone": {"stages": "target"},
     "5 steps": {"target_steps": 5},
     "25 steps": {"target_steps": 25},

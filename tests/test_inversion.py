@@ -1,5 +1,6 @@
 """Guided feature inversion: what it must find, when it stops, any layers, and cases in which there is no mask."""
 
+import cv2
 import keras
 import networks
 import numpy as np
@@ -66,34 +67,52 @@ class TestEvidence:
         assert not any("target" in name for name in a.extras)
 
     def test_second_stage_alone_starts_from_equal_weights(self, residual, x):
-        found = guided(residual, stages="target", target_steps=1, target_start="inversion")(x, 0).extras
+        found = guided(residual, stages="target", target_steps=1, channels="activations")(x, 0).extras
         assert not any("inversion" in name for name in found)
         np.testing.assert_allclose(found["weights"], 0.1)
 
-    def test_evidence_alone_is_grad_cam(self, residual, x):
-        """The second stage starts from Grad-CAM's positive weights, times those of the first stage if there is one."""
-        options = {"target_start": "evidence", "target_steps": 1}
-        alone = guided(residual, stages="target", **options)(x, 2).extras["weights"]
-        both = guided(residual, **options)(x, 2).extras
-        activations = keras.Model(residual.inputs[0], residual.get_layer("relu4").output)
-        with tf.GradientTape() as tape:
-            maps = activations(x)
-            tape.watch(maps)
-            score = residual.get_layer("dense")(residual.get_layer("gap")(maps))[:, 2]
-        evidence = np.maximum(tape.gradient(score, maps).numpy().mean((1, 2)), 0)
-        for found, expected in ((alone, evidence), (both["weights"], evidence * both["inversion_weights"])):
-            expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
-            np.testing.assert_allclose(found / np.linalg.norm(found, axis=1, keepdims=True), expected, atol=1e-5)
-            np.testing.assert_allclose(np.linalg.norm(found, axis=1), 0.1 * found.shape[1] ** 0.5, rtol=1e-5)
+    def test_evidence_is_layer_cam_times_hires_cam(self, residual, x):
+        """The second stage starts from their product, each channel of it weighted as the first stage does."""
+        options = {"channels": "evidence", "target_steps": 1}
+        layers = "relu4", "relu3"
+        alone = guided(residual, *layers, stages="target", **options)(x)
+        both = guided(residual, *layers, **options)(x)
+        until = keras.Model(residual.inputs[0], residual.get_layer("relu3").output)
+        with tf.GradientTape(persistent=True) as tape:
+            fine = until(x)
+            tape.watch(fine)
+            coarse = residual.get_layer("relu4")(
+                residual.get_layer("bn4")(residual.get_layer("conv4")(residual.get_layer("pool")(fine)))
+            )
+            score = tf.reduce_max(residual.get_layer("dense")(residual.get_layer("gap")(coarse)), 1)
+        layer_cam = np.maximum(fine * tape.gradient(score, fine), 0)
+        hires_cam = np.maximum((coarse * tape.gradient(score, coarse)).numpy().sum(-1), 0)
+        where = np.stack([cv2.resize(one, layer_cam.shape[1:3]) for one in hires_cam])
+        expected = layer_cam * where[..., None]
+        for found, weights in ((alone, np.full((4, 8), 0.1)), (both, both.extras["inversion_weights"])):
+            mask = np.einsum("nhwc,nc->nhw", expected, weights)
+            low, high = mask.min((1, 2), keepdims=True), mask.max((1, 2), keepdims=True)
+            np.testing.assert_allclose(found.values, (mask - low) / (high - low), atol=1e-4)
 
-    def test_no_evidence_leaves_the_first_stage(self, x):
+    def test_no_evidence_leaves_the_activations(self, x):
         """A class that every channel speaks against."""
         inputs = keras.Input((16, 16, 3))
         maps = layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
         against = layers.Dense(2, kernel_initializer=lambda shape, dtype: tf.constant([[1.0, -1.0]] * 4, dtype))
         model = keras.Model(inputs, against(layers.GlobalAveragePooling2D()(maps)))
-        found = guided(model, "maps", target_start="evidence", target_steps=1)(x, 1).extras
-        np.testing.assert_array_equal(found["weights"], found["inversion_weights"])
+        explanation = guided(model, "maps", channels="evidence", target_steps=1)(x, 1)
+        np.testing.assert_allclose(explanation.values, explanation.extras["inversion_values"], atol=1e-6)
+
+    def test_evidence_in_one_of_the_layers_only(self, x):
+        """Where the inversion layer knows nothing of the class, the base layer does without it."""
+        inputs = keras.Input((16, 16, 3))
+        maps = layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
+        aside = layers.Conv2D(2, 3, name="aside")(maps)
+        model = keras.Model(inputs, [layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)), aside])
+        options = {"channels": "evidence", "stages": "target", "target_steps": 1, "output": 0}
+        with_it, without = (guided(model, layer, "maps", **options)(x, 1) for layer in ("aside", "maps"))
+        np.testing.assert_array_equal(with_it.values, without.values)
+        assert with_it.values.max() > 0.5
 
     def test_the_way_down(self, residual, x):
         extras = guided(residual, target_steps=20)(x).extras
@@ -117,7 +136,7 @@ class TestStops:
     def test_each_image_stops_by_itself(self, residual, x):
         """Which image stops when depends on no other; a history stays at what was last seen."""
         explainer = guided(
-            residual, target_start="inversion", target_steps=40, learning_rate=0.05, patience=3, tolerance=0.02
+            residual, channels="activations", target_steps=40, learning_rate=0.05, patience=3, tolerance=0.02
         )
         together = explainer(x, 1)
         steps = together.extras["target_steps"]
@@ -203,19 +222,66 @@ def vgg():
 
 
 class TestLayers:
-    def test_chosen_ones(self, residual, plain):
+    def test_pooled_ones(self, residual, plain):
         """A last pooling is inverted and the maps before it make the mask; else one layer is both."""
         reads = {
-            model: tfxai.GuidedFeatureInversion(make()).reads
+            model: guided(make(), preset="paper").reads
             for model, make in {"vgg": vgg, "plain": lambda: plain, "residual": lambda: residual}.items()
         }
         assert reads == {"vgg": ("two_pool", "two_conv"), "plain": ("pool2", "relu2"), "residual": ("relu4", "relu4")}
-        assert tfxai.GuidedFeatureInversion(plain, preset="authors").reads == ("pool2", "pool2")
+        assert guided(plain, preset="authors").reads == ("pool2", "pool2")
         within = keras.Sequential([keras.Input((16, 16, 3)), plain])
-        assert guided(within, "pool2").reads == ("pool2", "plain/relu2")
+        assert guided(within, "pool2", preset="paper").reads == ("pool2", "plain/relu2")
         chosen = guided(residual, residual.get_layer("gap"), "relu2")
         assert chosen.reads == ("gap", "relu2")
         assert chosen(np.ones((1, 16, 16, 3)) * np.arange(16)[:, None, None]).values.max() == 1
+
+    @pytest.mark.parametrize(
+        ("relu", "expected"),
+        [
+            ("layers.ReLU", "fine"),
+            ("keras.ops.relu", "relu_1"),
+            ("Lambda tf.nn.relu", "fine"),
+            ("subclass", "fine"),
+            ("maximum", "fine"),
+            ("keras.ops.maximum", "maximum_1"),
+            ("high ceiling", "fine"),
+        ],
+    )
+    def test_fine_ones(self, relu, expected):
+        """The last maps without negative values that lead to the inversion layer and are not too small."""
+        keras.backend.clear_session()
+        inputs = x = keras.Input((26, 26, 3))
+        x = layers.Conv2D(4, 3, padding="same", name="early")(x)
+        x = layers.MaxPooling2D(2)(networks.SPELLINGS[relu]("rectified")(x))
+        layers.Conv2D(4, 1, activation="relu", name="aside")(x)
+        maps = networks.SPELLINGS[relu]("fine")(layers.Conv2D(4, 1, name="signed")(x))
+        x = layers.Conv2D(4, 1, name="signed_too")(layers.ZeroPadding2D(1, name="padded")(maps))
+        x = layers.ReLU(name="coarse")(layers.Conv2D(4, 3, 3, name="strided")(x))
+        model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+        assert guided(model).reads == ("coarse", expected)
+
+    def test_fine_ones_of_any_sign_or_none(self):
+        """Without maps that are never negative any will do; without fine ones the rule is that of the paper."""
+        inputs = keras.Input((26, 26, 3))
+        x = layers.MaxPooling2D(2, name="pool")(layers.Conv2D(4, 3, activation="gelu", padding="same")(inputs))
+        x = layers.Conv2D(4, 3, 3, activation="gelu", name="last")(x)
+        model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+        assert guided(model).reads == ("last", "pool")
+        small = keras.Sequential([keras.Input((8, 8, 3)), *[layers.Conv2D(2, 3, name="a"), layers.MaxPooling2D(2)]])
+        assert guided(keras.Sequential([small, layers.Flatten(), layers.Dense(2)])).reads[1].endswith("a")
+
+    def test_sizes_that_only_the_data_tell(self):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((None, None, 3))
+        x = layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="first")(inputs)
+        x = layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="second")(x)
+        x = layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="third")(x)
+        model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+        for size, base in ((24, "first"), (48, "second")):
+            explanation = guided(model)(np.random.default_rng(0).normal(size=(1, size, size, 3)))
+            assert explanation.facts["base_layer"] == base
+            assert explanation.values.shape == (1, size, size)
 
     @pytest.mark.parametrize("make", [vgg, networks.residual])
     def test_saved_models(self, make, x, tmp_path):
@@ -231,7 +297,7 @@ class TestLayers:
         np.testing.assert_allclose(before.values, after.values, atol=1e-5)
 
     def test_the_way_outputs_are_written_does_not_matter(self, residual, x):
-        options = {"stages": "target", "objective": "probability", "target_start": "inversion"}
+        options = {"stages": "target", "objective": "probability", "channels": "activations"}
         logits = guided(residual, **options)(x, 1)
         with_softmax = keras.Sequential([residual, layers.Softmax()])
         for score in ("logit", "probability"):
@@ -249,7 +315,7 @@ class TestLayers:
         logit = layers.Dense(1)(layers.GlobalAveragePooling2D()(maps))
         one = keras.Model(inputs, layers.Activation("sigmoid")(logit))
         two = keras.Model(inputs, layers.Softmax()(layers.Concatenate()([0 * logit, logit])))
-        as_one, as_two = (guided(model, stages="target", target_start="inversion") for model in (one, two))
+        as_one, as_two = (guided(model, stages="target", channels="activations") for model in (one, two))
         for target in (0, 1):
             np.testing.assert_allclose(as_one(x, target).values, as_two(x, target).values, atol=1e-4)
 

@@ -8,13 +8,13 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.inversion.background import background, differs
+from tfxai.attribution.inversion.base import base_layer, evidence
 from tfxai.attribution.inversion.contrast import Contrast
 from tfxai.attribution.inversion.descent import Descent, Schedule, descend, told
 from tfxai.attribution.inversion.mask import ChannelMask, blend
 from tfxai.attribution.inversion.objective import distance
 from tfxai.attribution.inversion.settings import Settings, resolve
 from tfxai.explainer import Facts
-from tfxai.models import Layer
 from tfxai.run import Run, check_images
 
 START = 0.1  # of every weight
@@ -119,16 +119,14 @@ class GuidedFeatureInversion(Contrast):
         self._wanted = tuple(
             None if layer is None else self.view.find(layer) for layer in (inversion_layer, base_layer)
         )
-        if self.view.inputs is not None:
+        if self.view.inputs is not None and all(None not in x.shape[1:] for x in self.view.inputs.values()):
             self.settle(None)
 
     def settle(self, inputs: Any) -> None:
         if not self.reads:
             inversion, base = self._wanted
             inversion = inversion or self.view.last_spatial(inputs)
-            if base is None:
-                base = inversion if self.settings.one_layer else base_layer(inversion, self.view.layers(inputs))
-            self.reads = (inversion, base)
+            self.reads = (inversion, base or base_layer(self.settings.base, inversion, self.view, inputs))
 
     def describe(self) -> dict[str, Any]:
         inversion, base = self.reads
@@ -137,7 +135,7 @@ class GuidedFeatureInversion(Contrast):
     def attribute(self, run: Run) -> tf.Tensor:
         settings = self.settings
         check_images(run.image, "GuidedFeatureInversion")
-        mask, x = self._mask(run), run.pixels
+        x, mask = run.pixels, self._mask(run, run.read[self.reads[1]])
         p = background(settings.background, x, BLUR)
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
         exists, contrast = mask.exists(weights), differs(x, p)
@@ -151,9 +149,9 @@ class GuidedFeatureInversion(Contrast):
             run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights}
             run.extras |= told(first, ("error", "penalty"), "inversion_")
         if self.stages != "inversion":
-            if settings.target_start == "evidence":
-                weights = tf.where(active[:, None], self._with_evidence(run, weights), weights)
-            second = self._discriminate(run, p, active, weights, moments)
+            if settings.channels == "evidence":
+                mask = self._mask(run, evidence(run, *self.reads))
+            second = self._discriminate(run, mask, p, active, weights, moments)
             weights, broken = second.values, broken | second.broken
             run.extras |= told(second, ("foreground", "background", "penalty"), "target_")
 
@@ -166,18 +164,18 @@ class GuidedFeatureInversion(Contrast):
         }
         return values
 
-    def _mask(self, run: Run) -> ChannelMask:
-        name = self.reads[1]
-        if run.read[name].shape.rank != 4:
+    def _mask(self, run: Run, channels: tf.Tensor) -> ChannelMask:
+        if channels.shape.rank != 4:
             raise ValueError(
-                f"The base layer {name!r} has output {tuple(run.read[name].shape)}, which is no stack of maps "
+                f"The base layer {self.reads[1]!r} has output {tuple(channels.shape)}, which is no stack of maps "
                 "(n, h, w, channels). Choose a layer that tfxai.layers(model) calls spatial."
             )
-        return ChannelMask(run.read[name], run.image.shape[1:3], self.settings.scaling, self.settings.align_corners)
+        return ChannelMask(channels, run.image.shape[1:3], self.settings.scaling, self.settings.align_corners)
 
     def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> Descent:
         """The first stage: keep the features. Nothing above the inversion layer is fetched, so it does not run."""
-        settings, layer, mask = self.settings, self.reads[0], self._mask(run)
+        settings, (layer, base) = self.settings, self.reads
+        mask = self._mask(run, run.read[base])
 
         def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             masks = mask(weights)
@@ -191,9 +189,11 @@ class GuidedFeatureInversion(Contrast):
         schedule = self._schedule(settings.inversion_steps)
         return descend(weights, evaluate, 2, schedule, active, self._project, mask.exists)
 
-    def _discriminate(self, run: Run, p: tf.Tensor, active: tf.Tensor, weights: tf.Tensor, moments: Any) -> Descent:
+    def _discriminate(
+        self, run: Run, mask: ChannelMask, p: tf.Tensor, active: tf.Tensor, weights: tf.Tensor, moments: Any
+    ) -> Descent:
         """The second stage: keep the class in the foreground, and out of the background."""
-        settings, mask = self.settings, self._mask(run)
+        settings = self.settings
 
         def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             masks = mask(weights)
@@ -207,12 +207,6 @@ class GuidedFeatureInversion(Contrast):
         schedule = self._schedule(settings.target_steps, first)
         carried = moments if settings.carry_optimizer_state else None
         return descend(weights, evaluate, 3, schedule, active, self._project, mask.exists, carried)
-
-    def _with_evidence(self, run: Run, weights: tf.Tensor) -> tf.Tensor:
-        """Weights times what the class gains by each channel, at their scale; as they are if it gains by none."""
-        gradient = run.gradients(run.read[self.reads[1]])
-        found = weights * tf.nn.relu(tf.reduce_mean(tf.cast(gradient, tf.float32), [1, 2]))
-        return tf.where(tf.reduce_max(found, 1, keepdims=True) > 0, rescaled(found), weights)
 
     def _schedule(self, steps: int, first: int = 0) -> Schedule:
         s = self.settings
@@ -229,16 +223,3 @@ def rescaled(weights: tf.Tensor) -> tf.Tensor:
     """(n, channels) weights of the norm that they have at the start."""
     norm = START * weights.shape[1] ** 0.5
     return norm * tf.math.divide_no_nan(weights, tf.norm(weights, axis=1, keepdims=True))
-
-
-def base_layer(inversion: str, layers: list[Layer]) -> str:
-    """The layer before a pooling, whose maps are larger than the pooled ones; of any other layer, itself."""
-    names = [layer.name for layer in layers]
-    number = next((names.index(name) for name in names if name == inversion or name.endswith(f"/{inversion}")), None)
-    if number is None or "Pool" not in layers[number].kind:
-        return inversion
-    pooled = layers[number].shape
-    for layer in reversed(layers[:number]):
-        if layer.spatial and len(layer.shape) == len(pooled) and layer.shape[-1] == pooled[-1]:
-            return layer.name
-    return inversion

@@ -13,8 +13,9 @@ CHOICES = {
     "loss": ("relative", "squared"),
     "penalty": ("l1", "l2", "area", "scale_free"),
     "objective": OBJECTIVES,
-    "target_start": ("inversion", "evidence"),
+    "channels": ("activations", "evidence"),
     "scaling": ("before", "after"),
+    "base": ("pooled", "inversion", "fine"),
 }
 
 
@@ -42,9 +43,9 @@ class Settings:
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or
         log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
-    target_start : {"inversion", "evidence"}
-        Where the second stage starts: at the weights of the first; or at these times the evidence for the class in each
-        channel: the gradient of the score, averaged over positions, where positive (the weights of Grad-CAM).
+    channels : {"activations", "evidence"}
+        What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
+        each, see `tfxai.attribution.inversion.evidence`.
     background_weight : float
         What the background counts in this, beside 1 for the foreground.
     background : number, array, "blur", "mean", "noise" or function
@@ -62,8 +63,10 @@ class Settings:
         An image stops after so many steps in which its loss has not fallen; None: never.
     tolerance : float
         By which share of itself the loss must fall, to count for this.
-    one_layer : bool
-        Whether the default of the base layer is the inversion layer, also if that is a pooling.
+    base : {"pooled", "inversion", "fine"}
+        Which base layer is the default: the one before the inversion layer if that is a pooling, else the inversion
+        layer; the inversion layer in any case; or the last one before it that has 12 positions or more along each side,
+        without negative values if there is such a one.
     """
 
     inversion_steps: int = 10
@@ -75,7 +78,7 @@ class Settings:
     inversion_penalty: float = 10.0
     target_penalty: float = 1.0
     objective: str = "probability"
-    target_start: str = "inversion"
+    channels: str = "activations"
     background_weight: float = 1.0
     background: Baseline = "blur"
     scaling: str = "before"
@@ -84,7 +87,7 @@ class Settings:
     keep_best: bool = False
     patience: int | None = None
     tolerance: float = 1e-3
-    one_layer: bool = False
+    base: str = "pooled"
 
     def __post_init__(self) -> None:
         for name in ("inversion_steps", "target_steps", "decay", "patience"):
@@ -122,18 +125,19 @@ PRESETS = {
         scaling="after",
         align_corners=True,
         carry_optimizer_state=True,
-        one_layer=True,
+        base="inversion",
     ),
     "tfxai": replace(
         PAPER,
-        target_steps=25,
+        target_steps=10,
         learning_rate=0.02,
         loss="relative",
         penalty="area",
         inversion_penalty=0.1,
-        target_penalty=3.0,
+        target_penalty=10.0,
         objective="cross_entropy",
-        target_start="evidence",
+        channels="evidence",
+        base="fine",
         keep_best=True,
         patience=10,
     ),

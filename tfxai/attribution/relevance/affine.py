@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.relevance.signs import is_nonnegative
 from tfxai.models import graph
+from tfxai.models.signs import is_nonnegative
 
 # Operation: which input is data, which is weights, and the axis of the weights along which the outputs lie.
 LINEAR = {

@@ -1,13 +1,14 @@
-"""Which tensors cannot be negative: for their layers, half of the terms of signed rules is nothing."""
+"""Which tensors cannot be negative, as far as their graph tells."""
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 _NEVER = {"Abs", "Exp", "Relu", "Relu6", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square"}
 _KEEP = {
     *("Add", "AddN", "AddV2", "Mul"),
-    *("AvgPool", "AvgPool3D", "Max", "MaxPool", "MaxPool3D", "Mean", "Min", "Sum"),
+    *("AvgPool", "AvgPool3D", "Max", "MaxPool", "MaxPool3D", "Mean", "Min", "Minimum", "Sum"),
     *("BatchToSpaceND", "Cast", "ConcatV2", "ExpandDims", "Identity", "MirrorPad", "Pack", "Pad", "Reshape"),
     *("ResizeBilinear", "ResizeNearestNeighbor", "Slice", "SpaceToBatchND", "Squeeze", "StridedSlice", "Transpose"),
 }
@@ -18,4 +19,10 @@ def is_nonnegative(tensor: tf.Tensor) -> bool:
     if tensor.op.type in _NEVER:
         return True
     values = [x for x in tensor.op.inputs if x.dtype.is_floating]
+    if tensor.op.type == "Const":
+        return bool(np.all(tf.get_static_value(tensor) >= 0))
+    if tensor.op.type == "Maximum":  # a ReLU in other words
+        return any(map(is_nonnegative, values))
+    if tensor.op.type == "ClipByValue":
+        return is_nonnegative(values[1])
     return tensor.op.type in _KEEP and bool(values) and all(map(is_nonnegative, values))
