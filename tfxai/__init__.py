@@ -10,12 +10,14 @@ from tfxai.models import layers
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
+from tfxai.resampling import InputResampling
 from tfxai.synthesis import *  # noqa: F403
 from tfxai.synthesis import objectives, priors, transforms
 
 __all__ = [
     "Explainer",
     "Explanation",
+    "InputResampling",
     "RelevantFeatures",
     "__version__",
     "attribution",

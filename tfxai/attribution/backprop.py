@@ -22,9 +22,10 @@ class GuidedBackprop(Explainer):
     strided : {"gradient", "resampled"}
         How signals pass a convolution with a stride. The gradient, as published, leaves a grid; "resampled" does not
         (Oramas et al. 2019): the signal is enlarged to the nearest value and passes as at stride 1.
-    pooling : {"gradient", "switch"}
-        How signals pass max-pooling whose windows overlap. The gradient adds up what several windows send to one
-        maximum; with "switch" the last of them overwrites the others (Zeiler and Fergus 2013).
+    pooling : {"gradient", "switch", "repeat"}
+        How signals pass max-pooling. Where windows overlap, the gradient adds up what several of them send to one
+        maximum; with "switch" the last of them overwrites the others (Zeiler and Fergus 2013). With "repeat", whatever
+        the maximum was, the signal is repeated over its window.
     **options
         As for `Explainer`.
 
@@ -109,7 +110,7 @@ def backward_rules(relus: str, strided: str, pooling: str) -> tuple[str, ...]:
     options = {
         "relus": (relus, RELUS),
         "strided": (strided, ("resampled",)),
-        "pooling": (pooling, ("switch",)),
+        "pooling": (pooling, ("switch", "repeat")),
     }
     for name, (value, rules) in options.items():
         if value not in ("gradient", *rules):

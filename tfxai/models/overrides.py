@@ -86,6 +86,7 @@ def _resampled() -> dict[str, str]:
 
 
 tf.RegisterGradient("Tfxai_switch_MaxPool")(unpooling.by_switches)
+tf.RegisterGradient("Tfxai_repeat_MaxPool")(unpooling.by_repetition)
 
 # Rule -> operation type -> name of the gradient. "flat" bends nothing, but has the graph flattened.
 _OVERRIDES: dict[str, dict[str, str]] = {
@@ -94,8 +95,10 @@ _OVERRIDES: dict[str, dict[str, str]] = {
     "deconvnet": _register("deconvnet", _deconvnet),
     "resampled": _resampled(),
     "switch": {"MaxPool": "Tfxai_switch_MaxPool"},
+    "repeat": {"MaxPool": "Tfxai_repeat_MaxPool"},
 }
-_ONLY_IF = dict.fromkeys(strided.CONVOLUTIONS, strided.is_strided) | {"MaxPool": unpooling.overlaps}
+_ONLY_IF = dict.fromkeys(_OVERRIDES["resampled"].values(), strided.is_strided)
+_ONLY_IF["Tfxai_switch_MaxPool"] = unpooling.overlaps
 
 
 # A bent layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
@@ -129,8 +132,9 @@ def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules) -> dict[str, str]:
     for node in (*(node for node in graph_def.node if node.name not in composed), *bodies):
         if node.op not in gradients or "_gradient_op_type" in node.attr:
             continue
-        if node.op not in _ONLY_IF or _ONLY_IF[node.op](node):
-            node.attr["_gradient_op_type"].s = gradients[node.op].encode()
+        name = gradients[node.op]
+        if name not in _ONLY_IF or _ONLY_IF[name](node):
+            node.attr["_gradient_op_type"].s = name.encode()
     return moved
 
 

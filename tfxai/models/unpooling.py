@@ -1,4 +1,4 @@
-"""Max-pooling undone by its switches: Zeiler and Fergus (2013).
+"""Max-pooling undone by its switches, as Zeiler and Fergus (2013) do, or by repetition.
 
 The signal of each window goes to the window's first maximum. Where windows overlap and share a maximum, the last of
 them, row by row, overwrites the others; the gradient would add them up. Windows that do not overlap are left to the
@@ -59,3 +59,18 @@ def by_switches(op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
     inside = tf.slice(signal, [0, start[0], start[1], 0], tf.shape(x))
     back = tf.transpose(inside, [order.index(axis) for axis in range(4)])
     return tf.ensure_shape(back, op.inputs[0].shape)
+
+
+def by_repetition(op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
+    """The signal at the windows of a ``MaxPool``, repeated over their places: up-sampling to the nearest."""
+    kind = op.get_attr("data_format").decode()
+    signal = g
+    for axis in spatial_axes(kind):
+        extent, step = op.get_attr("ksize")[axis], op.get_attr("strides")[axis]
+        length, number = tf.shape(op.inputs[0])[axis], tf.shape(g)[axis]
+        before, _ = padding(op, axis, length, number, extent)
+        place = tf.range(length) + before
+        inside = tf.cast(place < (number - 1) * step + extent, g.dtype)
+        shape = [-1 if other == axis else 1 for other in range(4)]
+        signal = tf.gather(signal, tf.minimum(place // step, number - 1), axis=axis) * tf.reshape(inside, shape)
+    return tf.ensure_shape(signal, op.inputs[0].shape)

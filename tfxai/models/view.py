@@ -89,7 +89,8 @@ class ModelView(abc.ABC):
             Names of layers whose outputs are wanted, as `find` returns them.
         rule : str or tuple of str, optional
             How operations are bent: ReLUs by "guided" or "deconvnet", strided convolutions by "resampled", max-pooling
-            by "switch". "flat": not at all, but in a graph of operations that calls no functions, as all of these are.
+            by "switch" or "repeat". "flat": not at all, but in a graph of operations that calls no functions, as all
+            of these are.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,6 @@
+"""Input resampling: how channels behave over a cloud of perturbed copies of an image."""
+
+from tfxai.resampling.resampling import InputResampling
+from tfxai.resampling.result import Comparison, Resampling
+
+__all__ = ["Comparison", "InputResampling", "Resampling"]

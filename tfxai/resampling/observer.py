@@ -1,0 +1,175 @@
+"""One image and its cloud pass through a model, and all its layers are scored: in the graph."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.explainer import Explainer, Facts
+from tfxai.loops import Seeded, collect, merge, split
+from tfxai.models import ModelView
+from tfxai.resampling import moments, scores
+from tfxai.resampling.clouds import Cloud
+from tfxai.resampling.kernels import kernel
+from tfxai.run import Run
+
+TARGET, LEVEL, PERMUTED = 0, 1, 2  # columns that units are compared with; permuted targets are the last
+
+
+class Observer(Explainer, Seeded):
+    """Scores of all channels of some layers, for each input; parameters as for `InputResampling`.
+
+    The values are the standard deviation of the target over the cloud; ``extras`` holds the scores as "metric/layer".
+    """
+
+    facts = Facts("input_resampling", "", "", "", "", "Lengerich et al. 2017")
+
+    def __init__(
+        self,
+        view: ModelView,
+        cloud: Cloud,
+        n: int,
+        spatial: str,
+        activity: float,
+        relative: bool,
+        permutations: int,
+        sites: int | None,
+        maps: bool,
+        seed: int,
+        **options: Any,
+    ):
+        Explainer.__init__(self, view, **options)
+        Seeded.__init__(self, seed)
+        self.cloud, self.n, self.spatial, self.activity, self.relative = cloud, n, spatial, activity, relative
+        self.permutations, self.sites, self.maps = permutations, sites, maps
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        columns, units = self._moments(run)
+        steady = scores.constant(columns)
+        between = scores.with_level(columns, LEVEL)
+        for name, layer in zip(self.reads, units, strict=True):
+            run.extras |= {
+                f"{metric}/{name}": found for metric, found in self._scored(run, name, columns, layer, between).items()
+            }
+        variance = tf.maximum(columns.products[:, TARGET, TARGET], 0) / columns.count
+        return tf.where(steady[:, TARGET], 0.0, tf.sqrt(variance))
+
+    def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...]]:
+        """Of all copies."""
+        rows = run.image.shape[0] or 1  # one image at a time, but for models with a fixed batch
+        turns = math.ceil(self.n / max(1, run.batch_size // rows))
+        size = math.ceil(self.n / turns)
+        pixels, score = (tf.ensure_shape(x, [rows, *x.shape[1:]]) for x in (run.pixels, run.score))
+        sample = self.cloud(pixels)
+
+        def copies(index: tf.Tensor) -> tuple[Run, tf.Tensor]:
+            """A pass of the copies with these numbers, and (k, rows) how far they are from the image."""
+            images = self.draw(index, sample)
+            level = tf.math.reduce_euclidean_norm(images - pixels, range(2, images.shape.rank))
+            level /= math.sqrt(pixels.shape[1:].num_elements())
+            return self.rerun(run, run.with_image(merge(images), tf.size(index)), tf.size(index)), level
+
+        def passed(index: tf.Tensor) -> tf.Tensor:
+            return split(copies(index)[0].score, rows)
+
+        permuted = []  # of the target, (rows, n) each
+        if self.permutations:
+            target = collect(passed, self.n, rows, run.batch_size)
+            permuted = [tf.gather(target, order, axis=1) for order in tf.unstack(self._orders())]
+
+        def turn(number: tf.Tensor, columns: moments.Columns, units: tuple[moments.Units, ...]) -> tuple:
+            index = number * size + tf.range(size)
+            weights = tf.cast(index < self.n, tf.float32)
+            index = tf.minimum(index, self.n - 1)  # the last turn is filled up
+            again, level = copies(index)
+            known = [tf.transpose(x) for x in (split(again.score, rows), level)]
+            values = tf.stack([*known, *(tf.gather(one, index, axis=1) for one in permuted)], -1)
+            maps = [_by_row(self._read(again, name), rows) for name in self.reads]
+            return number + 1, *moments.add(columns, units, values, maps, weights)
+
+        near = [tf.reduce_mean(one, 1) for one in permuted]
+        columns = moments.start_columns(tf.stack([score, tf.zeros_like(score), *near], -1))
+        begun = [_by_row(self._read(run, name), rows)[:, 0] for name in self.reads]
+        units = tuple(moments.start_units(one, columns) for one in begun)
+        return tf.while_loop(lambda number, *_: number < turns, turn, (0, columns, units), parallel_iterations=1)[1:]
+
+    def _orders(self) -> tf.Tensor:
+        """(permutations, n) numbers of copies."""
+        keys = tf.random.stateless_uniform([self.permutations, self.n], tf.stack([self._seed.read_value(), -1]))
+        return tf.argsort(keys)
+
+    def _scored(
+        self, run: Run, name: str, columns: moments.Columns, units: moments.Units, between: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Scores of the channels of one layer, (n, channels) each, and what is known of its sites."""
+        whole, read = run.read[name], self._read(run, name)
+        channels, places = read.shape[-1], tf.shape(read)[1:-1]
+
+        def by_site(x: tf.Tensor) -> tf.Tensor:
+            """(..., n, u) as (..., n, sites, channels)."""
+            return tf.reshape(x, tf.concat([tf.shape(x)[:-1], [-1, channels]], 0))
+
+        clean = _sites(tf.cast(whole, tf.float32))
+        reduce = scores.reduction(self.spatial, tf.argmax(_sites(read), 1))
+        r, variances = scores.correlations(columns, units), scores.variance(columns, units)
+        activity = tf.abs(tf.reduce_mean(by_site(units.mean), 1))
+        targets = tf.concat([r[:LEVEL], r[PERMUTED:]], 0)  # all columns but the level
+        own = tf.concat([between[:LEVEL], between[PERMUTED:]], 0)
+        without = scores.partial(targets, r[LEVEL], own)
+        found = {
+            "activation_sum": tf.reduce_sum(clean, 1),
+            "activation_var": tf.math.reduce_variance(clean, 1),
+            "activity": activity,
+            "peak": _place(tf.argmax(clean, 1), tf.shape(whole)[1:-1]),
+        }
+        varies = by_site(variances)
+        spread = reduce(varies, tf.ones_like(varies, tf.bool))
+        found["precision"] = scores.precision(spread, activity, self.activity, self.relative)
+        for metric, values in (("correlation", targets), ("partial_correlation", without)):
+            sizes = by_site(tf.abs(values))
+            reduced = reduce(sizes, tf.math.is_finite(sizes))
+            found[metric] = reduced[0]
+            if self.permutations:
+                found[f"p_{metric}"] = scores.p_values(reduced)
+        matrix = kernel(run.image, whole)
+        if matrix is not None:
+            for metric, of in (("weight_sum", tf.reduce_sum), ("weight_var", tf.math.reduce_variance)):
+                found[metric] = tf.zeros_like(activity) + of(matrix, 0)
+        if self.maps:
+            shape = tf.concat([[-1], places, [channels]], 0)
+            found["map_correlation"], found["map_variance"] = (tf.reshape(x, shape) for x in (r[TARGET], variances))
+        return found
+
+    def _read(self, run: Run, name: str) -> tf.Tensor:
+        """The sites of a layer that are looked at, in float32."""
+        layer = tf.cast(run.read[name], tf.float32)
+        sizes = layer.shape[1:-1]
+        if self.sites is None or None in sizes:
+            return layer
+        step = next(s for s in itertools.count(1) if math.prod(-(-size // s) for size in sizes) <= self.sites)
+        return layer[(slice(None), *[slice(None, None, step)] * len(sizes))] if step > 1 else layer
+
+
+def _by_row(x: tf.Tensor, rows: int) -> tf.Tensor:
+    """(k * rows, ..., channels) as (rows, k, u)."""
+    units = x.shape[1:].num_elements() or tf.reduce_prod(tf.shape(x)[1:])
+    if rows == 1:
+        return tf.reshape(x, [1, -1, units])
+    return tf.transpose(tf.reshape(x, [-1, rows, units]), [1, 0, 2])
+
+
+def _sites(x: tf.Tensor) -> tf.Tensor:
+    """(n, ..., channels) as (n, sites, channels)."""
+    return tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
+
+
+def _place(site: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """(n, channels) numbers of sites as (n, channels, axes)."""
+    axes: list[tf.Tensor] = []
+    for axis in reversed(range(sizes.shape[0])):
+        axes.insert(0, tf.cast(site, tf.int32) % sizes[axis])
+        site = tf.cast(site, tf.int32) // sizes[axis]
+    return tf.stack(axes, -1) if axes else tf.zeros([*tf.unstack(tf.shape(site)), 0], tf.int32)
