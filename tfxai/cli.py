@@ -26,6 +26,7 @@ from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.models import open_model
 from tfxai.plotting import plot_grid
+from tfxai.synthesis import command as synthesis
 
 EXPLAIN_EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg
@@ -128,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluation = "Score methods by what is known about images."
     add_evaluation(commands.add_parser("evaluate", help=evaluation, description=evaluation))
 
+    made = "Make images of what a class or a channel looks like to a model."
+    synthesis.add_synthesize_options(command("synthesize", _synthesize, made, synthesis.SYNTHESIZE_EXAMPLES))
+    amplified = "Amplify in a photograph what a layer sees in it."
+    synthesis.add_dream_options(command("dream", synthesis.dream, amplified, synthesis.DREAM_EXAMPLES))
+
     layers = command("layers", _layers, "List the layers of a model.", LAYERS_EXAMPLES)
     layers.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     add_model_options(layers)
@@ -185,6 +191,10 @@ def _explain(arguments: argparse.Namespace) -> None:
         file = arguments.output / f"{file_name(name)}.npz"
         explanation.save(file)
         print(f"raw values: {file}")
+
+
+def _synthesize(arguments: argparse.Namespace) -> None:
+    synthesis.synthesize(arguments, None if arguments.classes is None else _read_classes(arguments.classes))
 
 
 def _layers(arguments: argparse.Namespace) -> None:

@@ -145,10 +145,10 @@ class DeepDream(Seeded):
             raise ValueError(f"Expected preset to be one of {list(PRESETS)}, got {preset!r}.")
         self.recipe = replace(PRESETS[preset], **recipe)
         self.view = open_model(model, output, signature)
-        specs = self.view.inputs or {}
-        self.spec = next(iter(specs.values()), None)
-        if self.view.opaque or len(specs) != 1 or self.spec.shape.rank != 4 or not self.spec.dtype.is_floating:
+        specs = list((self.view.inputs or {}).values())
+        if self.view.opaque or len(specs) != 1 or specs[0].shape.rank != 4 or not specs[0].dtype.is_floating:
             raise ValueError("Expected a model that says that it takes one image (h, w, c), and can be differentiated.")
+        (self.spec,) = specs
         self.tile = None if tile is None else (positive("tile", tile),) * 2
         own = tuple(self.spec.shape[1:3])
         if None not in own:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 if TYPE_CHECKING:
+    from tfxai.neurons.average import AverageImage
     from tfxai.synthesis.result import Synthesis
 
 CELL = 2.0  # inches
+SHOWN = 9  # examples beside an image
 LAST = 1000  # milliseconds that an animation stays at its end
 
 
@@ -33,6 +36,27 @@ def sheet(synthesis: Synthesis, columns: int = 5) -> Figure:
             reached = synthesis.probability
             text = f"score {synthesis.score[number]:.3g}" if reached is None else f"p = {reached[number]:.3g}"
             cell.set_title(f"{synthesis.labels[number]}\n{text}", fontsize=8)
+    return figure
+
+
+def beside(synthesis: Synthesis, examples: Sequence[AverageImage]) -> Figure:
+    """A row for each image: itself, and the data that excite the same channel most."""
+    if len(examples) != len(synthesis):
+        raise ValueError(f"Expected examples for each of the {len(synthesis)} images, got {len(examples)}.")
+    columns = 1 + min(SHOWN, max(len(one.parts) for one in examples))
+    figure, axes = plt.subplots(
+        len(synthesis),
+        columns,
+        squeeze=False,
+        figsize=(0.6 * CELL * columns, CELL * len(synthesis) * 0.72),
+        layout="constrained",
+    )
+    for row, pixels, label, one in zip(axes, synthesis.pixels, synthesis.labels, examples, strict=True):
+        for cell, picture in zip(row, [pixels, *one.crops], strict=False):
+            cell.imshow(picture)
+        row[0].set_title(label, fontsize=8, loc="left")
+        for cell in row:
+            cell.axis("off")
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -14,6 +15,8 @@ from tfxai.synthesis.box import Box
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from tfxai.neurons.average import AverageImage
 
 ARRAYS = ("images", "score", "steps", "probability", "codes", "frames")
 
@@ -66,13 +69,15 @@ class Synthesis:
         """(n, h, w, 3) uint8, the images as a screen shows them."""
         return self.box.pixels(self.images)
 
-    def plot(self, columns: int = 5) -> Figure:
+    def plot(self, columns: int = 5, examples: Sequence[AverageImage] | None = None) -> Figure:
         """Figure of all images, with what was sought and what was reached.
 
         Parameters
         ----------
         columns : int
             How many images stand side by side.
+        examples : sequence of AverageImage, optional
+            For each image what `tfxai.examples_for` found, to be shown beside it.
 
         Returns
         -------
@@ -80,7 +85,7 @@ class Synthesis:
         """
         from tfxai.synthesis import figures
 
-        return figures.sheet(self, columns)
+        return figures.sheet(self, columns) if examples is None else figures.beside(self, examples)
 
     def plot_history(self) -> Figure:
         """Figure of the terms of the total over the steps, a line for each image.
