@@ -4,6 +4,19 @@ from tfxai.synthesis.dream import DeepDream, Recipe
 from tfxai.synthesis.examples import examples_for
 from tfxai.synthesis.gaussian import GaussianExpert
 from tfxai.synthesis.maximization import ActivationMaximization
+from tfxai.synthesis.network_experts import DenoisingExpert, DiscriminatorExpert, VAEExpert
+from tfxai.synthesis.rbm import RBMExpert
 from tfxai.synthesis.result import Synthesis
 
-__all__ = ["ActivationMaximization", "DeepDream", "GaussianExpert", "Recipe", "Synthesis", "examples_for"]
+__all__ = [
+    "ActivationMaximization",
+    "DeepDream",
+    "DenoisingExpert",
+    "DiscriminatorExpert",
+    "GaussianExpert",
+    "RBMExpert",
+    "Recipe",
+    "Synthesis",
+    "VAEExpert",
+    "examples_for",
+]

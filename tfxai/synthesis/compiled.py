@@ -63,7 +63,8 @@ class Compiled:
             numbers = tf.where(better, numbers, state.best)
         images, terms, seen = self._look(numbers, values)
         probability = self.objective.probability
-        reached = terms[0] if probability is None else probability(seen, values)
+        self.has_probability = probability is not None and seen.knows_probabilities
+        reached = probability(seen, values) if probability and self.has_probability else terms[0]
         return numbers, images, tf.stack(terms, 1), reached
 
     def _look(

@@ -134,14 +134,8 @@ class GaussianExpert:
         ValueError
             Before `fit`, or for images of another size.
         """
-        if not hasattr(self, "mean_"):
-            raise ValueError("The expert knows no data yet. Call fit(images) first.")
-        x = tf.cast(images, tf.float32)
+        centred = centred_rows(self, images)
         d, k = self.mean_.size, len(self.variances_)
-        rows = tf.reshape(x, [tf.shape(x)[0], np.prod(x.shape[1:], dtype=int)])
-        if rows.shape[1] != d:
-            raise ValueError(f"Expected images of {d} numbers, as those of fit, got {rows.shape[1]}.")
-        centred = rows - self.mean_.astype(np.float32)
         along = tf.matmul(centred, self.components_.T.astype(np.float32))
         saved = (1 / self.residual_ - 1 / self.variances_).astype(np.float32) if k else np.zeros(0, np.float32)
         distance = tf.reduce_sum(centred**2 / self.residual_.astype(np.float32), 1) - tf.reduce_sum(saved * along**2, 1)
@@ -156,3 +150,14 @@ def flat_rows(images: Any) -> np.ndarray:
     if array.ndim < 2 or len(array) < 2 or not np.isfinite(array).all():
         raise ValueError(f"Expected a batch of at least two finite images, got shape {array.shape}.")
     return array.reshape(len(array), -1)
+
+
+def centred_rows(expert: Any, images: Any) -> tf.Tensor:
+    """(n, d) float32 numbers of images, less the expert's mean; ValueError if it has none, or of another size."""
+    if not hasattr(expert, "mean_"):
+        raise ValueError("The expert knows no data yet. Call fit(images) first.")
+    x, d = tf.cast(images, tf.float32), expert.mean_.size
+    rows = tf.reshape(x, [tf.shape(x)[0], np.prod(x.shape[1:], dtype=int)])
+    if rows.shape[1] != d:
+        raise ValueError(f"Expected images of {d} numbers, as those of fit, got {rows.shape[1]}.")
+    return rows - expert.mean_.astype(np.float32)

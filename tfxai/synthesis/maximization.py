@@ -59,7 +59,7 @@ class ActivationMaximization(Seeded):
         Cost ``weight_decay * ||z||^2`` of the numbers z that are sought. Default 0, of codes 0.005. The decay of
         PyTorch's Adam is half of it.
     transforms : callable or sequence of callables, optional
-        How images are moved before the model sees them, see `tfxai.transforms`. Default: those of Olah et al. for
+        How images are moved before the model sees them, see `tfxai.transforms`. Default: `tfxai.transforms.robust` for
         frequencies, else none.
     expert : object, optional
         In TensorFlow operations, ``log_prob(x)``, (n,) log-densities of images, or ``score(x)``, their gradient.
@@ -255,7 +255,7 @@ class ActivationMaximization(Seeded):
             images=images.numpy(),
             score=terms.numpy()[:, 0],
             labels=[objective.text(row) for row in range(len(images))],
-            probability=None if objective.probability is None else probability.numpy(),
+            probability=probability.numpy() if compiled.has_probability else None,
             codes=numbers.numpy() if isinstance(self.canvas, Generated) else None,
             history=found | {"total": steps.sum(2)},
             steps=state.steps.numpy(),

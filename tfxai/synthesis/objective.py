@@ -42,12 +42,18 @@ class Seen:
         logits, _, head = scores(tf.cast(self.forward.outputs, tf.float32), "logit")
         return logits, head
 
+    @property
+    def knows_probabilities(self) -> bool:
+        """Whether the scores of classes have any: a single logit has none."""
+        logits, head = self._scores
+        return head is not None or logits.shape[-1] != 1
+
     def classes(self, on: str) -> tf.Tensor:
         """(n, classes) logits, log-probabilities or probabilities."""
         logits, head = self._scores
         if on == "logit":
             return logits
-        if head is None and logits.shape[-1] == 1:
+        if not self.knows_probabilities:
             raise ValueError('The model ends in one logit, of which no probability is known. Give on="logit".')
         known = tf.math.log_sigmoid(logits) if head == "sigmoid" else tf.nn.log_softmax(logits)
         return known if on == "log_probability" else tf.exp(known)

@@ -211,15 +211,16 @@ def compose(*transforms: Transform) -> Transform:
 
 
 def robust() -> Transform:
-    """Those with which Olah et al. (2017) made their pictures: jitter, scale, rotation and jitter again.
+    """Those that serve photographs: jitter by 15 % of the side, scale 0.6 to 1.3, and 15 degrees either way.
 
-    By 1/14 of the side (16 pixels of 224), 0.9 to 1.1, 10 degrees either way, and 1/28.
+    Olah et al. (2017) move less: by 1/14, 0.9 to 1.1, and 10 degrees. Ours show larger shapes, which another network is
+    more likely to recognise.
 
     Returns
     -------
     callable
     """
-    return compose(jitter(1 / 14), scale(0.9, 1.1), rotate(-10, 10), jitter(1 / 28))
+    return compose(jitter(0.15), scale(0.6, 1.3), rotate(-15, 15))
 
 
 def sampled(images: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
