@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -17,7 +18,14 @@ TRAIN_SEED, TEST_SEED = 1_000_003, 2_000_003
 EPOCHS = {"single-6c": 4, "double-12c": 10}
 
 
-def train(name: str, epochs: int | None = None, n: int = 6000, seed: int = 0, verbose: int = 0) -> keras.Model:
+def train(
+    name: str,
+    epochs: int | None = None,
+    n: int = 6000,
+    seed: int = 0,
+    verbose: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.Model:
     """Train a network from scratch on one set.
 
     Parameters
@@ -32,6 +40,8 @@ def train(name: str, epochs: int | None = None, n: int = 6000, seed: int = 0, ve
         Seed of the initial weights and of the order of the images.
     verbose : int, default 0
         What Keras prints: nothing (0), a progress bar (1) or a line for each epoch (2).
+    callbacks : sequence of keras.callbacks.Callback
+        Called while it trains; their model ends in the logits.
 
     Returns
     -------
@@ -58,7 +68,8 @@ def train(name: str, epochs: int | None = None, n: int = 6000, seed: int = 0, ve
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
         metrics=["accuracy"],
     )
-    trainer.fit(images, keras.utils.to_categorical(labels), batch_size=32, epochs=epochs, verbose=verbose)
+    truth = keras.utils.to_categorical(labels)
+    trainer.fit(images, truth, batch_size=32, epochs=epochs, verbose=verbose, callbacks=list(callbacks))
     return model
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfxai._version import __version__
 from tfxai.command import MODEL_HELP, add_method_options, add_model_options, chosen_methods, input_shape, predict
-from tfxai.evaluation import flowers_command
+from tfxai.evaluation import flowers_command, resampling_command
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table, write_csv
 from tfxai.evaluation.stored import digest
@@ -43,6 +43,8 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     _add_localization(command("localization", run, "Score methods by boxes in image files.", LOCALIZATION_EXAMPLES))
     decisive = "Score methods by the decisive part of painted flowers."
     flowers_command.add_options(command("flowers", flowers_command.run, decisive, flowers_command.EXAMPLES))
+    channels = "Compare channels of large influence and of large precision while a network learns."
+    resampling_command.add_options(command("resampling", resampling_command.run, channels, resampling_command.EXAMPLES))
 
 
 def _add_localization(parser: argparse.ArgumentParser) -> None:

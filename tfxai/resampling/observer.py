@@ -68,8 +68,7 @@ class Observer(Explainer, Seeded):
         def copies(index: tf.Tensor) -> tuple[Run, tf.Tensor]:
             """A pass of the copies with these numbers, and (k, rows) how far they are from the image."""
             images = self.draw(index, sample)
-            level = tf.math.reduce_euclidean_norm(images - pixels, range(2, images.shape.rank))
-            level /= math.sqrt(pixels.shape[1:].num_elements())
+            level = tf.sqrt(tf.reduce_mean(tf.math.squared_difference(images, pixels), range(2, images.shape.rank)))
             return self.rerun(run, run.with_image(merge(images), tf.size(index)), tf.size(index)), level
 
         def passed(index: tf.Tensor) -> tf.Tensor:
