@@ -1,0 +1,109 @@
+"""Cost of input resampling beside bare forward passes, and memory over the number of copies.
+
+python benchmarks/resampling.py                      # MobileNetV2 with random weights, 224 px
+python benchmarks/resampling.py --model model.keras --sites 256
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfxai
+from tfxai.models import open_model
+
+COPIES, BATCH = 50, 25
+FEW, MANY = 50, 1000
+LIMIT, MEMORY_LIMIT = 1.25, 1.1
+
+
+def cost(path: Path | None, sites: int | None, repeats: int) -> None:
+    """What a copy costs with all layers observed, over what it costs to pass through the model."""
+    view = open_model(load(path))
+    image = np.random.default_rng(0).normal(size=(1, *shape(view))).astype(np.float32)
+    copies = tf.constant(np.repeat(image, BATCH, 0))
+    forward = tf.function(lambda x: view.forward(x).outputs, autograph=False)
+    explainer = tfxai.InputResampling(view, n=COPIES, sites=sites)
+
+    def passes() -> None:
+        for _ in range(COPIES // BATCH):
+            forward(copies).numpy()
+
+    def explain() -> None:
+        explainer(image, batch_size=BATCH, verbose=0)
+
+    passes()
+    _, first = spent(explain)
+    ratios = []
+    for _ in range(repeats):
+        bare, whole = spent(passes), spent(explain)
+        ratios.append([b / a for a, b in zip(bare, whole, strict=True)])
+    cpu, wall = np.median(ratios, axis=0)
+    spread = np.subtract(*np.percentile(np.array(ratios)[:, 0], [75, 25])) / 2
+    layers = explainer(image, verbose=0).layers
+    print(
+        f"{len(layers)} layers, {'all' if sites is None else sites} sites of each: {cpu:.2f} ± {spread:.2f} forward "
+        f"passes a copy of CPU time, {wall:.2f} of wall time; limit {LIMIT}; the first call takes {first:.0f} s"
+    )
+
+
+def memory(path: Path | None, sites: int | None) -> None:
+    """Peaks of fresh processes."""
+    peaks = []
+    for copies in (FEW, MANY):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+            peaks.append(fresh.submit(peak, path, sites, copies).result())
+    ratio = peaks[1] / peaks[0]
+    print(
+        f"memory: {peaks[0]:.0f} MB for {FEW} copies, {peaks[1]:.0f} MB for {MANY}: {ratio:.2f}; limit {MEMORY_LIMIT}"
+    )
+
+
+def peak(path: Path | None, sites: int | None, copies: int) -> float:
+    view = open_model(load(path))
+    image = np.random.default_rng(0).normal(size=(1, *shape(view))).astype(np.float32)
+    tfxai.InputResampling(view, n=copies, sites=sites)(image, batch_size=BATCH, verbose=0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def load(path: Path | None) -> keras.Model:
+    return keras.models.load_model(path, compile=False) if path else keras.applications.MobileNetV2(weights=None)
+
+
+def shape(view: Any) -> tuple[int, ...]:
+    return tuple(next(iter(view.inputs.values())).shape[1:])
+
+
+def spent(run: Callable) -> tuple[float, float]:
+    """Seconds of CPU time, of all threads, and of wall time."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    run()
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def main() -> None:
+    parts = ("cost", "memory")
+    parser = argparse.ArgumentParser(description="Time and memory of input resampling.")
+    parser.add_argument("--model", type=Path, help="a .keras file; default: MobileNetV2 with random weights, 224 px")
+    parser.add_argument("--sites", type=int, help="most sites of a layer; default: all")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, metavar="PART", help=", ".join(parts))
+    parser.add_argument("--repeats", type=int, default=9, help="rounds of the cost (default 9)")
+    given = parser.parse_args()
+    if "cost" in given.parts:
+        cost(given.model, given.sites, given.repeats)
+    if "memory" in given.parts:
+        memory(given.model, given.sites)
+
+
+if __name__ == "__main__":
+    main()
