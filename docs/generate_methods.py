@@ -22,6 +22,8 @@ EXAMPLES = (
     "plot_adversarial.py",
     "plot_what_a_network_learned.py",
     "plot_enriched_prediction.py",
+    "plot_channels_and_dreams.py",
+    "plot_digits_three_ways.py",
     "plot_grid_artefacts.py",
     "plot_nested_models.py",
     "plot_saved_model.py",

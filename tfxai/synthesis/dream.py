@@ -121,7 +121,7 @@ class DeepDream(Seeded):
     >>> images, _, _ = tfxai.datasets.flowers.make(n=1)
     >>> model = tfxai.datasets.flowers.load_model()
     >>> dream = tfxai.DeepDream(model, {"block3_relu": 1.0}, "none", octaves=(-1, 0), steps=2)
-    >>> dream(images).images.shape
+    >>> dream(images, verbose=0).images.shape
     (1, 112, 112, 3)
     """
 

@@ -51,8 +51,8 @@ class ActivationMaximization(Seeded):
     start : "noise" or array
         Noise, an image or several, such as the mean of a class; in code space the codes.
     noise : float
-        Standard deviation of the noise around the middle of the bounds, as a share of the way to them; of codes it is
-        1. Default 0.1.
+        Standard deviation of the noise around the middle of the bounds, about as a share of the way to them; of codes
+        it is 1. Default 0.3 (ours): a ReLU that nothing excites at the start has no gradient, and stays silent.
     priors : callable or sequence of callables
         Costs of images: those of `tfxai.priors`, or any function from images to (n,) costs. Default: none.
     weight_decay : float, optional
@@ -115,7 +115,7 @@ class ActivationMaximization(Seeded):
         boxed: str = "sigmoid",
         parameterization: str | None = None,
         start: Any = "noise",
-        noise: float = 0.1,
+        noise: float = 0.3,
         priors: Any = (),
         weight_decay: float | None = None,
         transforms: Any = None,
