@@ -18,10 +18,10 @@ data = {name: flowers.make(name, n=12, seed=3) for name in sets}
 models = {name: flowers.load_model(name) for name in sets}
 
 # %%
-# By default both are the last spatial layer, or, where the network ends in a pooling as VGG does, the pooling and the
-# convolution before it:
+# By default the inversion layer is the last spatial layer, and the base layer the last that is fine enough, with twelve
+# positions or more along each side. This network takes images of any size, so only a batch can tell:
 
-print(tfxai.GuidedFeatureInversion(models["single-6c"]).reads)
+print(tfxai.GuidedFeatureInversion(models["single-6c"])(data["single-6c"][0][:1]).facts)
 
 
 def draw(maps, images):
@@ -55,12 +55,14 @@ draw(kept["single-6c"], data["single-6c"][0])
 #
 # The base layer: what is the mask made of?
 # -----------------------------------------
-# Now both stages, the second for the true class. The inversion layer is the last.
+# Now both stages, the second for the true class. The inversion layer is the last. The mask is made of the channels
+# themselves, as in the paper, and not of the evidence in them.
 
 
 def explain(name, layer):
     images, labels, _ = data[name]
-    return tfxai.GuidedFeatureInversion(models[name], base_layer=layer)(images, target=labels).values
+    explainer = tfxai.GuidedFeatureInversion(models[name], base_layer=layer, channels="activations", target_steps=25)
+    return explainer(images, target=labels).values
 
 
 found = {name: {layer: explain(name, layer) for layer in layers} for name in sets}

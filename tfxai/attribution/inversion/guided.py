@@ -39,7 +39,8 @@ class GuidedFeatureInversion(Contrast):
     Du et al. (2018). The mask m is a sum of the channels of the base layer with weights w >= 0, scaled and enlarged; it
     lays the input x over a background p, x m + p (1 - m). The first stage seeks the w whose foreground gives the
     inversion layer the features of x, whatever the class. The second goes on from there, so that the foreground has the
-    class and the background, x (1 - m) + p m, has it no longer.
+    class and the background, x (1 - m) + p m, has it no longer. With the preset "tfxai" it weighs the evidence for the
+    class in these channels, in place of the channels (`Settings.channels`).
 
     Parameters
     ----------
@@ -48,8 +49,9 @@ class GuidedFeatureInversion(Contrast):
     inversion_layer : str, keras layer or None
         Whose features are kept. None: the last one with spatial output (the paper: the last pooling).
     base_layer : str, keras layer or None
-        Whose channels, by their positive part, make the mask. None: the layer before the inversion layer if that is a
-        pooling (the paper: the last convolution), else the inversion layer.
+        Whose channels, by their positive part, make the mask. None: with the preset "tfxai" the last layer with 12
+        positions or more along each side; with the others the layer before the inversion layer if that is a pooling
+        (the paper: the last convolution), else the inversion layer.
     preset : {"tfxai", "paper", "authors"} or Settings
         The package's own parameters, those of the paper, or those of the authors' code, which differ.
     stages : {"both", "inversion", "target"}
@@ -94,7 +96,7 @@ class GuidedFeatureInversion(Contrast):
     facts = Facts(
         "guided_feature_inversion",
         use="the part of the input that keeps the class when all else is blurred",
-        cost="10 gradient passes up to the inversion layer and 50 whole ones",
+        cost="10 gradient passes up to the inversion layer and 21 whole ones",
         needs="images, and a layer with spatial output",
         drawback="slow; as coarse as the layer",
         reference="Du et al. 2018",
