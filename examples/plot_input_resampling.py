@@ -1,0 +1,66 @@
+"""
+Channels that drive a prediction, and channels that are stable
+==============================================================
+
+What a network says of an image can be told by what it says of many images that are nearly the same. Lengerich et al.
+(2017) perturb the image, and watch all channels at once: those whose activation goes with the output have *influence*,
+those whose activation hardly changes have *precision*. Are they the same?
+"""
+
+import numpy as np
+
+import tfxai
+from tfxai.datasets import flowers
+from tfxai.resampling import figures
+
+model = flowers.load_model()
+images, labels, masks = flowers.make(n=12, seed=4)
+
+# %%
+# One pass for all layers
+# -----------------------
+# Fifty copies of each image, with noise that grows from copy to copy.
+
+explainer = tfxai.InputResampling(model, n=50, relative=True, classes=flowers.CLASSES["single-6c"])
+result = explainer(images, target=labels, verbose=0)
+for layer, channels in result.top("correlation", 3).items():
+    print(layer, "influence:", channels[0], "precision:", result.top("precision", 3)[layer][0])
+
+# %%
+# The channels of one layer, one score against the other. Below the dashed line lies what independent noise would have.
+# At the right is what the channels look at, where the image excites them most.
+
+figure = figures.plot_scores(result, "block3_relu", image=1, images=images)
+
+# %%
+# What they look at
+# -----------------
+# The two selections agree less than by chance: channels that move much go with the output, and those that hardly move
+# are called precise.
+
+figure = figures.plot_sets(result, image=1, n=3, images=images)
+comparison = result.compare("correlation", "precision", n=5)
+agree = comparison.mean()
+print(f"Jaccard index {agree.jaccard:.3f}, by chance {agree.chance_jaccard:.3f}")
+figure = comparison.plot()
+
+# %%
+# The level of noise
+# ------------------
+# With growing noise all activations and the output drift, and what drifts together correlates. The partial correlation
+# takes the level of the noise out.
+
+for metric in ("correlation", "partial_correlation"):
+    means = [np.nanmean(result.scores[metric][layer]) for layer in result.layers]
+    print(f"{metric:20}", np.round(means, 2), f"chance {result.chance:.2f}")
+
+# %%
+# Do they matter?
+# ---------------
+# Correlation is no proof: the noise moves both. The score without the channels tells, beside that without as many
+# random ones. Instead of noise everywhere, regions of the image may be masked.
+
+for perturbation, sigma in (("multiplicative_ramp", 0.1), ("mask_superpixel", 0.3)):
+    one = tfxai.InputResampling(model, perturbation=perturbation, sigma=sigma, relative=True)(images, labels, verbose=0)
+    print(perturbation)
+    print(one.ablate(layers=("block4_relu",)))
