@@ -224,7 +224,7 @@ def test_ablation_of_several_layers_and_other_targets(explainer, residual, x):
 # files and tables
 
 
-def test_save_and_load(result, explainer, tmp_path):
+def test_save_and_load(result, residual, tmp_path):
     result.save(tmp_path / "scores")
     loaded = Resampling.load(tmp_path / "scores.npz")
     assert loaded.settings == result.settings
@@ -238,7 +238,7 @@ def test_save_and_load(result, explainer, tmp_path):
         loaded.patches("precision")
     with pytest.raises(ValueError, match="loaded without"):
         loaded.ablate()
-    again = Resampling.load(tmp_path / "scores.npz", explainer)
+    again = Resampling.load(tmp_path / "scores.npz", tfxai.InputResampling(residual))
     np.testing.assert_array_equal(again.patches("precision")["relu3"], result.patches("precision")["relu3"])
     np.testing.assert_allclose(
         again.ablate(controls=1).changes["precision"], result.ablate(controls=1).changes["precision"]
@@ -300,3 +300,15 @@ def test_pictures(result, x):
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     np.testing.assert_allclose(heights, [comparison.mean(layer).jaccard for layer in LAYERS])
     plt.close("all")
+
+
+def test_influential_channels_of_a_trained_network_matter_more_than_precise_ones():
+    images, labels, _ = tfxai.datasets.flowers.make(n=12, seed=5)
+    explainer = tfxai.InputResampling(
+        tfxai.datasets.flowers.load_model(), perturbation="mask_superpixel", sigma=0.3, relative=True
+    )
+    result = explainer(images, target=labels, verbose=0)
+    for layer in result.layers:
+        found = result.ablate(layers=(layer,), controls=2)
+        assert found.size("correlation") > 2 * found.size("precision")
+        assert found.random_size("correlation") > 2 * found.size("precision")

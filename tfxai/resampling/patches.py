@@ -62,7 +62,7 @@ def boxes(result: Resampling, selected: ByLayer, projection: str) -> ByLayer:
     """See `Resampling.patches`; ``selected`` holds (n, k) channels of each layer, -1 for none."""
     _check(projection, ("receptive_field", *PROJECTIONS))
     if projection == "receptive_field":
-        fields = _method(result).fields(result.inputs)
+        fields = _method(result).fields(result.inputs, result.layers)
         return {layer: _seen(fields[layer], result.peaks[layer], channels) for layer, channels in selected.items()}
     found = {}
     for layer, channels in selected.items():

@@ -234,13 +234,13 @@ class InputResampling:
             self._projectors[key] = Projector(self.view, layer, projection)
         return self._projectors[key]
 
-    def fields(self, inputs: Any) -> dict[str, ReceptiveField]:
-        """What the units of each layer see of images of this size."""
+    def fields(self, inputs: Any, layers: tuple[str, ...]) -> dict[str, ReceptiveField]:
+        """What the units of layers see of images of this size."""
         rows = self._observer._fixed_batch() or 1
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
-        key = tuple(tf.nest.flatten(specs))
+        key = layers, tuple(tf.nest.flatten(specs))
         if key not in self._fields:
-            self._fields[key] = receptive_fields(self.view, self._observer.reads, specs)
+            self._fields[key] = receptive_fields(self.view, layers, specs)
         return self._fields[key]
 
     def _choose_layers(self, batch: Any) -> None:
