@@ -24,7 +24,7 @@ import tfxai
 from tfxai.synthesis.parameterization import Fourier
 
 LIMIT = 1.15  # gradient passes, without what moves and draws the image
-SHORT, LONG = 2, 6  # steps of the runs that are timed
+SHORT, LONG = 2, 12  # steps of the runs that are timed
 CASES: dict[str, dict[str, Any]] = {
     "pixels": {"parameterization": "pixel"},
     "frequencies": {"parameterization": "fourier", "transforms": ()},
