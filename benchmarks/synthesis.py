@@ -76,9 +76,10 @@ def main() -> None:
     given = parser.parse_args()
     model, shape = load(given.model, given.network, given.size)
     x, fourier = np.zeros((given.batch, *shape)), Fourier(shape)
+    seed = tf.Variable([0, 1])  # of a constant, the places of pixels would be constants
     bare = {
         "pass": gradient(lambda x: model(x, training=False), x + 0.1),
-        "moved": gradient(lambda x: tfxai.transforms.robust()(x, tf.constant([0, 1])), x),
+        "moved": gradient(lambda x: tfxai.transforms.robust()(x, seed.read_value()), x),
         "frequencies": gradient(fourier.image, np.zeros((given.batch, *fourier.shape))),
     }
     runs = {}
