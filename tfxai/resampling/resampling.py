@@ -29,7 +29,7 @@ class InputResampling:
     """Which channels of a network drive a prediction, and which are stable.
 
     Lengerich et al. (2017): around an image lies a cloud of perturbed copies. The influence of a channel is how far its
-    activation a goes with the output y over the cloud, the precision how little it changes,
+    activation a goes with the output y over the cloud, the precision how little it changes::
 
         correlation = mean over sites of |Pearson(a, y)|,    precision = 1 / mean over sites of Var(a),
 

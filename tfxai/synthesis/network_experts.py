@@ -65,7 +65,7 @@ class VAEExpert:
     """The bound of a log-density that a variational autoencoder knows.
 
     Kingma and Welling (2014): with the code's mean m and deviation s by the encoder, and images normally distributed
-    around what the decoder g makes of m (one sample, at its mean),
+    around what the decoder g makes of m (one sample, at its mean)::
 
         log p(x) >= -|x - g(m)|^2 / (2 noise^2) - KL(N(m, s^2), N(0, 1)) + const.
 

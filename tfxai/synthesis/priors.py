@@ -16,7 +16,7 @@ from tfxai.attribution.inversion import priors
 
 @dataclass(frozen=True, eq=False)
 class L2:
-    """Distance from a center: weight * ||x - center||^2, in the numbers that the model takes.
+    """Distance from a center: ``weight * ||x - center||^2``, in the numbers that the model takes.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class L2:
     center : number or array
         Such as the mean image of a class, (h, w, c), or one for each image, (n, h, w, c).
     squared : bool
-        If false: weight * ||x - center||, as that code has it.
+        If false: ``weight * ||x - center||``, as that code has it.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class L2:
 
 @dataclass(frozen=True)
 class AlphaNorm:
-    """Bounds single numbers: weight * sum |x| ** alpha (Mahendran and Vedaldi 2015).
+    """Bounds single numbers: ``weight * sum |x| ** alpha`` (Mahendran and Vedaldi 2015).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class AlphaNorm:
 
 @dataclass(frozen=True)
 class TotalVariation:
-    """Smooths images: weight * sum |d| ** beta, over the differences d of neighbours (Mahendran and Vedaldi 2015).
+    """Smooths images: ``weight * sum |d| ** beta``, d of all neighbours the differences (Mahendran and Vedaldi 2015).
 
     Parameters
     ----------

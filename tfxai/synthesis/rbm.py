@@ -15,7 +15,7 @@ from tfxai.synthesis.gaussian import centred_rows, flat_rows
 class RBMExpert:
     """A density by hidden binary units, each of which prefers images on one side of a plane.
 
-    Montavon et al. (2018): with v = (x - mean) / scale,
+    Montavon et al. (2018): with v = (x - mean) / scale::
 
         log p(x) = sum_j log(1 + exp(w_j . v + b_j)) - |v - c|^2 / 2 + const.
 
