@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+
+from tfxai import archive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -196,7 +196,7 @@ class Explanation:
         header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
             "target": self.target if isinstance(self.target, str) else None
         }
-        arrays: dict[str, Any] = {"score": self.score, "header": np.array(json.dumps(header))}
+        arrays: dict[str, Any] = {"score": self.score}
         if not isinstance(self.target, str):
             arrays["target"] = self.target
         for group in ("values", "inputs", "extras"):
@@ -205,7 +205,7 @@ class Explanation:
                 {f"{group}/{name}": x for name, x in content.items()} if isinstance(content, dict) else {group: content}
             )
             arrays.update(named)
-        np.savez_compressed(_npz(path), **arrays)
+        archive.write(path, header, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike) -> Explanation:
@@ -226,9 +226,7 @@ class Explanation:
             If the file is missing or is no explanation.
         """
         try:
-            with np.load(_npz(path), allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(str(arrays.pop("header")))
+            header, arrays = archive.read(path)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
 
@@ -277,7 +275,3 @@ def _each(content: Any, function: Any) -> Any:
 def _one_of(what: str, value: str, known: dict) -> None:
     if value not in known:
         raise ValueError(f"Expected {what} to be one of {list(known)}, got {value!r}.")
-
-
-def _npz(path: str | PathLike) -> Path:
-    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai import archive
 from tfxai.explainer import Explainer, Facts
 from tfxai.explainer import positive as check_positive
 from tfxai.explanation import Explanation
@@ -279,7 +278,7 @@ class RelevantFeatures:
         header = {name: getattr(self, name) for name in SETTINGS}
         header |= {"mu": self.mu_, "layers": self.layers_, "channels": self.channels_}
         arrays = {name: getattr(self, name) for name in RESULTS}
-        np.savez_compressed(_npz(path), header=json.dumps(header), **arrays)
+        archive.write(path, header, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike, model: Any, **options: Any) -> RelevantFeatures:
@@ -300,9 +299,7 @@ class RelevantFeatures:
             If the file is missing or holds no features, or the model has no such layers.
         """
         try:
-            with np.load(_npz(path), allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(str(arrays["header"]))
+            header, arrays = archive.read(path)
             settings = {name: header[name] for name in SETTINGS}
             results = {name: arrays[name] for name in RESULTS}
         except (OSError, ValueError, KeyError) as error:
@@ -373,7 +370,3 @@ class _Responses(Explainer):
 
 def _is_positive(mu: Any) -> bool:
     return isinstance(mu, int | float | np.number) and not isinstance(mu, bool) and bool(0 < mu < np.inf)
-
-
-def _npz(path: str | PathLike) -> Path:
-    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tfxai import archive
 from tfxai.explainer import positive
 from tfxai.resampling.overlap import Overlap, overlap
 
@@ -293,7 +292,7 @@ class Resampling:
             arrays["target"] = self.target
         several = isinstance(self.inputs, dict)
         arrays |= {f"inputs/{name}": x for name, x in self.inputs.items()} if several else {"inputs": self.inputs}
-        np.savez_compressed(_npz(path), header=json.dumps(header), **arrays)
+        archive.write(path, header, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike, method: InputResampling | None = None) -> Resampling:
@@ -312,9 +311,7 @@ class Resampling:
             If the file is missing or holds no such result.
         """
         try:
-            with np.load(_npz(path), allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(str(arrays.pop("header")))
+            header, arrays = archive.read(path)
             inputs = {name[7:]: x for name, x in arrays.items() if name.startswith("inputs/")}
             return cls(
                 header["channels"],
@@ -362,7 +359,3 @@ def nested(flat: Mapping[str, np.ndarray]) -> dict[str, ByLayer]:
         name, layer = key.split("/", 1)
         found[name][layer] = array
     return dict(found)
-
-
-def _npz(path: str | PathLike) -> Path:
-    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")

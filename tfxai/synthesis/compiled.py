@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfxai.models import ModelView
+from tfxai.run import totals
 from tfxai.synthesis.ascent import Evaluated, State, ascend, begin
 from tfxai.synthesis.objective import Numbers, Objective, Seen
 
@@ -79,7 +80,7 @@ class Compiled:
         seen = Seen(owner.view, owner.view.forward(tf.cast(given, owner.spec.dtype), self.reads))
         terms = [self.objective.compute(seen, values), *(-prior(images) for prior in owner.priors.values())]
         if owner.weight_decay:
-            terms.append(-owner.weight_decay * tf.reduce_sum(tf.square(numbers), list(range(1, numbers.shape.rank))))
+            terms.append(-owner.weight_decay * totals(tf.square(numbers)))
         if "expert" in self.terms:
             terms.append(owner.expert_weight * owner.expert.log_prob(images))
         return images, terms, seen

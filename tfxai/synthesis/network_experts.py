@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfxai.explainer import scores
 from tfxai.models import ModelView, open_model
+from tfxai.run import totals
 
 
 class DenoisingExpert:
@@ -104,9 +105,9 @@ class VAEExpert:
         x = tf.cast(images, tf.float32)
         mean, log_variance = (tf.cast(view.forward(x).outputs, tf.float32) for view in (self.mean, self.log_variance))
         back = tf.cast(self.decoder.forward(mean).outputs, tf.float32)
-        distance = _sum((x - back) ** 2) / self.noise**2
+        distance = totals((x - back) ** 2) / self.noise**2
         constant = np.float32(np.prod(x.shape[1:]) * np.log(2 * np.pi * self.noise**2))
-        divergence = _sum(tf.exp(log_variance) + mean**2 - 1 - log_variance)
+        divergence = totals(tf.exp(log_variance) + mean**2 - 1 - log_variance)
         return -(distance + constant + divergence) / 2
 
 
@@ -168,7 +169,3 @@ def _deviation(noise: float) -> float:
     if not noise > 0:
         raise ValueError(f"Expected noise to be positive, got {noise!r}.")
     return float(noise)
-
-
-def _sum(x: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(x, list(range(1, x.shape.rank)))

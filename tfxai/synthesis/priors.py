@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.inversion import priors
+from tfxai.run import totals
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class L2:
         _check(self.weight)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        square = tf.reduce_sum(tf.square(x - np.asarray(self.center, np.float32)), list(range(1, x.shape.rank)))
+        square = totals(tf.square(x - np.asarray(self.center, np.float32)))
         return self.weight * (square if self.squared else tf.sqrt(square + 1e-12))  # at 0 the root has no gradient
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfxai import archive
 from tfxai.synthesis.box import Box
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class Synthesis:
         }
         arrays = {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
         arrays |= {f"history/{name}": values for name, values in self.history.items()}
-        np.savez_compressed(_npz(path), header=json.dumps(header), low=self.box.low, high=self.box.high, **arrays)
+        archive.write(path, header, arrays | {"low": self.box.low, "high": self.box.high})
 
     @classmethod
     def load(cls, path: str | PathLike) -> Synthesis:
@@ -154,9 +153,7 @@ class Synthesis:
             If the file is missing or holds something else.
         """
         try:
-            with np.load(_npz(path), allow_pickle=False) as file:
-                arrays: dict[str, Any] = dict(file)
-            header = json.loads(str(arrays.pop("header")))
+            header, arrays = archive.read(path)
             box = Box(arrays.pop("low"), arrays.pop("high"), header["way"], header["reverse"])
             history = {name.partition("/")[2]: x for name, x in arrays.items() if name.startswith("history/")}
             kept = {name: arrays[name] for name in ARRAYS if name in arrays}
@@ -166,7 +163,3 @@ class Synthesis:
 
     def __repr__(self) -> str:
         return f"Synthesis(images {self.images.shape}, {', '.join(dict.fromkeys(self.labels))})"
-
-
-def _npz(path: str | PathLike) -> Path:
-    return Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")

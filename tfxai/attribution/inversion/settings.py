@@ -45,7 +45,7 @@ class Settings:
         log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
     channels : {"activations", "evidence"}
         What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
-        each, see `tfxai.attribution.inversion.evidence`.
+        each, see `tfxai.attribution.inversion.base.evidence`.
     background_weight : float
         What the background counts in this, beside 1 for the foreground.
     background : number, array, "blur", "mean", "noise" or function
