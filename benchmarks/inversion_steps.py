@@ -30,7 +30,7 @@ from memory import FEW, LIMIT, MANY
 import tfxai
 
 LIMITS = {"inversion": 1.2, "target": 2.3}  # gradient passes of the part up to the layer, and of the whole model
-SHORT, LONG = 1, 4  # steps of the runs that are timed
+SHORT, LONG = 2, 12  # steps of the runs that are timed
 # Every image takes every step: nothing stops it early, and no penalty drives its weights to zero.
 ENDLESS = {"preset": "paper", "inversion_penalty": 0.0, "target_penalty": 0.0}
 

@@ -84,6 +84,15 @@ def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> t
     return tf.transpose(tf.reshape(rows.stack(), [turns * size, inputs])[:count])
 
 
+def whole(step: Callable) -> Callable:
+    """A function of tensors that stays one operation of the graph.
+
+    For gradients in a loop each of whose turns needs the one before: among operations in such a circle TensorFlow's
+    oneDNN meets some before their inputs, and leaves gradients of pooling to an operation that takes ten times as long.
+    """
+    return tf.function(step, autograph=False, experimental_attributes={"_noinline": True})
+
+
 def merge(x: tf.Tensor) -> tf.Tensor:
     """(k, n, ...) to (k * n, ...)."""
     return tf.reshape(x, [-1, *x.shape[2:]])
@@ -97,6 +106,11 @@ def split(x: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
 def column(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """(n,) as (n, 1, ..., 1), to be broadcast against ``like``."""
     return tf.reshape(x, [-1] + [1] * (like.shape.rank - 1))
+
+
+def chosen(rows: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """The (n,) rows of x that are true, the others of y: on a CPU seven times as fast as a condition that is broadcast."""
+    return tf.raw_ops.Select(condition=rows, x=x, y=y)
 
 
 class Seeded:

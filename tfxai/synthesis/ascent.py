@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfxai.attribution.inversion.descent import adam
-from tfxai.loops import column
+from tfxai.loops import chosen, whole
 
 
 class State(NamedTuple):
@@ -98,7 +98,7 @@ def ascend(
     tuple
         The state, and (n, most, terms): the terms at each step; of rows that have stopped, their last ones.
     """
-    first = state.number
+    first, evaluate = state.number, whole(evaluate)
     history = tf.TensorArray(tf.float32, most, element_shape=state.terms.shape)
 
     def step(now: State, history: tf.TensorArray) -> tuple[State, tf.TensorArray]:
@@ -110,13 +110,13 @@ def ascend(
         better = reached | (seen & (total > now.highest))
         going = seen & ~enough
 
-        change, moments = adam(tf.where(column(finite, gradient), gradient, 0), now.moments, now.number + 1)
+        change, moments = adam(chosen(finite, gradient, tf.zeros_like(gradient)), now.moments, now.number + 1)
         moved = project(now.numbers + rate * change)
-        terms = tf.where(seen[:, None], terms, now.terms)
+        terms = chosen(seen, terms, now.terms)
         return State(
-            numbers=tf.where(column(going, moved), moved, now.numbers),
+            numbers=chosen(going, moved, now.numbers),
             moments=moments,
-            best=tf.where(column(better, moved), now.numbers, now.best),
+            best=chosen(better, now.numbers, now.best),
             highest=tf.where(better, total, now.highest),
             terms=terms,
             active=going,

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfxai import inputs as given
 from tfxai.explainer import positive
-from tfxai.loops import Seeded
+from tfxai.loops import Seeded, whole
 from tfxai.models import open_model
 from tfxai.models.view import traced
 from tfxai.synthesis import objectives
@@ -225,12 +225,13 @@ class DeepDream(Seeded):
         """Images after all steps at one size, and (steps, n) objectives on the way."""
         recipe, jitter = self.recipe, self.recipe.jitter
         history = tf.TensorArray(tf.float32, recipe.steps, element_shape=[None])
+        slopes = whole(lambda images: self._slope(images, values))
         rate = tf.constant(recipe.rate * 2 * self.box.half if self.box.bounded else recipe.rate, tf.float32)
 
         def step(number: tf.Tensor, now: tf.Tensor, history: tf.TensorArray) -> tuple:
             seed = tf.stack([self._seed.read_value(), tf.cast(octave * recipe.steps + number, tf.int64)])
             by = tf.random.stateless_uniform([2], seed, -jitter, jitter + 1, tf.int32)
-            score, slope = self._slope(tf.roll(now, by, [1, 2]), values)
+            score, slope = slopes(tf.roll(now, by, [1, 2]))
             slope = tf.roll(slope, -by, [1, 2])
             moved = now + rate * slope / (NORMS[recipe.norm](slope) + SMALL)
             return number + 1, self.box.clip(tf.ensure_shape(moved, now.shape)), history.write(number, score)

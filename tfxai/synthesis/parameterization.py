@@ -69,8 +69,8 @@ class Fourier(Parameterization):
         self.unmix = np.linalg.inv(self.mix).astype(np.float32)
 
     def image(self, numbers: tf.Tensor) -> tf.Tensor:
-        scaled = numbers * self.scale[..., None]
-        planes = tf.signal.irfft2d(tf.complex(scaled[..., 0], scaled[..., 1]), self.size)
+        real, imaginary = tf.unstack(numbers, axis=-1)  # slices have a slow gradient
+        planes = tf.signal.irfft2d(tf.complex(real * self.scale, imaginary * self.scale), self.size)
         return tf.einsum("nkhw,kc->nhwc", tf.ensure_shape(planes, [None, self.shape[0], *self.size]), self.mix)
 
     def numbers(self, image: tf.Tensor) -> tf.Tensor:

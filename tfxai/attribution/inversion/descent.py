@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfxai.loops import column
+from tfxai.loops import chosen, whole
 
 DECAYS = (0.9, 0.999)  # of Adam's moments (Kingma and Ba 2015)
 EPSILON = 1e-8
@@ -115,14 +115,14 @@ def descend(
     moments : tuple of tf.Tensor, optional
         Adam's, of an earlier descent.
     """
-    count = tf.shape(start)[0]
+    count, evaluate = tf.shape(start)[0], whole(evaluate)
     rows, none = tf.range(schedule.steps)[None, :, None], tf.zeros([count], tf.int32)
 
     def step(number: tf.Tensor, now: _State) -> tuple[tf.Tensor, _State]:
         parts, gradient = evaluate(now.values, number)
         total = tf.reduce_sum(parts, 1)
         finite = tf.math.is_finite(total) & tf.reduce_all(tf.math.is_finite(_flat(gradient)), 1)
-        gradient = tf.where(column(finite, gradient), gradient, 0)
+        gradient = chosen(finite, gradient, tf.zeros_like(gradient))
         seen = now.active & finite
 
         better = seen & (total < now.lowest)
@@ -137,10 +137,10 @@ def descend(
         if usable is not None:
             sound &= usable(moved)
         return number + 1, _State(
-            values=tf.where(column(going & sound, moved), moved, now.values),
+            values=chosen(going & sound, moved, now.values),
             moments=moments,
             active=going & sound,
-            best=tf.where(column(better, moved), now.values, now.best),
+            best=chosen(better, now.values, now.best),
             lowest=tf.where(better, total, now.lowest),
             idle=idle,
             steps=now.steps + tf.cast(now.active, tf.int32),

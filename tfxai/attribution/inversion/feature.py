@@ -15,7 +15,7 @@ from tfxai.attribution.inversion.priors import alpha_norm, total_variation
 from tfxai.attribution.inversion.settings import check_numbers
 from tfxai.baselines import Baseline, references
 from tfxai.explainer import Explainer, Facts, positive
-from tfxai.loops import Seeded, column
+from tfxai.loops import Seeded, chosen
 from tfxai.run import Run, check_images
 
 NOISE = 0.1  # standard deviation of the noise at the start, as a share of the image's reach
@@ -155,7 +155,7 @@ class FeatureInversion(Explainer, Seeded):
         keep = not self.jitter  # with jitter, the lowest loss is that of the luckiest move
         schedule = Schedule(self.steps, self.learning_rate, decay=-(-self.steps // (HALVINGS + 1)), keep_best=keep)
         found = descend(self._start(x, mean, reach), evaluate, 3, schedule, active)
-        values = tf.where(column(active, x), reach * found.values, 0)
+        values = chosen(active, reach * found.values, tf.zeros_like(x))
         extras = told(found, ("error", "alpha", "variation")) | {
             "reconstruction": mean + values,
             "degenerate": tf.where(

@@ -17,7 +17,7 @@ from tfxai.attribution.inversion.priors import alpha_norm, total_variation
 from tfxai.attribution.inversion.settings import check_numbers
 from tfxai.baselines import Baseline
 from tfxai.explainer import Facts, positive
-from tfxai.loops import Seeded, column
+from tfxai.loops import Seeded, chosen
 from tfxai.run import Run, check_images
 
 GAMES = {"delete": (0.0, 1.0), "preserve": (1.0, 0.0), "hybrid": (1.0, 1.0)}  # what foreground and background count
@@ -178,7 +178,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
         ends = tf.map_fn(lambda cells: tf.reduce_sum(losses(cells, x, p)[0], 1), tf.stack([found.values, none]))
         loss, loss_of_none = tf.unstack(ends)
         gain = contrast & (loss < loss_of_none)
-        cells = tf.where(column(gain, none), found.values, none)
+        cells = chosen(gain, found.values, none)
         values = tf.minimum(enlarged(cells), 1)
         run.extras |= told(found, ("foreground", "background", "area", "variation")) | {
             "mask": cells,
