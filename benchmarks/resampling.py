@@ -1,7 +1,7 @@
 """Cost of input resampling beside bare forward passes, and memory over the number of copies.
 
 python benchmarks/resampling.py                      # MobileNetV2 with random weights, 224 px
-python benchmarks/resampling.py --model model.keras --sites 256
+python benchmarks/resampling.py --model model.keras --sites 0
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def main() -> None:
     parts = ("cost", "memory")
     parser = argparse.ArgumentParser(description="Time and memory of input resampling.")
     parser.add_argument("--model", type=Path, help="a .keras file; default: MobileNetV2 with random weights, 224 px")
-    parser.add_argument("--sites", type=int, help="most sites of a layer; default: all")
+    parser.add_argument("--sites", type=int, default=256, help="most sites of a layer (default 256); 0: all")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, metavar="PART", help=", ".join(parts))
     parser.add_argument("--repeats", type=int, default=9, help="rounds of the cost (default 9)")
     given = parser.parse_args()
     if "cost" in given.parts:
-        cost(given.model, given.sites, given.repeats)
+        cost(given.model, given.sites or None, given.repeats)
     if "memory" in given.parts:
-        memory(given.model, given.sites)
+        memory(given.model, given.sites or None)
 
 
 if __name__ == "__main__":

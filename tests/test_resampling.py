@@ -206,7 +206,7 @@ def test_a_channel_that_is_the_output_has_correlation_one():
 def test_independent_noise_has_the_chance_level():
     """The output is the mean of one map; the sites of the others are noise of their own."""
     for n in (50, 200):
-        result = InputResampling(spatial(height=40), ["copy"], "additive", n=n, activity=0)(
+        result = InputResampling(spatial(height=40), ["copy"], "additive", n=n, activity=0, sites=None)(
             np.random.default_rng(0).random((1, 40, 40, 8)), target=0, verbose=0
         )
         assert result.chance == pytest.approx(np.sqrt(2 / (np.pi * n)))
@@ -292,7 +292,7 @@ def test_kernels_of_other_layers():
     inputs = x = keras.Input((8, 8, 3))
     x = layers.DepthwiseConv2D(3, depth_multiplier=2, activation="silu", name="depthwise")(x)
     x = layers.MaxPooling2D(name="pool")(x)
-    x = layers.Dense(5, activation="relu", name="dense")(layers.Flatten()(x))
+    x = layers.Dense(5, activation="silu", name="dense")(layers.Flatten()(x))
     model = keras.Model(inputs, layers.Dense(2, name="out")(x))
     image = np.random.default_rng(0).random((1, 8, 8, 3))
     result = InputResampling(model, ["depthwise", "dense"], n=5, activity=0)(image, verbose=0)

@@ -42,11 +42,14 @@ def open_cloud(kind: Any, sigma: float, clip: tuple[float, float] | None) -> Clo
 
 
 def normal(shape: tf.TensorShape, seed: tf.Tensor) -> tf.Tensor:
-    """Standard normal numbers (Box and Muller 1958), in half the time of `tf.random.stateless_normal`."""
+    """Standard normal numbers (Box and Muller 1958) up to 4.8, in half the time of `tf.random.stateless_normal`.
+
+    Radius and angle of each pair are made of 16 random bits each, enough for noise.
+    """
     half = -(-shape.num_elements() // 2)
-    bits = tf.random.stateless_uniform([2, half], seed, None, None, tf.int32)
-    uniform = tf.cast(bits, tf.float32) * 2.0**-32 + 0.5
-    radius = tf.sqrt(-2 * tf.math.log(tf.maximum(uniform[0], 2.0**-33)))
+    bits = tf.bitcast(tf.random.stateless_uniform([half], seed, None, None, tf.int32), tf.uint16)
+    uniform = tf.unstack((tf.cast(bits, tf.float32) + 0.5) * 2.0**-16, axis=-1)
+    radius = tf.sqrt(-2 * tf.math.log(uniform[0]))
     angle = 2 * math.pi * uniform[1]
     pairs = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], 0)
     return tf.reshape(pairs[: shape.num_elements()], shape)
