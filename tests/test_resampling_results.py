@@ -151,6 +151,7 @@ def test_boxes_lie_around_the_strongest_unit(result, residual, x):
 
 def test_projection_is_the_gradient_of_the_strongest_unit(result, residual, x):
     found = result.project("relu4", [[3], [5], [3]], "guided")
+    assert [found.label(row) for row in range(3)] == ["channel 3", "channel 5", "channel 3"]
     for row, channel in enumerate((3, 5, 3)):
         target = tfxai.targets.Channel("relu4", channel, "max")
         expected = tfxai.GuidedBackprop(residual)(x[row : row + 1], target=target).values

@@ -33,8 +33,8 @@ class Projector(Explainer):
     facts = Facts("projection", "", "", "", "", "Lengerich et al. 2017")
     polarity = "energy"
 
-    def __init__(self, view: ModelView, layer: str, projection: str):
-        super().__init__(view)
+    def __init__(self, view: ModelView, layer: str, channels: int, projection: str):
+        super().__init__(view, classes=[f"channel {number}" for number in range(channels)])
         self.reads = (layer,)
         relus, pooling = PROJECTIONS[projection]
         self.rule = backward_rules(relus, "gradient", pooling)

@@ -233,7 +233,7 @@ class InputResampling:
         """What leads from channels of a layer back to the image; kept, for its graph is traced once."""
         key = layer, projection
         if key not in self._projectors:
-            self._projectors[key] = Projector(self.view, layer, projection)
+            self._projectors[key] = Projector(self.view, layer, self.channels[layer], projection)
         return self._projectors[key]
 
     def fields(self, inputs: Any, layers: tuple[str, ...]) -> dict[str, ReceptiveField]:
