@@ -8,7 +8,7 @@ from keras import layers
 from PIL import Image
 
 import tfxai
-from tfxai.attribution.inversion.descent import adam
+from tfxai.descent import adam
 
 o, p = tfxai.objectives, tfxai.priors
 
@@ -159,7 +159,7 @@ class TestProgress:
         assert (totals["last"] < totals["best"] - 1).any()
 
     def test_the_score_rises(self, residual):
-        found = maximize(residual, [0, 1, 2, 3, 4], (-2, 2), transforms=None, parameterization="fourier", steps=40)
+        found = maximize(residual, [0, 1, 2, 3, 4], (-2, 2), transforms=None, parameterization="fourier", steps=80)
         assert (found.history["objective"][:, -1] > found.history["objective"][:, 0] + 1).all()
         assert (found.probability > 0.9).all()
 

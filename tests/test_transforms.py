@@ -176,12 +176,13 @@ class TestFourier:
         found = fourier.image(tf.constant(numbers)).numpy()
         assert abs(found.var() - 1) < 0.1
 
-    def test_amplitudes_fall_as_in_photographs(self):
-        fourier = Fourier((64, 64, 3))
+    @pytest.mark.parametrize("decay", [1, 1.5])
+    def test_amplitudes_fall_with_frequency(self, decay):
+        fourier = Fourier((64, 64, 3), decay)
         numbers = np.random.default_rng(0).normal(size=(200, *fourier.shape)).astype("f")
         found = fourier.image(tf.constant(numbers)).numpy()
         power = (np.abs(np.fft.fft2(found, axes=(1, 2))) ** 2).mean((0, 3))
-        np.testing.assert_allclose(power[0, 4] / power[0, 16], 16, rtol=0.3)
+        np.testing.assert_allclose(power[0, 4] / power[0, 16], 16**decay, rtol=0.3)
         brightness, colour = found.mean(-1).var(), (found[..., 0] - found[..., 2]).var()
         np.testing.assert_allclose(brightness / colour, (1 / 3) / (2 * 0.28**2), rtol=0.1)
 

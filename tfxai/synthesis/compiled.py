@@ -1,4 +1,4 @@
-"""The ascent of ActivationMaximization in the graph, and the gradient of an objective."""
+"""The optimisation of ActivationMaximization in the graph, and the gradient of an objective."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tfxai.descent import Evaluated, Schedule, State, begin, descend
+from tfxai.loops import chosen
 from tfxai.models import ModelView
 from tfxai.run import totals
-from tfxai.synthesis.ascent import Evaluated, State, ascend, begin
 from tfxai.synthesis.objective import Numbers, Objective, Seen
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PIECE = 25  # steps between two looks at the progress
 
 
 class Compiled:
-    """The ascent and what becomes of its end, traced for one kind of objective."""
+    """The optimisation and what becomes of its end, traced for one kind of objective."""
 
     def __init__(self, owner: ActivationMaximization, objective: Objective):
         self.owner, self.objective = owner, objective
@@ -45,23 +46,24 @@ class Compiled:
         self.images = compiled(owner.canvas.image, numbers)
 
     def _ascend(self, state: State, values: Numbers, until: tf.Tensor, rate: tf.Tensor) -> tuple[State, tf.Tensor]:
-        return ascend(
+        """Go on until a step; the terms of the total at each step."""
+        state, costs = descend(
             state,
-            until,
-            self.most,
-            rate,
             lambda numbers, number: self._evaluate(numbers, values, number),
+            Schedule(rate),
+            self.most,
+            until,
             self.owner.canvas.project,
         )
+        return state, -costs
 
     def _finish(self, state: State, values: Numbers) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """What is returned: numbers, images, their terms and their probability, nothing being moved."""
-        numbers = state.numbers
+        numbers = state.values
         if self.owner.keep == "best":
             _, terms, _ = self._look(numbers, values)
-            later = tf.add_n(terms) > state.highest  # the last step has not been evaluated before
-            better = tf.reshape(later & ~state.reached, [-1] + [1] * (numbers.shape.rank - 1))
-            numbers = tf.where(better, numbers, state.best)
+            better = -tf.add_n(terms) < state.lowest  # the last step has not been evaluated before
+            numbers = chosen(better & ~state.reached, numbers, state.best)
         images, terms, seen = self._look(numbers, values)
         probability = self.objective.probability
         self.has_probability = probability is not None and seen.knows_probabilities
@@ -86,6 +88,7 @@ class Compiled:
         return images, terms, seen
 
     def _evaluate(self, numbers: tf.Tensor, values: Numbers, number: tf.Tensor) -> Evaluated:
+        """The total is to rise, so its negative is what descends."""
         owner = self.owner
         images, terms, seen = self._look(numbers, values, number)
         objective, *others = terms
@@ -93,11 +96,11 @@ class Compiled:
         if owner.expert is not None and "expert" not in self.terms:
             signal += owner.expert_weight * owner.expert.score(images)
         (found,) = tf.gradients([images, *others], numbers, [signal, *map(tf.ones_like, others)])
-        enough = tf.zeros_like(objective, tf.bool)
+        enough = None
         if owner.threshold is not None:
             assert self.objective.probability is not None
             enough = self.objective.probability(seen, values) >= owner.threshold
-        return Evaluated(tf.stack(terms, 1), found, enough)
+        return Evaluated(-tf.stack(terms, 1), -found, enough)
 
 
 def gradient(objective: tf.Tensor, images: tf.Tensor) -> tf.Tensor:

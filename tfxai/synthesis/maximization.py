@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.descent import State, begin
 from tfxai.explainer import positive
 from tfxai.inputs import with_progress
 from tfxai.loops import Seeded
 from tfxai.models import open_model
 from tfxai.models.view import traced
-from tfxai.synthesis.ascent import State, begin
 from tfxai.synthesis.box import box
 from tfxai.synthesis.canvas import Canvas, Drawn, Generated
 from tfxai.synthesis.compiled import PIECE, Compiled, image_spec
@@ -225,7 +225,7 @@ class ActivationMaximization(Seeded):
                 state, terms = compiled.ascend(state, values, tf.constant(min(stop, self.steps)), rate)
                 history.append(terms.numpy()[:, : int(state.number) - before])
                 if self.frames:
-                    frames.append((int(state.number), compiled.images(state.numbers).numpy()))
+                    frames.append((int(state.number), compiled.images(state.values).numpy()))
                 if not tf.reduce_any(state.active):
                     break
         except KeyboardInterrupt as error:
@@ -258,7 +258,7 @@ class ActivationMaximization(Seeded):
             probability=probability.numpy() if compiled.has_probability else None,
             codes=numbers.numpy() if isinstance(self.canvas, Generated) else None,
             history=found | {"total": steps.sum(2)},
-            steps=state.steps.numpy(),
+            steps=state.steps.numpy() - state.reached.numpy(),  # those that were enough were not moved
             frames=np.stack([image for _, image in frames]) if frames else None,
             frame_steps=[number for number, _ in frames],
             box=self.box,

@@ -8,12 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.inversion.background import differs
-from tfxai.attribution.inversion.descent import Schedule, descend, told
 from tfxai.attribution.inversion.jitter import check_jitter, jitter
-from tfxai.attribution.inversion.objective import distance, energy
+from tfxai.attribution.inversion.objective import distance, energy, told
 from tfxai.attribution.inversion.priors import alpha_norm, total_variation
 from tfxai.attribution.inversion.settings import check_numbers
 from tfxai.baselines import Baseline, references
+from tfxai.descent import Evaluated, Schedule, begin, descend
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, chosen
 from tfxai.run import Run, check_images
@@ -141,22 +141,22 @@ class FeatureInversion(Explainer, Seeded):
         reach = tf.reduce_max(tf.abs(x - mean), [1, 2, 3], keepdims=True)
         numbers = x.shape[1] * x.shape[2] * x.shape[3]
 
-        def evaluate(z: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def evaluate(z: tf.Tensor, step: tf.Tensor) -> Evaluated:
             (image,) = jitter(self, step, self.jitter, mean + reach * z)
             found = self.view.forward(once.with_image(image, 1), [layer]).read[layer]
             error = distance(found, features)
             bound = self.alpha_weight / numbers * alpha_norm(z, self.alpha)
             variation = self.tv_weight / numbers * total_variation(z, self.beta)
             gradient = replace(once, score=error).gradients(z) + tf.gradients(bound + variation, z)[0]
-            return tf.stack([error, bound, variation], 1), gradient
+            return Evaluated(tf.stack([error, bound, variation], 1), gradient)
 
         holds, contrast = energy(tf.cast(features, tf.float32)) > 0, differs(x, mean)
         active = holds & contrast
-        keep = not self.jitter  # with jitter, the lowest loss is that of the luckiest move
-        schedule = Schedule(self.steps, self.learning_rate, decay=-(-self.steps // (HALVINGS + 1)), keep_best=keep)
-        found = descend(self._start(x, mean, reach), evaluate, 3, schedule, active)
-        values = chosen(active, reach * found.values, tf.zeros_like(x))
-        extras = told(found, ("error", "alpha", "variation")) | {
+        schedule = Schedule(self.learning_rate, decay=-(-self.steps // (HALVINGS + 1)))
+        found, history = descend(begin(self._start(x, mean, reach), 3, active), evaluate, schedule, self.steps)
+        z = found.values if self.jitter else found.best  # with jitter, the lowest loss is that of the luckiest move
+        values = chosen(active, reach * z, tf.zeros_like(x))
+        extras = told(found, history, ("error", "alpha", "variation")) | {
             "reconstruction": mean + values,
             "degenerate": tf.where(
                 ~holds, NO_FEATURES, tf.where(~contrast, NO_CONTRAST, tf.where(found.broken, BROKEN, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,10 +11,10 @@ import tensorflow as tf
 from tfxai.attribution.inversion.background import background, differs
 from tfxai.attribution.inversion.base import base_layer, evidence
 from tfxai.attribution.inversion.contrast import Contrast
-from tfxai.attribution.inversion.descent import Descent, Schedule, descend, told
 from tfxai.attribution.inversion.mask import ChannelMask, blend
-from tfxai.attribution.inversion.objective import distance
+from tfxai.attribution.inversion.objective import distance, told
 from tfxai.attribution.inversion.settings import Settings, resolve
+from tfxai.descent import Evaluated, Schedule, State, begin, descend
 from tfxai.explainer import Facts
 from tfxai.run import Run, check_images
 
@@ -145,17 +146,18 @@ class GuidedFeatureInversion(Contrast):
 
         if self.stages != "target":
             once = run.once()
-            first = self._invert(once, p[:: run.repeats], active[:: run.repeats])
-            first = tf.nest.map_structure(lambda rows: tf.repeat(rows, run.repeats, 0), first)
-            weights, moments, broken = first.values, first.moments, first.broken
-            run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights}
-            run.extras |= told(first, ("error", "penalty"), "inversion_")
+            first, history = self._invert(once, p[:: run.repeats], active[:: run.repeats])
+            history = told(first, history, ("error", "penalty"), "inversion_")
+            weights, moments, broken, history = tf.nest.map_structure(
+                lambda rows: tf.repeat(rows, run.repeats, 0), (self._kept(first), first.moments, first.broken, history)
+            )
+            run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights} | history
         if self.stages != "inversion":
             if settings.channels == "evidence":
                 mask = self._mask(run, evidence(run, *self.reads))
-            second = self._discriminate(run, mask, p, active, weights, moments)
-            weights, broken = second.values, broken | second.broken
-            run.extras |= told(second, ("foreground", "background", "penalty"), "target_")
+            second, history = self._discriminate(run, mask, p, active, weights, moments)
+            weights, broken = self._kept(second), broken | second.broken
+            run.extras |= told(second, history, ("foreground", "background", "penalty"), "target_")
 
         values = mask(weights)
         run.extras |= {
@@ -174,45 +176,47 @@ class GuidedFeatureInversion(Contrast):
             )
         return ChannelMask(channels, run.image.shape[1:3], self.settings.scaling, self.settings.align_corners)
 
-    def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> Descent:
+    def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> tuple[State, tf.Tensor]:
         """The first stage: keep the features. Nothing above the inversion layer is fetched, so it does not run."""
         settings, (layer, base) = self.settings, self.reads
         mask = self._mask(run, run.read[base])
 
-        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> Evaluated:
             masks = mask(weights)
             images = run.with_image(blend(run.pixels, p, masks), 1)
             found = self.view.forward(images, [layer]).read[layer]
             error = distance(found, run.read[layer], settings.loss == "relative")
             penalty = settings.inversion_penalty * PENALTIES[settings.penalty](weights, masks)
-            return tf.stack([error, penalty], 1), replace(run, score=error + penalty).gradients(weights)
+            return Evaluated(tf.stack([error, penalty], 1), replace(run, score=error + penalty).gradients(weights))
 
-        weights = tf.fill([run.count, mask.activations.shape[-1]], START)
-        schedule = self._schedule(settings.inversion_steps)
-        return descend(weights, evaluate, 2, schedule, active, self._project, mask.exists)
+        state = begin(tf.fill([run.count, mask.activations.shape[-1]], START), 2, active)
+        return self._descend(state, evaluate, settings.inversion_steps, mask)
 
     def _discriminate(
         self, run: Run, mask: ChannelMask, p: tf.Tensor, active: tf.Tensor, weights: tf.Tensor, moments: Any
-    ) -> Descent:
+    ) -> tuple[State, tf.Tensor]:
         """The second stage: keep the class in the foreground, and out of the background."""
         settings = self.settings
 
-        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def evaluate(weights: tf.Tensor, _: tf.Tensor) -> Evaluated:
             masks = mask(weights)
             sides = 1.0, settings.background_weight
             gradient, terms = self.contrast(run, run.pixels, p, masks, sides, settings.objective)
             penalty = settings.target_penalty * PENALTIES[settings.penalty](weights, masks)
             gradients = tf.gradients([masks, penalty], weights, [gradient, tf.ones_like(penalty)])[0]
-            return tf.concat([terms, penalty[:, None]], 1), gradients
+            return Evaluated(tf.concat([terms, penalty[:, None]], 1), gradients)
 
-        first = settings.inversion_steps if settings.carry_optimizer_state and moments is not None else 0
-        schedule = self._schedule(settings.target_steps, first)
-        carried = moments if settings.carry_optimizer_state else None
-        return descend(weights, evaluate, 3, schedule, active, self._project, mask.exists, carried)
+        carried = settings.carry_optimizer_state and moments is not None
+        state = begin(weights, 3, active, *((moments, settings.inversion_steps) if carried else ()))
+        return self._descend(state, evaluate, settings.target_steps, mask)
 
-    def _schedule(self, steps: int, first: int = 0) -> Schedule:
+    def _descend(self, state: State, evaluate: Callable, steps: int, mask: ChannelMask) -> tuple[State, tf.Tensor]:
         s = self.settings
-        return Schedule(steps, s.learning_rate, s.decay, s.patience, s.tolerance, s.keep_best, first)
+        schedule = Schedule(s.learning_rate, s.decay, s.patience, s.tolerance)
+        return descend(state, evaluate, schedule, steps, project=self._project, usable=mask.exists)
+
+    def _kept(self, state: State) -> tf.Tensor:
+        return state.best if self.settings.keep_best else state.values
 
     def _project(self, weights: tf.Tensor) -> tf.Tensor:
         weights = tf.nn.relu(weights)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from tfxai.attribution.inversion.background import background, differs
 from tfxai.attribution.inversion.contrast import Contrast
-from tfxai.attribution.inversion.descent import Schedule, descend, told
 from tfxai.attribution.inversion.jitter import check_jitter, jitter
 from tfxai.attribution.inversion.mask import Enlarged, blend
-from tfxai.attribution.inversion.objective import OBJECTIVES
+from tfxai.attribution.inversion.objective import OBJECTIVES, told
 from tfxai.attribution.inversion.priors import alpha_norm, total_variation
 from tfxai.attribution.inversion.settings import check_numbers
 from tfxai.baselines import Baseline
+from tfxai.descent import Evaluated, Schedule, begin, descend
 from tfxai.explainer import Facts, positive
 from tfxai.loops import Seeded, chosen
 from tfxai.run import Run, check_images
@@ -142,7 +141,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
         if not 0 <= start <= 1:
             raise ValueError(f"Expected start to lie in [0, 1], got {start!r}.")
         patience = None if patience is None else positive("patience", patience)
-        self.schedule = Schedule(positive("steps", steps), learning_rate, patience=patience, tolerance=TOLERANCE)
+        self.steps, self.schedule = positive("steps", steps), Schedule(learning_rate, None, patience, TOLERANCE)
         self.game, self.cells, self.start = game, positive("cells", cells), start
         self.l1, self.tv, self.beta = l1, tv, beta
         self.background, self.objective = background, objective
@@ -157,30 +156,29 @@ class MeaningfulPerturbation(Contrast, Seeded):
         enlarged = Enlarged(grid, size, sigma=SMOOTH * side)
         most = round(JITTER * side) if self.jitter is None else self.jitter
 
-        def losses(cells: tf.Tensor, x: tf.Tensor, p: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """Terms of the loss, and the gradient of their sum."""
+        def losses(cells: tf.Tensor, x: tf.Tensor, p: tf.Tensor) -> Evaluated:
             masks = enlarged(cells)
             gradient, sides = self.contrast(run, x, p, masks, GAMES[self.game], self.objective)
             penalties = tf.stack([self.l1 * alpha_norm(cells, 1.0), self.tv * total_variation(cells, self.beta)], 1)
             whole = tf.gradients([masks, penalties], cells, [gradient, tf.ones_like(penalties)])[0]
-            return tf.concat([sides, penalties], 1), whole
+            return Evaluated(tf.concat([sides, penalties], 1), whole)
 
         start, contrast = tf.fill([run.count, *grid], float(self.start)), differs(x, p)
-        found = descend(
-            start,
+        found, history = descend(
+            begin(start, 4, contrast),
             lambda cells, step: losses(cells, *jitter(self, step, most, x, p)),
-            4,
-            replace(self.schedule, keep_best=not most),  # with jitter, the lowest loss is that of the luckiest move
-            contrast,
-            lambda cells: tf.clip_by_value(cells, 0, 1),
+            self.schedule,
+            self.steps,
+            project=lambda cells: tf.clip_by_value(cells, 0, 1),
         )
+        last = found.values if most else found.best  # with jitter, the lowest loss is that of the luckiest move
         none = tf.zeros_like(start)
-        ends = tf.map_fn(lambda cells: tf.reduce_sum(losses(cells, x, p)[0], 1), tf.stack([found.values, none]))
+        ends = tf.map_fn(lambda cells: tf.reduce_sum(losses(cells, x, p).terms, 1), tf.stack([last, none]))
         loss, loss_of_none = tf.unstack(ends)
         gain = contrast & (loss < loss_of_none)
-        cells = chosen(gain, found.values, none)
+        cells = chosen(gain, last, none)
         values = tf.minimum(enlarged(cells), 1)
-        run.extras |= told(found, ("foreground", "background", "area", "variation")) | {
+        run.extras |= told(found, history, ("foreground", "background", "area", "variation")) | {
             "mask": cells,
             "foreground": blend(x, p, values),
             "background": blend(p, x, values),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from tfxai.descent import State
 from tfxai.run import Run
 
 LEAST = -1e30  # a logit that takes part in no sum
@@ -57,3 +60,9 @@ def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor
         "log_probability": (-log_p, log_p),
         "cross_entropy": (-log_p, -log_rest),
     }[objective]
+
+
+def told(state: State, history: tf.Tensor, terms: Sequence[str], stage: str = "") -> dict[str, tf.Tensor]:
+    """What a descent leaves for the user: each term of the loss at each step, their sum, and how many steps it took."""
+    found = {f"{stage}history/{term}": history[..., number] for number, term in enumerate(terms)}
+    return found | {f"{stage}history/total": tf.reduce_sum(history, 2), f"{stage}steps": state.steps}
