@@ -39,10 +39,11 @@ for layer, channel in rows:
     result.plot(examples=[found])
 
 # %%
-# Objectives add up: two classes at once; and four images of one class, which differ more the more that counts.
+# Objectives add up: two classes at once; and four images of one class, which differ more the more that counts. Too much
+# of it, and some are driven to where nothing is excited.
 
 both = maximization(objective=o.class_score(0) + o.class_score(3), verbose=0)
-diverse = maximization(n=4, objective=o.class_score(2) + o.diversity("block2_relu"), verbose=0)
+diverse = maximization(n=4, objective=o.class_score(2) + 0.1 * o.diversity("block2_relu"), verbose=0)
 _, axes = plt.subplots(1, 5, figsize=(9.5, 2.1), layout="constrained")
 for cell, pixels, name in zip(axes, [*both.pixels, *diverse.pixels], both.labels + ["class 2"] * 4, strict=True):
     cell.imshow(pixels)
