@@ -47,7 +47,7 @@ def normal(shape: tf.TensorShape, seed: tf.Tensor) -> tf.Tensor:
     Radius and angle of each pair are made of 16 random bits each, enough for noise.
     """
     half = -(-shape.num_elements() // 2)
-    bits = tf.bitcast(tf.random.stateless_uniform([half], seed, None, None, tf.int32), tf.uint16)
+    bits = tf.bitcast(tf.random.stateless_uniform([half], seed, None, None, tf.uint32), tf.uint16)
     uniform = tf.unstack((tf.cast(bits, tf.float32) + 0.5) * 2.0**-16, axis=-1)
     radius = tf.sqrt(-2 * tf.math.log(uniform[0]))
     angle = 2 * math.pi * uniform[1]
