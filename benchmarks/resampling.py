@@ -28,33 +28,35 @@ LIMIT, MEMORY_LIMIT = 1.25, 1.1
 
 
 def cost(path: Path | None, sites: int | None, repeats: int) -> None:
-    """What a copy costs with all layers observed, over what it costs to pass through the model."""
+    """What a copy costs with all layers observed, over what it costs to pass through the model.
+
+    The whole run over its copies, and what each copy more takes, which leaves out what is done once an image.
+    """
     view = open_model(load(path))
     image = np.random.default_rng(0).normal(size=(1, *shape(view))).astype(np.float32)
     copies = tf.constant(np.repeat(image, BATCH, 0))
     forward = tf.function(lambda x: view.forward(x).outputs, autograph=False)
-    explainer = tfxai.InputResampling(view, n=COPIES, sites=sites)
+    explainers = [tfxai.InputResampling(view, n=n, sites=sites) for n in (COPIES, 3 * COPIES)]
 
     def passes() -> None:
         for _ in range(COPIES // BATCH):
             forward(copies).numpy()
 
-    def explain() -> None:
-        explainer(image, batch_size=BATCH, verbose=0)
+    def runner(explainer: tfxai.InputResampling) -> Callable:
+        return lambda: explainer(image, batch_size=BATCH, verbose=0)
 
-    passes()
-    _, first = spent(explain)
-    ratios = []
-    for _ in range(repeats):
-        bare, whole = spent(passes), spent(explain)
-        ratios.append([b / a for a, b in zip(bare, whole, strict=True)])
-    cpu, wall = np.median(ratios, axis=0)
-    spread = np.subtract(*np.percentile(np.array(ratios)[:, 0], [75, 25])) / 2
-    layers = explainer(image, verbose=0).layers
+    runs = [passes, *map(runner, explainers)]
+    _, (_, first), _ = [spent(run) for run in runs]
+    times = np.array([[spent(run) for run in runs] for _ in range(repeats)])
+    bare, few, many = np.moveaxis(times, 1, 0)
+    layers = explainers[0](image, verbose=0).layers
     print(
-        f"{len(layers)} layers, {'all' if sites is None else sites} sites of each: {cpu:.2f} ± {spread:.2f} forward "
-        f"passes a copy of CPU time, {wall:.2f} of wall time; limit {LIMIT}; the first call takes {first:.0f} s"
+        f"{len(layers)} layers, {sites or 'all'} sites of each, in forward passes a copy, limit {LIMIT}; "
+        f"the first call takes {first:.0f} s"
     )
+    for name, ratios in {f"{COPIES} copies": few / bare, "each more": (many - few) / 2 / bare}.items():
+        (cpu, wall), (low, _), (high, _) = np.percentile(ratios, [50, 25, 75], axis=0)
+        print(f"  {name}: {cpu:.2f} ± {(high - low) / 2:.2f} of CPU time, {wall:.2f} of wall time")
 
 
 def memory(path: Path | None, sites: int | None) -> None:
