@@ -59,12 +59,12 @@ for name, explanation in explanations.items():
 
 steps = [5, 10, 20, 50, 100]
 figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-for method in ("gauss_legendre", "trapezoid", "middle", "left"):
+for rule in ("gauss_legendre", "trapezoid", "middle", "left"):
     gaps = []
     for count in steps:
-        explanation = tfxai.IntegratedGradients(model, steps=count, method=method)(images)
+        explanation = tfxai.IntegratedGradients(model, steps=count, quadrature=rule)(images)
         gaps.append(np.abs(explanation.extras["completeness_gap"] / explanation.score).mean())
-    axes.loglog(steps, gaps, "o-", label=method)
+    axes.loglog(steps, gaps, "o-", label=rule)
 axes.set_xlabel("steps")
 axes.set_ylabel("gap, as a share of the logit")
 axes.legend(frameon=False)

@@ -29,8 +29,8 @@ def test_linear_models_have_closed_forms():
     x = RNG.normal(size=(5, 6)).astype("float32")
     np.testing.assert_allclose(tfxai.Saliency(model)(x, 1).values, np.tile(w[:, 1], (5, 1)), rtol=1e-5)
     np.testing.assert_allclose(tfxai.GradientXInput(model)(x, 1).values, x * w[:, 1], rtol=1e-5)
-    for method in ("gauss_legendre", "left", "middle", "right"):  # one step is enough
-        one = tfxai.IntegratedGradients(model, steps=1, method=method, baseline=0.5)(x, 1)
+    for rule in ("gauss_legendre", "left", "middle", "right"):  # one step is enough
+        one = tfxai.IntegratedGradients(model, steps=1, quadrature=rule, baseline=0.5)(x, 1)
         np.testing.assert_allclose(one.values, (x - 0.5) * w[:, 1], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(one.extras["completeness_gap"], 0, atol=1e-5)
     smooth = tfxai.SmoothGrad(model, samples=3)(x, 1)
@@ -49,12 +49,12 @@ def test_gradient_is_a_difference_quotient():
     np.testing.assert_allclose(tfxai.Saliency(model)(x, 2).values, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("method", ["gauss_legendre", "trapezoid", "middle", "left", "right"])
+@pytest.mark.parametrize("rule", ["gauss_legendre", "trapezoid", "middle", "left", "right"])
 @pytest.mark.parametrize("steps", [2, 3, 10])
-def test_quadrature(method, steps):
-    nodes, weights = quadrature(method, steps)
+def test_quadrature(rule, steps):
+    nodes, weights = quadrature(rule, steps)
     assert weights.sum() == pytest.approx(1)
-    degree = {"gauss_legendre": 2 * steps - 1, "trapezoid": 1, "middle": 1}.get(method, 0)
+    degree = {"gauss_legendre": 2 * steps - 1, "trapezoid": 1, "middle": 1}.get(rule, 0)
     assert (weights * nodes**degree).sum() == pytest.approx(1 / (degree + 1))
 
 
@@ -66,7 +66,7 @@ def test_completeness():
     np.testing.assert_allclose(explanation.values.sum(1), change, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(explanation.extras["completeness_gap"], explanation.values.sum(1) - change, atol=1e-5)
     # Too few steps are reported, not hidden.
-    coarse = tfxai.IntegratedGradients(model, steps=2, method="left")(x, 1)
+    coarse = tfxai.IntegratedGradients(model, steps=2, quadrature="left")(x, 1)
     np.testing.assert_allclose(coarse.extras["completeness_gap"], coarse.values.sum(1) - change, atol=1e-5)
     assert np.abs(coarse.extras["completeness_gap"]).max() > 0.05
 
@@ -136,10 +136,10 @@ def test_bad_baselines(baseline, error, message):
 
 
 @pytest.mark.parametrize(
-    "options", [{"steps": 0}, {"steps": 2.5}, {"method": "simpson"}, {"method": "trapezoid", "steps": 1}]
+    "options", [{"steps": 0}, {"steps": 2.5}, {"quadrature": "simpson"}, {"quadrature": "trapezoid", "steps": 1}]
 )
 def test_bad_quadrature(options):
-    with pytest.raises(ValueError, match=r"steps|method"):
+    with pytest.raises(ValueError, match=r"steps|quadrature"):
         tfxai.IntegratedGradients(smooth_net(), **options)
 
 

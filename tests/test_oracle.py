@@ -38,11 +38,14 @@ CAPTUM = {
     "guided_backprop": (tfxai.GuidedBackprop, {}),
     "deconvolution": (tfxai.Deconvnet, {}),
     "integrated_gradients/gausslegendre_50": (tfxai.IntegratedGradients, {}),
-    "integrated_gradients/riemann_left_50": (tfxai.IntegratedGradients, {"method": "left"}),
-    "integrated_gradients/riemann_right_50": (tfxai.IntegratedGradients, {"method": "right"}),
-    "integrated_gradients/riemann_middle_50": (tfxai.IntegratedGradients, {"method": "middle"}),
-    "integrated_gradients/riemann_trapezoid_50": (tfxai.IntegratedGradients, {"method": "trapezoid"}),
-    "integrated_gradients/riemann_trapezoid_300": (tfxai.IntegratedGradients, {"method": "trapezoid", "steps": 300}),
+    "integrated_gradients/riemann_left_50": (tfxai.IntegratedGradients, {"quadrature": "left"}),
+    "integrated_gradients/riemann_right_50": (tfxai.IntegratedGradients, {"quadrature": "right"}),
+    "integrated_gradients/riemann_middle_50": (tfxai.IntegratedGradients, {"quadrature": "middle"}),
+    "integrated_gradients/riemann_trapezoid_50": (tfxai.IntegratedGradients, {"quadrature": "trapezoid"}),
+    "integrated_gradients/riemann_trapezoid_300": (
+        tfxai.IntegratedGradients,
+        {"quadrature": "trapezoid", "steps": 300},
+    ),
     "occlusion_w4_s2": (tfxai.Occlusion, {"window": 4, "stride": 2}),
     "occlusion_w3_s3_baseline1": (tfxai.Occlusion, {"window": 3, "stride": 3, "fill": 1}),
     "feature_ablation_quadrants": (tfxai.Occlusion, {"window": 8, "stride": 8}),
@@ -77,13 +80,13 @@ def test_saliency_reductions(net):
 
 def test_completeness_gap_is_captums_delta(net):
     name, model, x, labels = net
-    for theirs, method in {
+    for theirs, rule in {
         "gausslegendre": "gauss_legendre",
         "riemann_middle": "middle",
         "riemann_left": "left",
     }.items():
         delta = oracle(f"{name}_captum")[f"integrated_gradients/{theirs}_50/delta"]
-        gap = tfxai.IntegratedGradients(model, method=method)(x, labels).extras["completeness_gap"]
+        gap = tfxai.IntegratedGradients(model, quadrature=rule)(x, labels).extras["completeness_gap"]
         np.testing.assert_allclose(np.abs(gap), np.abs(delta), atol=2e-5)
 
 

@@ -300,6 +300,10 @@ def test_pictures(result, x):
     figure = comparison.plot()
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     np.testing.assert_allclose(heights, [comparison.mean(layer).jaccard for layer in LAYERS])
+    heights = [bar.get_height() for bar in comparison.plot(image=1).axes[0].patches]
+    np.testing.assert_allclose(heights, [comparison.overlap(1, layer).jaccard for layer in LAYERS])
+    with pytest.raises(ValueError, match="one of 3 images, got number 3"):
+        comparison.plot(image=3)
     plt.close("all")
 
 

@@ -101,22 +101,22 @@ class GradientXInput(Explainer):
         return tf.nest.map_structure(tf.multiply, run.inputs, run.gradients())
 
 
-def quadrature(method: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights on [0, 1]."""
     k = np.arange(steps)
     even = np.full(steps, 1 / steps)
-    if method == "gauss_legendre":
+    if rule == "gauss_legendre":
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         return (nodes + 1) / 2, weights / 2
-    if method == "trapezoid":
+    if rule == "trapezoid":
         if steps < 2:
             raise ValueError("The trapezoid rule needs at least 2 steps.")
         ends = np.where((k == 0) | (k == steps - 1), 0.5, 1.0)
         return k / (steps - 1), ends / (steps - 1)
-    if method in ("left", "middle", "right"):
-        return (k + {"left": 0, "middle": 0.5, "right": 1}[method]) / steps, even
+    if rule in ("left", "middle", "right"):
+        return (k + {"left": 0, "middle": 0.5, "right": 1}[rule]) / steps, even
     raise ValueError(
-        f'Expected method to be "gauss_legendre", "trapezoid", "left", "middle" or "right", got {method!r}.'
+        f'Expected quadrature to be "gauss_legendre", "trapezoid", "left", "middle" or "right", got {rule!r}.'
     )
 
 
@@ -135,8 +135,8 @@ class IntegratedGradients(Explainer):
         preprocessing makes of 0. See `tfxai.baselines.references`.
     steps : int
         Points on the way. Default 50 (the paper: 20 to 300).
-    method : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
-        Quadrature; Gauss-Legendre needs the fewest steps.
+    quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
+        Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
     **options
         As for `Explainer`.
 
@@ -159,12 +159,15 @@ class IntegratedGradients(Explainer):
     )
 
     def __init__(
-        self, model: Any, baseline: Baseline = 0.0, steps: int = 50, method: str = "gauss_legendre", **options: Any
+        self, model: Any, baseline: Baseline = 0.0, steps: int = 50, quadrature: str = "gauss_legendre", **options: Any
     ):
         super().__init__(model, **options)
         self.baseline = baseline
         self.steps = positive("steps", steps)
-        self.nodes, self.weights = quadrature(method, self.steps)
+        self.nodes, self.weights = self._points(quadrature)
+
+    def _points(self, rule: str) -> tuple[np.ndarray, np.ndarray]:
+        return quadrature(rule, self.steps)
 
     def attribute(self, run: Run) -> Any:
         check_floating(run.inputs)

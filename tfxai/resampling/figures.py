@@ -159,16 +159,25 @@ def plot_scores(
     return figure
 
 
-def plot_overlap(comparison: Comparison) -> Figure:
+def plot_overlap(comparison: Comparison, image: int | None = None) -> Figure:
     """How far two selections agree in each layer, beside what random selections would.
 
     Parameters
     ----------
     comparison : Comparison
         Of `Resampling.compare`.
+    image : int, optional
+        For which image; default: the mean over all.
+
+    Raises
+    ------
+    ValueError
+        If there is no such image.
     """
+    if image is not None and not -len(comparison) <= image < len(comparison):
+        raise ValueError(f"Expected one of {len(comparison)} images, got number {image}.")
     layers = list(comparison.channels)
-    found = [comparison.mean(layer) for layer in layers]
+    found = [comparison.mean(layer) if image is None else comparison.overlap(image, layer) for layer in layers]
     figure, cell = plt.subplots(figsize=(1.5 + 0.3 * len(layers), 3), layout="constrained")
     cell.bar(range(len(layers)), [one.jaccard for one in found], color="C0", label="Jaccard index")
     cell.plot(range(len(layers)), [one.chance_jaccard for one in found], "_", color="C3", markersize=12, label="chance")

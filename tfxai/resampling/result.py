@@ -16,6 +16,8 @@ from tfxai.explainer import positive
 from tfxai.resampling.overlap import Overlap, overlap
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from tfxai.explanation import Explanation
     from tfxai.resampling.ablation import Ablation
     from tfxai.resampling.resampling import InputResampling
@@ -79,11 +81,11 @@ class Comparison:
         found = found[~np.isnan(found[:, 0])]
         return Overlap(*map(float, found.mean(0) if len(found) else [math.nan] * 6))
 
-    def plot(self, image: int = 0, **options: Any) -> Any:
+    def plot(self, image: int | None = None) -> Figure:
         """See `tfxai.resampling.figures.plot_overlap`."""
         from tfxai.resampling import figures
 
-        return figures.plot_overlap(self, **options)
+        return figures.plot_overlap(self, image)
 
 
 @dataclass(frozen=True, eq=False)
