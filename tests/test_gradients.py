@@ -82,7 +82,7 @@ def test_several_baselines_are_averaged():
     x, baselines = RNG.normal(size=(3, 6)).astype("float32"), RNG.normal(size=(4, 6)).astype("float32")
     each = [tfxai.IntegratedGradients(model, baseline=one)(x, 0) for one in baselines]
     for several in (baselines, list(baselines)):
-        together = tfxai.IntegratedGradients(model, baseline=several)(x, 0)
+        together = tfxai.IntegratedGradients(model, background=several)(x, 0)
         np.testing.assert_allclose(together.values, np.mean([one.values for one in each], 0), rtol=1e-4, atol=1e-6)
         gaps = np.mean([one.extras["completeness_gap"] for one in each], 0)
         np.testing.assert_allclose(together.extras["completeness_gap"], gaps, atol=1e-5)

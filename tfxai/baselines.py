@@ -1,18 +1,141 @@
 """Reference inputs: what integrated gradients start from and what an occluded region is filled with.
 
-A baseline is given as a number, an array, a name (``"mean"``, ``"blur"``, ``"noise"``), a function of the batch, or a
-list of these.
+A baseline is given as a number, an array, a name (``"mean"``, ``"blur"``, ``"noise"``) or a function of the batch; for
+a model with several inputs also as a dict of these by the inputs' names, or a list with one for each of its inputs. An
+array has the shape of one input, or that of the batch: one baseline for each input. Several baselines for every input,
+to be averaged over, are a `Background`; for a model with one input a list of numbers and names is one too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai.run import Run
+
 NAMES = ("mean", "blur", "noise")
+SEVERAL = "Several baselines for every input are the background= of IntegratedGradients and DeepLift."
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Several baselines for every input, to be averaged over.
+
+    Parameters
+    ----------
+    given : array, list, or dict or list of these
+        (b, ...) baselines, or a list of them; for several inputs by name, or one after the other.
+    stated : bool
+        Whether the user says that it is one.
+    """
+
+    given: Any
+    stated: bool = True
+
+
+def compared(baseline: Any, background: Any) -> Any:
+    """The one of the two that a user gives."""
+    if background is None:
+        return baseline
+    if not isinstance(baseline, int | float) or baseline != 0:
+        raise ValueError("Expected baseline= or background=, got both.")
+    return Background(background)
+
+
+def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What each of the inputs is compared with.
+
+    Raises
+    ------
+    ValueError
+        For names that are none of an input, or a list of another length.
+    """
+    if isinstance(spec, Background):
+        alone = len(names) == 1 and not isinstance(spec.given, Mapping)
+        given = by_input([spec.given] if alone else spec.given, names)
+        return {name: Background(one) for name, one in given.items()}
+    if isinstance(spec, Mapping):
+        if not spec or not set(spec) <= set(names):
+            raise ValueError(f"Expected baselines for the inputs {list(names)}, got them for {list(spec)}.")
+        return dict(spec)
+    if isinstance(spec, list | tuple):
+        if not spec:
+            raise ValueError("Expected at least one baseline, got an empty list.")
+        if len(names) == 1 and not any(np.ndim(one) for one in spec):
+            return {names[0]: Background(spec, stated=False)}
+        if len(spec) != len(names):
+            raise ValueError(
+                f"Expected a list with one baseline for each of the inputs {list(names)}, got {len(spec)} entries. "
+                f"{SEVERAL}"
+            )
+        return dict(zip(names, spec, strict=True))
+    return dict.fromkeys(names, spec)
+
+
+def rows(spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | None) -> dict[str, np.ndarray]:
+    """Of baselines that are arrays with a row for each input: those of a batch.
+
+    Parameters
+    ----------
+    spec : as given by the user
+        See `by_input`.
+    inputs : mapping
+        The batch, by input.
+    start, total : int
+        How many inputs came before it, and how many there are in all, if that is known.
+
+    Raises
+    ------
+    ValueError
+        For baselines with another number of rows than there are inputs.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, one in by_input(spec, list(inputs)).items():
+        shape, n = np.shape(one) if hasattr(one, "__array__") else (), len(inputs[name])
+        if len(shape) == inputs[name].ndim and shape[0] != 1:  # one row serves all
+            if shape[0] != total and (total is not None or shape[0] < start + n):
+                raise ValueError(
+                    f"Expected a baseline of the shape of one input, {inputs[name].shape[1:]}, or one for each of "
+                    f"{total or f'at least {start + n}'} inputs, got {shape}. {SEVERAL}"
+                )
+            found[name] = _numbers(one[start : start + n], np.float32)
+    return found
+
+
+def compared_with(run: Run, x: tf.Tensor) -> tuple[str, Any]:
+    """The name of one of a run's inputs, and what it is compared with."""
+    name = run.name(x) if isinstance(run.inputs, dict) else next(iter(run.baselines))
+    if name not in run.baselines:
+        raise ValueError(f"Expected a baseline for the input {name!r} too, got them for {list(run.baselines)}.")
+    return name, run.baselines[name]
+
+
+def run_references(run: Run, draws: int = 10) -> Any:
+    """Baselines of the inputs that are explained: (b, n, ...), b for each input, in the structure of the inputs."""
+    if not isinstance(run.floating, dict):
+        return input_references(run, run.floating, draws)
+    found = {name: input_references(run, x, draws) for name, x in run.floating.items()}
+    counts = {name: x.shape[0] for name, x in found.items()}
+    most = max(counts.values())
+    if not set(counts.values()) <= {1, most}:
+        raise ValueError(f"Expected as many baselines of one input as of the others, got {counts}.")
+    return {name: tf.repeat(x, most // counts[name], 0) for name, x in found.items()}
+
+
+def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
+    """Baselines (b, n, ...) of one of a run's inputs, floating, see `references`."""
+    name, spec = compared_with(run, x)
+    try:
+        return references(spec, x if x.dtype.is_floating else tf.cast(x, tf.float32), draws)
+    except (TypeError, ValueError) as error:
+        if not isinstance(run.inputs, dict):
+            raise
+        each = ", ".join(f"{one!r}: ..." for one in run.inputs)
+        raise type(error)(f"For the input {name!r}: {error} Each input may have its own: {{{each}}}.") from None
 
 
 def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
@@ -20,11 +143,11 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
 
     Parameters
     ----------
-    spec : number, array, str, callable or list of them
-        An array has the shape of one input, or one axis more for several baselines. A function takes the batch and
-        returns one baseline for each of its inputs. ``"mean"``: the mean of each channel of each image. ``"blur"``: a
-        Gaussian blur whose sigma is 5 % of the shorter side. ``"noise"``: uniform over each image's range. A list
-        stands for several baselines; a colour is an array of shape (channels,).
+    spec : number, array, str, callable or Background
+        An array has the shape of one input or broadcasts to it (a colour: (channels,)), or that of the batch. A
+        function takes the batch and returns one baseline for each of its inputs. ``"mean"``: the mean of each channel
+        of each image. ``"blur"``: a Gaussian blur whose sigma is 5 % of the shorter side. ``"noise"``: uniform over
+        each image's range. A background: several of these, or an array of the shape of several inputs.
     x : tf.Tensor
         (n, ...) inputs.
     draws : int
@@ -40,15 +163,8 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
     ValueError, TypeError
         If it is none of these or does not fit the inputs.
     """
-    if isinstance(spec, list | tuple):
-        if not spec:
-            raise ValueError("Expected at least one baseline, got an empty list.")
-        if len(spec) == x.shape[-1] > 1 and all(isinstance(one, int | float) for one in spec):
-            raise ValueError(
-                f"{len(spec)} numbers may mean a colour or as many baselines. Give np.array({list(spec)!r}) for the "
-                "colour, or a list of arrays for the baselines."
-            )
-        return tf.concat([references(one, x, draws) for one in spec], 0)
+    if isinstance(spec, Background):
+        return _several(spec, x, draws)
     if isinstance(spec, str):
         named = {"mean": _mean, "blur": _blur, "noise": lambda x: _noise(x, draws)}
         if spec not in named:
@@ -56,21 +172,49 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
         return named[spec](x)
     if callable(spec):
         return _fit(tf.cast(spec(x), x.dtype)[None], x)
+    values = tf.cast(spec, x.dtype) if tf.is_tensor(spec) else tf.constant(_numbers(spec, x.dtype.as_numpy_dtype))
+    return _fit(values[None] if values.shape.rank == x.shape.rank else values[None, None], x)
+
+
+def _several(background: Background, x: tf.Tensor, draws: int) -> tf.Tensor:
+    given = background.given
+    if hasattr(given, "__array__"):
+        array = _numbers(given, x.dtype.as_numpy_dtype)
+        if array.ndim != x.shape.rank or not len(array):
+            shape = ", ".join(map(str, ["b", *x.shape[1:]]))
+            raise ValueError(f"Expected a background of shape ({shape}), several inputs, got {array.shape}.")
+        return _fit(tf.constant(array)[:, None], x)
+    if not isinstance(given, list | tuple) or not given:
+        raise ValueError(f"Expected a background to be an array or a list of baselines, got {type(given).__name__}.")
+    numbers = all(isinstance(one, int | float) for one in given)
+    if not background.stated and numbers and len(given) == x.shape[-1] > 1:
+        raise ValueError(
+            f"{len(given)} numbers may mean a colour or as many baselines. Give np.array({list(given)!r}) for the "
+            "colour, or background= for the baselines."
+        )
+    return tf.concat([references(one, x, draws) for one in given], 0)
+
+
+def _numbers(spec: Any, dtype: Any) -> np.ndarray:
     try:
-        array = np.asarray(spec, x.dtype.as_numpy_dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"Expected a baseline to be a number, an array or one of {NAMES}, got {spec!r}.") from error
+        array = np.asarray(spec, dtype)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Expected a baseline to be a number, an array or one of {NAMES}, got {type(spec).__name__}."
+        ) from None
     if not np.isfinite(array).all():
         raise ValueError("The baseline holds NaN or infinite values.")
-    one = array.ndim < x.shape.rank  # else the first axis counts baselines
-    return _fit(tf.constant(array[None] if one else array)[:, None], x)
+    return array
 
 
 def _fit(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     try:
-        tf.broadcast_static_shape(values.shape[2:], x.shape[1:])
-    except ValueError as error:
-        raise ValueError(f"Expected a baseline of shape {x.shape[1:]}, got {values.shape[2:]}.") from error
+        fits = tf.broadcast_static_shape(values.shape[1:], x.shape).is_compatible_with(x.shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        shape = tuple(values.shape[2:]) if values.shape[1] == 1 else tuple(values.shape[1:])
+        raise ValueError(f"Expected a baseline of shape {tuple(x.shape[1:])}, got {shape}.")
     return tf.broadcast_to(values, tf.concat([tf.shape(values)[:1], tf.shape(x)], 0))
 
 
@@ -114,4 +258,4 @@ def blur_matrix(size: int, sigma: float) -> np.ndarray:
     return matrix
 
 
-Baseline = float | np.ndarray | str | Callable[[tf.Tensor], tf.Tensor] | list
+Baseline = float | np.ndarray | str | Callable[[tf.Tensor], tf.Tensor] | list | dict

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from tfxai import baselines
 from tfxai import inputs as given
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model
 from tfxai.models.overrides import Rules, bends_relus
-from tfxai.run import Run
+from tfxai.run import Run, tiled
 from tfxai.targets import Goal, parse
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
@@ -57,6 +58,7 @@ class Explainer:
     polarity: str = "positive"
     rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
+    reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
     def __init__(
         self,
@@ -109,7 +111,9 @@ class Explainer:
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
-        return self.run(inputs, run.goal.repeat(repeats), run.batch_size)
+        again = self.run(inputs, run.goal.repeat(repeats), run.batch_size)
+        rows = {name: tiled(x, repeats) if tf.is_tensor(x) else x for name, x in run.baselines.items()}
+        return replace(again, baselines=rows)
 
     def __call__(
         self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
@@ -158,9 +162,10 @@ class Explainer:
             for batch in given.with_progress(stream, steps, verbose):
                 n = given.count(batch)
                 rows = _rows(ids, done, n)
+                beside = self._beside(batch, done, total)
                 if repeats > 1:
-                    batch = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), batch)
-                parts.append(self._explain_batch(batch, rows, what, batch_size, fixed, repeats))
+                    batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), (batch, beside))
+                parts.append(self._explain_batch(batch, beside, rows, what, batch_size, fixed, repeats))
                 done += n
             if np.ndim(ids) and done != len(ids):
                 raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
@@ -173,8 +178,22 @@ class Explainer:
             raise ValueError("The dataset is empty: expected at least one batch.")
         return _join(parts)
 
+    def _beside(self, batch: Any, start: int, total: int | None) -> dict[str, np.ndarray]:
+        """Baselines that have a row for each input of the batch."""
+        return baselines.rows(self.reference, self._named(batch), start, total)
+
+    def _named(self, batch: Any) -> dict[str, Any]:
+        return batch if isinstance(batch, dict) else {next(iter(self.view.inputs or ["input"])): batch}
+
     def _explain_batch(
-        self, batch: Any, ids: np.ndarray, what: Any, batch_size: int, fixed: int | None, repeats: int
+        self,
+        batch: Any,
+        beside: dict[str, np.ndarray],
+        ids: np.ndarray,
+        what: Any,
+        batch_size: int,
+        fixed: int | None,
+        repeats: int,
     ) -> Explanation:
         n = given.count(batch)
         padded = batch
@@ -182,16 +201,19 @@ class Explainer:
             raise ValueError(f"The model takes batches of {fixed}, got one of {n}. Give dataset.rebatch({fixed}).")
         if fixed and n < fixed:
             short = fixed - n
-            padded = tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), batch)
+            padded, beside = tf.nest.map_structure(
+                lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), (batch, beside)
+            )
             ids = np.concatenate([ids, np.repeat(ids[-1:], short)])
-        compiled = self._compile(padded, what, batch_size, fixed, 1 if fixed else repeats)  # padding is no repetition
+        repeats = 1 if fixed else repeats  # padding is no repetition
+        compiled = self._compile(padded, beside, what, batch_size, fixed, repeats)
         if compiled.classes is not None and ids.max() >= compiled.classes:
             raise ValueError(
                 f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
                 f"0 to {compiled.classes - 1}."
             )
         with self.view.running():
-            result = compiled(padded, ids)
+            result = compiled(padded, ids, beside)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
         for name in ("score", "values"):
             if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):
@@ -211,16 +233,19 @@ class Explainer:
             self.describe() | compiled.facts,
         )
 
-    def _compile(self, batch: Any, what: Any, batch_size: int, fixed: int | None, repeats: int) -> _Compiled:
+    def _compile(
+        self, batch: Any, beside: dict[str, np.ndarray], what: Any, batch_size: int, fixed: int | None, repeats: int
+    ) -> _Compiled:
         """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), batch)
-        key = (tuple(tf.nest.flatten(specs)), what, batch_size, repeats, self.reads)
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), (batch, beside))
+        key = (tuple(tf.nest.flatten(specs)), *beside, what, batch_size, repeats, self.reads)
         if key not in self._compiled:
             self.view.prepare(batch)
             self.settle(batch)
             if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                 del self._compiled[next(iter(self._compiled))]
-            self._compiled[key] = _Compiled(self, specs, what, batch_size, fixed, repeats)
+            compared = baselines.by_input(self.reference, list(self._named(batch)))
+            self._compiled[key] = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
         return self._compiled[key]
 
     def _fixed_batch(self) -> int | None:
@@ -231,13 +256,22 @@ class Explainer:
 class _Compiled:
     """An explainer's `attribute`, traced for one kind of batch."""
 
-    def __init__(self, explainer: Explainer, specs: Any, what: Any, batch_size: int, fixed: int | None, repeats: int):
+    def __init__(
+        self,
+        explainer: Explainer,
+        specs: Any,
+        compared: dict[str, Any],
+        what: Any,
+        batch_size: int,
+        fixed: int | None,
+        repeats: int,
+    ):
         self.facts: dict[str, Any] = {}
         self.classes: int | None = None
 
-        def step(inputs: Any, ids: tf.Tensor) -> dict[str, Any]:
+        def step(inputs: Any, beside: dict[str, tf.Tensor], ids: tf.Tensor) -> dict[str, Any]:
             run = explainer.run(inputs, Goal(ids, what), batch_size)
-            run.repeats = repeats
+            run.repeats, run.baselines = repeats, compared | beside
             if what is None:
                 self.classes = run.outputs.shape[-1]
                 self.facts["score"] = run.scale
@@ -245,14 +279,16 @@ class _Compiled:
             if run.bent:
                 self.facts["bent_relus"] = run.bent
             values = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), values)
+            if isinstance(values, dict) and len(values) < len(inputs):
+                self.facts["without_values"] = sorted(inputs.keys() - values)  # integers have no gradient
             return {"values": values, "ids": run.goal.ids, "score": run.score, "extras": run.extras}
 
         function = tf.function(step, autograph=False, jit_compile=explainer.jit_compile or None)
-        self._step = function.get_concrete_function(specs, tf.TensorSpec([fixed], tf.int32))
+        self._step = function.get_concrete_function(*specs, tf.TensorSpec([fixed], tf.int32))
 
-    def __call__(self, inputs: Any, ids: np.ndarray) -> dict[str, Any]:
-        flat = [tf.convert_to_tensor(x) for x in tf.nest.flatten(inputs)]
-        return self._step(tf.nest.pack_sequence_as(inputs, flat), tf.constant(ids, tf.int32))
+    def __call__(self, inputs: Any, ids: np.ndarray, beside: dict[str, np.ndarray]) -> dict[str, Any]:
+        inputs, beside = tf.nest.map_structure(tf.convert_to_tensor, (inputs, beside))
+        return self._step(inputs, beside, tf.constant(ids, tf.int32))
 
 
 def positive(name: str, value: Any) -> int:

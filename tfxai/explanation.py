@@ -143,11 +143,12 @@ class Explanation:
         """
         if not isinstance(self.inputs, dict):
             return self.values, self.inputs
-        if input is None and not isinstance(self.values, dict):  # a map belongs to the input that has positions
-            images = [name for name, x in self.inputs.items() if x.ndim > 2]
-            input = images[0] if len(images) == 1 else None
-        if input not in self.inputs:
-            raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")
+        valued = self.values if isinstance(self.values, dict) else self.inputs
+        if input is None:  # a map belongs to the input that has positions
+            able = [name for name in valued if valued is self.values or self.inputs[name].ndim > 2]
+            input = able[0] if len(able) == 1 else None
+        if input not in valued:
+            raise ValueError(f"There are values for the inputs {list(valued)}; choose one by input=, got {input!r}.")
         return self.values[input] if isinstance(self.values, dict) else self.values, self.inputs[input]
 
     def label(self, number: int) -> str:

@@ -36,6 +36,8 @@ class Run:
         How many ReLUs are bent.
     repeats : int
         How many rows in succession hold the same input, one for each of its classes.
+    baselines : dict
+        What each input is compared with, by name; tensors have a row for each input.
     extras : dict
         Further results for each input; an explainer adds to them.
     """
@@ -50,11 +52,30 @@ class Run:
     head: str | None = None
     bent: int = 0
     repeats: int = 1
+    baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> tf.Tensor:
         return tf.shape(self.score)[0]
+
+    @property
+    def floating(self) -> Any:
+        """The inputs that have gradients, in their structure: all but integers, which stay as they are."""
+        check_floating(self.inputs)
+        if not isinstance(self.inputs, dict):
+            return self.inputs
+        return {name: x for name, x in self.inputs.items() if x.dtype.is_floating}
+
+    def name(self, x: tf.Tensor) -> str:
+        """Which of several inputs this is."""
+        return next(name for name, own in self.inputs.items() if own is x)
+
+    def among(self, changed: Any, repeats: tf.Tensor | int = 1) -> Any:
+        """All inputs, some of them changed: (repeats * n, ...); every other is repeated alike."""
+        if not isinstance(self.inputs, dict):
+            return changed
+        return {name: changed[name] if name in changed else tiled(x, repeats) for name, x in self.inputs.items()}
 
     @property
     def image(self) -> tf.Tensor:
@@ -83,25 +104,28 @@ class Run:
 
         inputs, score, outputs, read = tf.nest.map_structure(first, (self.inputs, self.score, self.outputs, self.read))
         goal = replace(self.goal, ids=first(self.goal.ids))
-        return replace(self, inputs=inputs, score=score, goal=goal, outputs=outputs, read=read, repeats=1, extras={})
+        rows = {name: first(x) if tf.is_tensor(x) else x for name, x in self.baselines.items()}
+        once = replace(self, inputs=inputs, score=score, goal=goal, outputs=outputs, read=read, repeats=1, extras={})
+        return replace(once, baselines=rows)
 
     def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:
         """The inputs with other images: (repeats * n, ...), every other input repeated alike."""
         own = self.image
 
         def swap(x: tf.Tensor) -> tf.Tensor:
-            return cast(images, own.dtype) if x is own else tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
+            return cast(images, own.dtype) if x is own else tiled(x, repeats)
 
         return tf.nest.map_structure(swap, self.inputs)
 
     def gradients(self, of: Any = None) -> Any:
-        """Gradient of the score of each input with respect to ``of`` (default: the inputs), float32.
+        """Gradient of the score of each input with respect to ``of`` (default: `floating`), float32.
 
         Samples are independent, so the gradient of the sum holds the gradient of each.
         """
-        of = self.inputs if of is None else of
-        flat = tf.nest.flatten(of)
+        end = "input" if of is None else "layer"
+        of = self.floating if of is None else of
         check_floating(of)
+        flat = tf.nest.flatten(of)
         try:
             found = tf.gradients(self.score, flat)
         except LookupError as error:
@@ -111,7 +135,6 @@ class Run:
                 "as Occlusion or RISE."
             ) from error
         if all(g is None for g in found):
-            end = "input" if of is self.inputs else "layer"
             raise ValueError(
                 f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
                 "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
@@ -125,9 +148,14 @@ def totals(values: Any) -> tf.Tensor:
     return tf.add_n([tf.reduce_sum(v, list(range(1, v.shape.rank))) for v in tf.nest.flatten(values)])
 
 
+def tiled(x: tf.Tensor, repeats: tf.Tensor | int) -> tf.Tensor:
+    """(n, ...) to (repeats * n, ...), copies of the batch one behind the other."""
+    return tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
+
+
 def check_floating(inputs: Any) -> None:
-    """ValueError if any of the inputs has no gradient."""
-    if not all(x.dtype.is_floating for x in tf.nest.flatten(inputs)):
+    """ValueError if none of the inputs has a gradient."""
+    if not any(x.dtype.is_floating for x in tf.nest.flatten(inputs)):
         raise ValueError(
             "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
             "or explain the part of the model after the embedding."

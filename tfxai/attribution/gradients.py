@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, references
+from tfxai.baselines import Baseline, compared, run_references
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import accumulate, column, merge, split
-from tfxai.run import Run, check_floating, totals
+from tfxai.run import Run, totals
 
 REDUCTIONS = {
     "none": lambda g: g,
@@ -98,7 +98,7 @@ class GradientXInput(Explainer):
     )
 
     def attribute(self, run: Run) -> Any:
-        return tf.nest.map_structure(tf.multiply, run.inputs, run.gradients())
+        return tf.nest.map_structure(tf.multiply, run.floating, run.gradients())
 
 
 def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,13 +130,15 @@ class IntegratedGradients(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    baseline : number, array, "mean", "blur", "noise", function, or list of them
-        What the input is compared with; several are averaged. Default 0, in the model's own scale: black is what the
-        preprocessing makes of 0. See `tfxai.baselines.references`.
+    baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
+        What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
+        own scale: black is what the preprocessing makes of 0. See `tfxai.baselines.references`.
     steps : int
         Points on the way. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
         Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
+    background : array or list of baselines, or dict of these by input, optional
+        Several baselines for every input, (b, ...), in place of one: the values are their mean.
     **options
         As for `Explainer`.
 
@@ -159,10 +161,17 @@ class IntegratedGradients(Explainer):
     )
 
     def __init__(
-        self, model: Any, baseline: Baseline = 0.0, steps: int = 50, quadrature: str = "gauss_legendre", **options: Any
+        self,
+        model: Any,
+        baseline: Baseline = 0.0,
+        steps: int = 50,
+        quadrature: str = "gauss_legendre",
+        *,
+        background: Any = None,
+        **options: Any,
     ):
         super().__init__(model, **options)
-        self.baseline = baseline
+        self.reference = compared(baseline, background)
         self.steps = positive("steps", steps)
         self.nodes, self.weights = self._points(quadrature)
 
@@ -170,9 +179,8 @@ class IntegratedGradients(Explainer):
         return quadrature(rule, self.steps)
 
     def attribute(self, run: Run) -> Any:
-        check_floating(run.inputs)
-        x, goal, each = run.inputs, run.goal, tf.nest.map_structure
-        starts = each(lambda x: references(self.baseline, x), x)  # (b, n, ...)
+        x, goal, each = run.floating, run.goal, tf.nest.map_structure
+        starts = run_references(run)
         count = tf.nest.flatten(starts)[0].shape[0]
         nodes = tf.constant(np.tile(self.nodes, count), tf.float32)
         weights = tf.constant(np.tile(self.weights, count) / count, tf.float32)
@@ -182,14 +190,14 @@ class IntegratedGradients(Explainer):
             way = each(tf.subtract, x, start)
             t = tf.gather(nodes, index)
             points = each(lambda start, way: merge(start + column(t, start) * way), start, way)
-            gradients = self.rerun(run, points, tf.size(index)).gradients()
+            gradients = self.rerun(run, run.among(points, tf.size(index)), tf.size(index)).gradients()
             weight = tf.gather(weights, index) * active
             return each(lambda g, way: tf.tensordot(weight, split(g, run.count) * way, 1), gradients, way)
 
         values = accumulate(steps, each(tf.zeros_like, x), self.steps * count, run.count, run.batch_size)
 
         def reference_score(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-            batch = each(lambda starts: merge(tf.gather(starts, index)), starts)
+            batch = run.among(each(lambda starts: merge(tf.gather(starts, index)), starts), tf.size(index))
             scores = self.run(batch, goal.repeat(tf.size(index)), run.batch_size).score
             return tf.tensordot(active / count, split(scores, run.count), 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, references
+from tfxai.baselines import Baseline, input_references
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, collect, merge, split
 from tfxai.run import Run
@@ -29,7 +29,7 @@ class Occlusion(Explainer):
         window is cut by the border.
     stride : int or sequence of int, optional
         Step between windows. Default half a window.
-    fill : number, "mean", "blur", "noise", array of the shape of one input, or function
+    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
         What hides the window, in the model's own scale. Default 0. See `tfxai.baselines.references`.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
@@ -65,7 +65,7 @@ class Occlusion(Explainer):
         **options: Any,
     ):
         super().__init__(model, **options)
-        self.window, self.stride, self.fill = window, stride, fill
+        self.window, self.stride, self.reference = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
         x = run.pixels
@@ -79,7 +79,7 @@ class Occlusion(Explainer):
             )
         covers = [cover(*axis) for axis in zip(size, window, stride, strict=True)]  # each (windows, positions)
         grid = [len(rows) for rows in covers]
-        fills = references(self.fill, x, draws=1)
+        fills = input_references(run, run.image)
         windows = int(np.prod(grid))
         places = np.unravel_index(np.arange(windows), grid)  # of each window, along each axis
 
@@ -162,7 +162,7 @@ class RISE(Explainer, Seeded):
         self.cells = positive("cells", cells)
         if not 0 < probability < 1:
             raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
-        self.probability, self.fill = probability, fill
+        self.probability, self.reference = probability, fill
 
     def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         """One random mask (h, w)."""
@@ -181,7 +181,7 @@ class RISE(Explainer, Seeded):
         size = list(x.shape[1:3])
         if self.given is not None and list(self.given.shape[1:]) != size:
             raise ValueError(f"Expected masks of the size of the images, {tuple(size)}, got {self.given.shape[1:]}.")
-        fill = references(self.fill, x, draws=1)[0]
+        fill = input_references(run, run.image)[0]
 
         def masked(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
             if self.given is None:

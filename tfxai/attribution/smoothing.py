@@ -31,6 +31,7 @@ class _Noisy(Explainer, Seeded):
         base = self.base
         Explainer.__init__(self, base.view, score=base.score, classes=base.classes, jit_compile=base.jit_compile)
         Seeded.__init__(self, seed)
+        self.reference = base.reference
         self.samples = positive("samples", samples)
         if not np.isfinite(noise) or noise < 0:
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")

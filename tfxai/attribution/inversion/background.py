@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, gaussian, references
+from tfxai.baselines import compared_with, gaussian, input_references
+from tfxai.run import Run
 
 SAME = 1e-5  # an input that differs from its background by a smaller share of itself is no different
 
 
-def background(spec: Baseline, x: tf.Tensor, blur: float) -> tf.Tensor:
-    """One background for each image, as `tfxai.baselines.references`.
-
-    Parameters
-    ----------
-    spec : number, array, str or function
-        ``"blur"`` is a Gaussian here whose sigma is the share ``blur`` of the shorter side.
-    x : tf.Tensor
-        (n, h, w, c).
-    blur : float
-        See there.
-    """
+def background(run: Run, blur: float) -> tf.Tensor:
+    """One background for each image of a run, of which ``"blur"`` is a Gaussian of the share ``blur`` of its side."""
+    x = run.pixels
+    _, spec = compared_with(run, run.image)
     if isinstance(spec, str) and spec == "blur":
         sigma = blur * min(x.shape[1:3])
         return gaussian(gaussian(x, sigma, 1), sigma, 2)
-    found = references(spec, x, draws=1)
+    found = input_references(run, run.image)
     if found.shape[0] != 1:
         raise ValueError(f"Expected one background for each image, got {found.shape[0]}.")
     return found[0]

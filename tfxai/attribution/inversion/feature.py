@@ -12,7 +12,7 @@ from tfxai.attribution.inversion.jitter import check_jitter, jitter
 from tfxai.attribution.inversion.objective import distance, energy, told
 from tfxai.attribution.inversion.priors import alpha_norm, total_variation
 from tfxai.attribution.inversion.settings import check_numbers
-from tfxai.baselines import Baseline, references
+from tfxai.baselines import Baseline, input_references
 from tfxai.descent import Evaluated, Schedule, begin, descend
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, chosen
@@ -120,7 +120,7 @@ class FeatureInversion(Explainer, Seeded):
                 raise ValueError(f"Expected {name} to be 1 or more, got {power!r}.")
         self.steps, self.learning_rate = positive("steps", steps), learning_rate
         self.alpha_weight, self.tv_weight, self.alpha, self.beta = alpha_weight, tv_weight, alpha, beta
-        self.start, self.jitter = start, check_jitter(jitter)
+        self.reference, self.jitter = start, check_jitter(jitter)
         if layer is not None:
             self.reads = (self.view.find(layer),)
         elif self.view.inputs is not None:
@@ -153,7 +153,7 @@ class FeatureInversion(Explainer, Seeded):
         holds, contrast = energy(tf.cast(features, tf.float32)) > 0, differs(x, mean)
         active = holds & contrast
         schedule = Schedule(self.learning_rate, decay=-(-self.steps // (HALVINGS + 1)))
-        found, history = descend(begin(self._start(x, mean, reach), 3, active), evaluate, schedule, self.steps)
+        found, history = descend(begin(self._start(once, mean, reach), 3, active), evaluate, schedule, self.steps)
         z = found.values if self.jitter else found.best  # with jitter, the lowest loss is that of the luckiest move
         values = chosen(active, reach * z, tf.zeros_like(x))
         extras = told(found, history, ("error", "alpha", "variation")) | {
@@ -165,12 +165,13 @@ class FeatureInversion(Explainer, Seeded):
         run.extras |= {name: tf.repeat(rows, run.repeats, 0) for name, rows in extras.items()}
         return tf.repeat(values, run.repeats, 0)
 
-    def _start(self, x: tf.Tensor, mean: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
+    def _start(self, run: Run, mean: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
         """Numbers z to start from."""
-        if isinstance(self.start, str) and self.start == "noise":
+        x = run.pixels
+        if isinstance(self.reference, str) and self.reference == "noise":
             noise = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_normal(x.shape[1:], seed))
             return tf.broadcast_to(NOISE * noise, tf.shape(x))
-        given = references(self.start, x)
+        given = input_references(run, run.image)
         if given.shape[0] != 1:
             raise ValueError(f"Expected one image to start from for each input, got {given.shape[0]}.")
         return tf.math.divide_no_nan(given[0] - mean, reach)

@@ -116,6 +116,7 @@ class GuidedFeatureInversion(Contrast):
         own = {field.name for field in fields(Settings)} & options.keys()
         super().__init__(model, head, **{name: value for name, value in options.items() if name not in own})
         self.settings = resolve(preset, {name: options[name] for name in own})
+        self.reference = self.settings.background
         if stages not in ("both", "inversion", "target"):
             raise ValueError(f'Expected stages to be "both", "inversion" or "target", got {stages!r}.')
         self.stages = stages
@@ -139,7 +140,7 @@ class GuidedFeatureInversion(Contrast):
         settings = self.settings
         check_images(run.image, "GuidedFeatureInversion")
         x, mask = run.pixels, self._mask(run, run.read[self.reads[1]])
-        p = background(settings.background, x, BLUR)
+        p = background(run, BLUR)
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
         exists, contrast = mask.exists(weights), differs(x, p)
         active, broken, moments = exists & contrast, tf.zeros([run.count], tf.bool), None

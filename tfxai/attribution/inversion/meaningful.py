@@ -144,14 +144,14 @@ class MeaningfulPerturbation(Contrast, Seeded):
         self.steps, self.schedule = positive("steps", steps), Schedule(learning_rate, None, patience, TOLERANCE)
         self.game, self.cells, self.start = game, positive("cells", cells), start
         self.l1, self.tv, self.beta = l1, tv, beta
-        self.background, self.objective = background, objective
+        self.reference, self.objective = background, objective
         self.jitter = None if jitter is None else check_jitter(jitter)
 
     def attribute(self, run: Run) -> tf.Tensor:
         check_images(run.image, "MeaningfulPerturbation")
         x = run.pixels
         size, side = x.shape[1:3], min(x.shape[1:3])
-        p = background(self.background, x, BLUR)
+        p = background(run, BLUR)
         grid = [min(self.cells, length) for length in size]
         enlarged = Enlarged(grid, size, sigma=SMOOTH * side)
         most = round(JITTER * side) if self.jitter is None else self.jitter

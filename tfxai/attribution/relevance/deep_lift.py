@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from tfxai.attribution.relevance.multipliers import Passes, rescale
 from tfxai.attribution.relevance.reveal_cancel import RevealCancel
-from tfxai.baselines import Baseline, references
+from tfxai.baselines import Baseline, compared, run_references
 from tfxai.explainer import Explainer, Facts
 from tfxai.loops import accumulate, merge, split
-from tfxai.run import Run, check_floating, totals
+from tfxai.run import Run, tiled, totals
 
 RULES = ("rescale", "reveal_cancel", "genomics")
 
@@ -22,18 +22,21 @@ class DeepLift(Explainer):
 
     Shrikumar et al. (2017). Two passes are compared operation by operation; a unit that is saturated in both has no
     gradient, but it has a difference. The values sum to S(x) - S(x0), exactly but for rounding; what is missing is
-    reported as ``extras["completeness_gap"]``. With several baselines, their mean (Lundberg and Lee 2017: DeepSHAP).
+    reported as ``extras["completeness_gap"]``. Of a background, the mean (Lundberg and Lee 2017: DeepSHAP).
 
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    baseline : number, array, "mean", "blur", "noise", function, or list of them
-        What the input is compared with. Default 0, in the model's own scale. See `tfxai.baselines.references`.
+    baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
+        What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
+        own scale. See `tfxai.baselines.references`.
     rule : {"rescale", "reveal_cancel", "genomics"}
         For activations. "rescale" (default): the slope between both passes. "reveal_cancel": what raises and what
         lowers the argument is followed apart, so that causes which cancel, as in min(a, b), are seen.
         "genomics": the second for dense layers, the first where there are positions (the paper's section 4.2).
+    background : array or list of baselines, or dict of these by input, optional
+        Several baselines for every input, (b, ...), in place of one.
     **options
         As for `Explainer`.
 
@@ -61,16 +64,23 @@ class DeepLift(Explainer):
     )
     rule = "flat"
 
-    def __init__(self, model: Any, baseline: Baseline = 0.0, rule: str = "rescale", **options: Any):
+    def __init__(
+        self,
+        model: Any,
+        baseline: Baseline = 0.0,
+        rule: str = "rescale",
+        *,
+        background: Any = None,
+        **options: Any,
+    ):
         super().__init__(model, **options)
         if rule not in RULES:
             raise ValueError(f"Expected rule to be one of {RULES}, got {rule!r}.")
-        self.baseline, self.activations = baseline, rule
+        self.reference, self.activations = compared(baseline, background), rule
 
     def attribute(self, run: Run) -> Any:
-        check_floating(run.inputs)
-        each, x = tf.nest.map_structure, run.inputs
-        baselines = each(lambda x: references(self.baseline, x), x)  # (b, n, ...)
+        each, x = tf.nest.map_structure, run.floating
+        baselines = run_references(run)
         count = tf.nest.flatten(baselines)[0].shape[0]
         if count == 1:
             values, start = self._between(run, each(lambda x0: x0[0], baselines), 1)
@@ -79,7 +89,7 @@ class DeepLift(Explainer):
             def compare(index: tf.Tensor, active: tf.Tensor) -> tuple:
                 points = each(lambda x0: merge(tf.gather(x0, index)), baselines)
                 repeats = tf.size(index)
-                copies = each(lambda x: tf.tile(x, [repeats] + [1] * (x.shape.rank - 1)), x)
+                copies = each(lambda x: tiled(x, repeats), run.inputs)
                 values, start = self._between(self.rerun(run, copies, repeats), points, repeats)
                 mean = active / count
                 return each(lambda v: tf.tensordot(mean, split(v, run.count), 1), values), tf.tensordot(
@@ -93,13 +103,13 @@ class DeepLift(Explainer):
 
     def _between(self, run: Run, baseline: Any, repeats: tf.Tensor | int) -> tuple[Any, tf.Tensor]:
         """Values for one baseline of each input, and the score of the baseline."""
-        other = self.run(baseline, run.goal, run.batch_size)
+        other = self.run(run.among(baseline), run.goal, run.batch_size)
         score, _ = run.goal.score(run.outputs, run.read)  # the class is decided: both scores are the same function
-        xs, x0s = tf.nest.flatten(run.inputs), tf.nest.flatten(baseline)
+        xs, x0s = tf.nest.flatten(run.floating), tf.nest.flatten(baseline)
         passes = Passes(xs, score, x0s, other.score)
         if self.activations == "rescale":
             m = passes.network.walk_back(tf.ones_like(score), partial(rescale, passes=passes))
             values = [m.get(x.name, tf.zeros([])) * passes.change(x) for x in xs]
         else:
             values = RevealCancel(passes, dense_only=self.activations == "genomics").contributions(xs)
-        return tf.nest.pack_sequence_as(run.inputs, values), other.score
+        return tf.nest.pack_sequence_as(run.floating, values), other.score

@@ -13,7 +13,7 @@ from tfxai.attribution.relevance.composites import by_name
 from tfxai.attribution.relevance.network import Network
 from tfxai.attribution.relevance.rules import Rule
 from tfxai.explainer import Explainer, Facts
-from tfxai.run import Run, check_floating
+from tfxai.run import Run
 
 
 class LRP(Explainer):
@@ -96,8 +96,7 @@ class LRP(Explainer):
         return {"layer": self.reads[0]} if self.reads else {}
 
     def attribute(self, run: Run) -> Any:
-        check_floating(run.inputs)
-        inputs = tf.nest.flatten(run.inputs)
+        inputs = tf.nest.flatten(run.floating)
         start = run.read[run.goal.reads[0]] if run.goal.reads else run.outputs
         signal = tf.gradients(run.score, start)[0]
         if signal is None:
@@ -118,4 +117,4 @@ class LRP(Explainer):
             if wanted.name not in relevance:
                 raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
-        return tf.nest.pack_sequence_as(run.inputs, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
+        return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])

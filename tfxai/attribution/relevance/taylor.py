@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.relevance.lrp import LRP
-from tfxai.baselines import Baseline, references
+from tfxai.baselines import Baseline, run_references
 from tfxai.explainer import Explainer, Facts
-from tfxai.run import Run, check_floating, totals
+from tfxai.run import Run, totals
 
 SEARCH = 30  # forward passes: some to go beyond the root, the others to halve the way that holds it
 FARTHEST = 1024.0  # times the way on which a linear model would reach its root
@@ -60,31 +60,31 @@ class SimpleTaylor(Explainer):
 
     def __init__(self, model: Any, root: Baseline = "nearest", **options: Any):
         super().__init__(model, **options)
-        self.root = root
+        self.reference = root
 
     def attribute(self, run: Run) -> Any:
-        check_floating(run.inputs)
-        each, x = tf.nest.map_structure, run.inputs
-        if isinstance(self.root, str) and self.root == "nearest":
+        each, x = tf.nest.map_structure, run.floating
+        if isinstance(self.reference, str) and self.reference == "nearest":
             root = point = self._nearest(run)
         else:
-            root = each(self._given, x)
+            root = self._given(run)
             point = each(lambda x, root: root + INSIDE * (x - root), x, root)
-        gradients = self.rerun(run, point).gradients()
+        gradients = self.rerun(run, run.among(point)).gradients()
         values = each(lambda g, x, root: g * tf.cast(x - root, tf.float32), gradients, x, root)
-        run.extras["root_score"] = self.rerun(run, root).score
+        run.extras["root_score"] = self.rerun(run, run.among(root)).score
         run.extras["remainder"] = run.score - totals(values)
         return values
 
-    def _given(self, x: tf.Tensor) -> tf.Tensor:
-        found = references(self.root, x)
-        if found.shape[0] != 1:
-            raise ValueError(f"Expected one root, got {found.shape[0]} baselines.")
-        return found[0]
+    def _given(self, run: Run) -> Any:
+        found = run_references(run)
+        count = tf.nest.flatten(found)[0].shape[0]
+        if count != 1:
+            raise ValueError(f"Expected one root, got {count} baselines.")
+        return tf.nest.map_structure(lambda x0: x0[0], found)
 
     def _nearest(self, run: Run) -> Any:
         """The point on the line along the gradient, towards score zero, where the score changes its sign."""
-        each, x = tf.nest.map_structure, run.inputs
+        each, x = tf.nest.map_structure, run.floating
         gradients = run.gradients()
         step = tf.math.divide_no_nan(run.score, totals(each(tf.square, gradients)))  # to the root of a linear model
 
@@ -97,7 +97,7 @@ class SimpleTaylor(Explainer):
         def turn(number: tf.Tensor, low: tf.Tensor, high: tf.Tensor, found: tf.Tensor) -> tuple:
             """Twice as far until the sign has changed, then half of what lies between."""
             t = tf.where(found, (low + high) / 2, high)
-            beyond = self.rerun(run, at(t)).score * tf.sign(run.score) <= 0
+            beyond = self.rerun(run, run.among(at(t))).score * tf.sign(run.score) <= 0
             further = tf.where(found | beyond, high, tf.minimum(2 * high, FARTHEST))
             return number + 1, tf.where(beyond, low, t), tf.where(beyond, t, further), found | beyond
 
