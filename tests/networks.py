@@ -20,6 +20,11 @@ def oracle(name: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def settled(facts: dict) -> dict:
+    """Facts of an explanation but for those that say which model it is of."""
+    return {name: fact for name, fact in facts.items() if name not in ("model", "model_kind", "model_path")}
+
+
 def plain() -> keras.Model:
     inputs = x = keras.Input((16, 16, 3), name="input")
     x = layers.Conv2D(8, 3, padding="same", name="conv1")(x)

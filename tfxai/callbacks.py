@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from tfxai import inputs as given
 from tfxai import plotting
 from tfxai.api import by_name
+from tfxai.classes import class_names
 from tfxai.explainer import Explainer, positive
 from tfxai.explanation import POLARITIES, Explanation, normalize
 from tfxai.targets import PREDICTED, parse
@@ -59,8 +60,8 @@ class ExplanationCallback(keras.callbacks.Callback):
         Folder for pictures and TensorBoard; it may be that of `keras.callbacks.TensorBoard`. None: nothing is written.
     photographs : ndarray or sequence of ndarray, optional
         What is shown instead of preprocessed images, each (h, w) or (h, w, 3), as `plotting.to_display` takes them.
-    classes : sequence of str, optional
-        Names of the classes, for captions and for targets by name.
+    classes : sequence of str or dict, optional
+        Names of the classes, for captions and for targets by name, as for `Explainer`.
     input : str, optional
         Which input is shown and compared, if the model has several; default: the first with positions.
     batch_size : int
@@ -118,7 +119,7 @@ class ExplanationCallback(keras.callbacks.Callback):
         targets: Any = None,
         log_dir: str | PathLike | None = None,
         photographs: np.ndarray | Sequence[np.ndarray] | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | Mapping | None = None,
         input: str | None = None,
         batch_size: int = 32,
         png: bool = True,
@@ -130,7 +131,7 @@ class ExplanationCallback(keras.callbacks.Callback):
         self.every, self.unit, self.input = positive("every", every), unit, input
         self.batch_size = positive("batch_size", batch_size)
         self.log_dir = None if log_dir is None else Path(log_dir)
-        self.classes = None if classes is None else tuple(classes)
+        self.classes = class_names(classes)
         self.png, self.tensorboard = png, tensorboard
         self.async_safe = unit == "epoch"  # the hook of batches does nothing then, and Keras need not wait for it
         if input is not None and isinstance(images, Mapping) and input not in images:

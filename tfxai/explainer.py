@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from tfxai import baselines
 from tfxai import inputs as given
+from tfxai import provenance
+from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model
 from tfxai.models.overrides import Rules, bends_relus
@@ -48,8 +50,8 @@ class Explainer:
     score : {"logit", "probability", "auto"}
         What a class is scored by. A final softmax or sigmoid is stepped over for the logit. "auto": the probability
         if the model gives one, else the logit. Of a Python function it is always the output as it is.
-    classes : sequence of str, optional
-        Names of the classes, for targets by name and for titles.
+    classes : sequence of str or dict, optional
+        Names of the classes, for targets by name and for titles: in order, by number, or numbers by name.
     jit_compile : {"auto", True, False}
         Compile by XLA; "auto": if there is a GPU. On CPUs XLA is many times slower than plain graphs.
     """
@@ -60,6 +62,12 @@ class Explainer:
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = provenance.recorded(cls.__init__, Explainer.__init__)  # type: ignore[method-assign]
+
+    @provenance.recorded
     def __init__(
         self,
         model: Any,
@@ -67,7 +75,7 @@ class Explainer:
         output: str | int | None = None,
         signature: str | None = None,
         score: str = "logit",
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | Mapping | None = None,
         jit_compile: bool | str = "auto",
     ):
         if score not in ("logit", "probability", "auto"):
@@ -78,7 +86,7 @@ class Explainer:
         if jit_compile is True and self.view.opaque:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
         self.score = score
-        self.classes = tuple(classes) if classes is not None else None
+        self.classes = class_names(classes)
         on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
         self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
         self._compiled: dict[Any, _Compiled] = {}
@@ -212,6 +220,7 @@ class Explainer:
                 f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
                 f"0 to {compiled.classes - 1}."
             )
+        check_count(self.classes, compiled.classes)
         with self.view.running():
             result = compiled(padded, ids, beside)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
@@ -230,7 +239,7 @@ class Explainer:
             self.polarity,
             self.classes,
             result["extras"],
-            self.describe() | compiled.facts,
+            provenance.origin(self) | self.describe() | compiled.facts,
         )
 
     def _compile(

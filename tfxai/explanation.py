@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from tfxai import archive
+from tfxai.classes import class_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,10 @@ class Explanation:
     extras : dict of ndarray
         What else the method computed for each input, such as ``completeness_gap``.
     facts : dict
-        What holds for the whole run, such as ``score`` (logit or probability), ``layer``, ``bent_relus``.
+        What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts of
+        which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
+        ``layer``, ``base``, ``bent_relus``. JSON can hold it: arrays are told by shape, type and hash, functions by
+        name.
     """
 
     values: Any
@@ -61,6 +65,10 @@ class Explanation:
     classes: tuple[str, ...] | None = None
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.classes, tuple):
+            object.__setattr__(self, "classes", class_names(self.classes))  # frozen for everyone else
 
     def __len__(self) -> int:
         return len(self.score)
@@ -166,7 +174,8 @@ class Explanation:
         if isinstance(self.target, str):
             return self.target
         class_id = int(self.target[number])
-        return self.classes[class_id] if self.classes else f"class {class_id}"
+        named = self.classes is not None and class_id < len(self.classes)
+        return self.classes[class_id] if named else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
         """Figure with a row for each input: the image, and the heat-map over it.

@@ -284,7 +284,7 @@ def plot_grid(
         for cell, text in zip(cells, texts, strict=True):
             _bare(cell, text)
     for cell, title in zip(axes[0], ["input", *titles], strict=True):
-        cell.set_title("\n".join(textwrap.wrap(title, 22)), fontsize=10, color=INK)
+        cell.set_title("\n".join(textwrap.wrap(title, 22)), fontsize=10, color=INK, parse_math=False)
     return figure
 
 
@@ -384,7 +384,7 @@ def _bare(cell: Axes, text: str) -> None:
     for spine in cell.spines.values():
         spine.set_visible(False)
     if text:
-        cell.set_xlabel(text, fontsize=8.5, color=INK, labelpad=3)
+        cell.set_xlabel(text, fontsize=8.5, color=INK, labelpad=3, parse_math=False)
 
 
 def _short(explanation: Explanation, row: int) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfxai.attribution.gradients import Saliency
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, merge, split
+from tfxai.provenance import made_with
 from tfxai.run import Run, cast
 from tfxai.targets import Goal
 
@@ -45,7 +46,9 @@ class _Noisy(Explainer, Seeded):
         self.base.settle(inputs)
 
     def describe(self) -> dict[str, Any]:
-        return self.base.describe() | {"base": self.base.facts.name}
+        inner = self.base.describe()
+        nested = {name: inner[name] for name in ("base", "base_options") if name in inner}
+        return inner | {"base": self.base.facts.name, "base_options": made_with(self.base) | nested}
 
     def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
         return self.base.run(inputs, goal, batch_size)

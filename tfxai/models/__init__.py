@@ -45,8 +45,17 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
     """
     if isinstance(model, ModelView):
         return model
-    if isinstance(model, str | os.PathLike):
-        model = _load(Path(model))
+    path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
+    if path is not None:
+        model = _load(Path(path))
+    view = _open(model, output, signature)
+    name = getattr(model, "name", None) or getattr(model, "__name__", None) or view.kind
+    origin = {"model": str(name), "model_kind": view.kind, "model_path": path, "output": output, "signature": signature}
+    view.origin = {fact: value for fact, value in origin.items() if value is not None}
+    return view
+
+
+def _open(model: Any, output: str | int | None, signature: str | None) -> ModelView:
     if is_saved_model(model):
         return open_saved_model(model, output, signature)
     if signature is not None:

@@ -24,6 +24,7 @@ class FunctionView(ModelView):
     """
 
     opaque = True
+    kind = "Python function"
 
     def __init__(self, function: Callable):
         self.function = function

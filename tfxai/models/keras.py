@@ -35,6 +35,8 @@ class KerasView(ModelView):
         Which output is explained, where there are several.
     """
 
+    kind = "Keras model"
+
     def __init__(self, model: keras.Model, output: str | int | None = None):
         self.model = model
         self.output = output

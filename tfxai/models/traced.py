@@ -46,6 +46,7 @@ class TracedView(ModelView):
         self._function = function
         self._owner = owner
         self._loaded = loaded
+        self.kind = "SavedModel" if loaded else "TensorFlow function"
         self._seen: dict[Any, _Traced] = {}
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 

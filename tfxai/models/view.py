@@ -7,6 +7,7 @@ import contextlib
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -65,10 +66,16 @@ class ModelView(abc.ABC):
         Name to `tf.TensorSpec`; None as long as the model has not seen data.
     opaque : bool
         Whether it is called as it stands: outputs are what they are, and XLA has no part in it.
+    kind : str
+        What it is: a Keras model, a SavedModel, a TensorFlow or a Python function.
+    origin : mapping
+        Which model it is: ``model``, its name, ``model_kind``, and if given ``model_path``, ``output``, ``signature``.
     """
 
     inputs: dict[str, tf.TensorSpec] | None
     opaque: bool = False
+    kind: str
+    origin: Mapping[str, Any] = MappingProxyType({})
 
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""

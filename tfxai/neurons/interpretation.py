@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tfxai.classes import check_count, class_names
 from tfxai.neurons.average import AverageImage, Feature, average_images
 from tfxai.plotting import INK
 
@@ -96,7 +97,7 @@ def interpret(
     *,
     classes: Sequence[int] | None = None,
     most: int | None = None,
-    names: Sequence[str] | None = None,
+    names: Sequence[str] | Mapping | None = None,
     **options: Any,
 ) -> Interpretation:
     """Average images of the relevant features of each class.
@@ -113,8 +114,8 @@ def interpret(
         Which classes are shown; default: all that have a feature.
     most : int, optional
         How many features of each class, largest weight first; default: all.
-    names : sequence of str, optional
-        Names of the classes.
+    names : sequence of str or dict, optional
+        Names of the classes, as for `Explainer`.
     **options
         As for `average_images`.
 
@@ -135,6 +136,8 @@ def interpret(
     >>> interpretation = features.interpret(images, most=3, top=20, verbose=0)
     >>> figure = interpretation.plot([0, 1], crops=9)
     """
+    names = class_names(names)
+    check_count(names, len(features.features_))
     wanted = list(features.features_) if classes is None else list(classes)
     unknown = [one for one in wanted if one not in features.features_]
     if unknown:
@@ -152,7 +155,7 @@ def interpret(
     return Interpretation(
         {one: {f: averages[keys[one, f]] for f in group} for one, group in chosen.items()},
         {one: {f: float(features.weights_[row[f], one]) for f in group} for one, group in chosen.items()},
-        tuple(names) if names else None,
+        names,
     )
 
 
