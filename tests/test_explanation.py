@@ -54,6 +54,20 @@ def test_polarities():
         one.heatmaps("both")
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e20])
+def test_signed_maps_keep_zero_and_sign_on_one_scale(scale):
+    values = np.array([[[-4, 0], [1, 2]], [[0, 0], [0, 0]]], "float32") * np.float32(scale)
+    one = explanation(values=values, inputs=np.zeros((2, 2, 2, 3)))
+    np.testing.assert_allclose(one.heatmaps("signed"), [[[-1, 0], [0.25, 0.5]], [[0, 0], [0, 0]]], rtol=1e-6)
+    for_it, against = one.heatmaps("positive"), one.heatmaps("negative")
+    np.testing.assert_array_equal(one.heatmaps("signed") > 0, for_it > 0)
+    np.testing.assert_array_equal(one.heatmaps("signed") < 0, against > 0)
+    large = explanation(values=values, inputs=np.zeros((2, 8, 6, 3))).heatmaps("signed", "cubic")
+    assert large.shape == (2, 8, 6)
+    assert np.abs(large[0]).max() == 1
+    assert not large[1].any()
+
+
 def test_maps_are_enlarged_to_the_input():
     values = np.zeros((3, 4, 5), "float32")
     values[:, 1, 3] = 1

@@ -22,7 +22,7 @@ from tfxai import plotting
 from tfxai.api import by_name
 from tfxai.classes import class_names
 from tfxai.explainer import Explainer, positive
-from tfxai.explanation import POLARITIES, Explanation, normalize
+from tfxai.explanation import Explanation, normalize
 from tfxai.targets import PREDICTED, parse
 
 LOG = logging.getLogger("tfxai")
@@ -360,9 +360,7 @@ def _check_model(title: str, explainer: Explainer, model: keras.Model) -> None:
 
 def _maps(explanation: Explanation, input: str | None) -> np.ndarray:
     """What heat-maps show, not enlarged: (n, h, w), or (n, positions)."""
-    values, shown = explanation.of(input)
-    channels = values.shape == shown.shape and values.ndim > 2
-    return normalize(POLARITIES[explanation.polarity](values if channels else values[..., None]))
+    return normalize(explanation.reduced(explanation.polarity, input))
 
 
 def _order(maps: np.ndarray) -> np.ndarray:

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai import baselines
+from tfxai import baselines, provenance
 from tfxai import inputs as given
-from tfxai import provenance
 from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView, graph, open_model

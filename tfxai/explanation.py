@@ -22,6 +22,7 @@ POLARITIES = {
     "negative": lambda v: np.maximum(-v.sum(-1), 0),
     "absolute": lambda v: np.abs(v).max(-1),
     "energy": lambda v: np.sqrt(np.square(np.maximum(v, 0)).sum(-1)),
+    "signed": lambda v: v.sum(-1),
 }
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST_EXACT, "cubic": cv2.INTER_CUBIC}
 
@@ -97,11 +98,11 @@ class Explanation:
     def heatmaps(
         self, polarity: str | None = None, interpolation: str = "linear", input: str | None = None
     ) -> np.ndarray:
-        """Heat-maps in [0, 1] at the size of the input, each scaled by its own minimum and maximum.
+        """Heat-maps at the size of the input, each on its own scale.
 
         Parameters
         ----------
-        polarity : {"positive", "negative", "absolute", "energy"}, optional
+        polarity : {"positive", "negative", "absolute", "energy", "signed"}, optional
             Which part of the signed values is shown; default: what suits the method.
         interpolation : {"linear", "nearest", "cubic"}
             How maps smaller than the input are enlarged.
@@ -111,25 +112,45 @@ class Explanation:
         Returns
         -------
         ndarray
-            (n, h, w) float32; (n, length) for series, (n, features) for tables. A constant map gives zeros.
+            (n, h, w) float32; (n, length) for series, (n, features) for tables. In [0, 1], each scaled by its own
+            minimum and maximum, so that a constant map gives zeros; ``"signed"``: in [-1, 1], each divided by its
+            largest magnitude, so that zero stays zero.
 
         Raises
         ------
         ValueError
             For an unknown polarity, interpolation or input, or values that have no places in the input.
         """
-        polarity = self.polarity if polarity is None else polarity
-        _one_of("polarity", polarity, POLARITIES)
         _one_of("interpolation", interpolation, INTERPOLATIONS)
-        values, shown = self.of(input)
-        per_pixel = values.ndim == shown.ndim > 2  # of the input, or of a layer
-        maps = POLARITIES[polarity](values if per_pixel else values[..., None])
+        _, shown = self.of(input)
+        polarity = self.polarity if polarity is None else polarity
+        maps = self.reduced(polarity, input)
         size = shown.shape[1:-1] if shown.ndim > 2 else shown.shape[1:]
         if maps.shape[1:] != size:
             if maps.ndim != len(size) + 1 or shown.ndim == 2:  # relevance at a dense layer, say
-                raise ValueError(f"Values of shape {values.shape} have no places in inputs of shape {shown.shape}.")
+                raise ValueError(
+                    f"Values of shape {self.of(input)[0].shape} have no places in inputs of shape {shown.shape}."
+                )
             maps = np.stack([_enlarge(one, size, INTERPOLATIONS[interpolation]) for one in maps])
-        return normalize(maps)
+        return symmetric(maps) if polarity == "signed" else normalize(maps)
+
+    def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
+        """Values without channels, neither enlarged nor scaled.
+
+        Parameters
+        ----------
+        polarity, input
+            As for `heatmaps`.
+
+        Returns
+        -------
+        ndarray
+            (n, ...), of the input's size or that of a layer.
+        """
+        _one_of("polarity", polarity, POLARITIES)
+        values, shown = self.of(input)
+        per_pixel = values.ndim == shown.ndim > 2  # of the input, or of a layer
+        return POLARITIES[polarity](values if per_pixel else values[..., None])
 
     def of(self, input: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values and data of one input.
@@ -268,6 +289,12 @@ def normalize(maps: np.ndarray) -> np.ndarray:
     spread = high - low
     constant = spread <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
     return np.where(constant, 0, (maps - low) / np.where(constant, 1, spread)).astype(np.float32)
+
+
+def symmetric(maps: np.ndarray) -> np.ndarray:
+    """Divide each map by its largest magnitude; a map of zeros stays one."""
+    top = np.abs(maps).max(tuple(range(1, maps.ndim)), keepdims=True)
+    return (maps / np.where(top > 0, top, 1)).astype(np.float32)
 
 
 def _enlarge(one: np.ndarray, size: Sequence[int], interpolation: int) -> np.ndarray:

@@ -85,7 +85,7 @@ class Interpretation:
                 if crops:
                     show(axes[lines * number + 1, column], _mosaic(average.crops[:crops]))
             name = self.names[one].split(",")[0] if self.names else f"class {one}"  # of synonyms the first
-            title = axes[lines * number, 0].set_title(name, fontsize=10, color=INK, loc="left")
+            title = axes[lines * number, 0].set_title(name, fontsize=10, color=INK, loc="left", parse_math=False)
             title.set_in_layout(False)  # a long one goes on over the next columns
         return figure
 
@@ -162,7 +162,8 @@ def interpret(
 def show(cell: Axes, image: np.ndarray, text: str = "") -> None:
     """An image with a text beneath it."""
     cell.imshow(image)
-    cell.text(0.5, -0.04, text, fontsize=8, color=INK, ha="center", va="top", transform=cell.transAxes)
+    style = {"fontsize": 8, "color": INK, "ha": "center", "va": "top", "parse_math": False}
+    cell.text(0.5, -0.04, text, transform=cell.transAxes, **style)
 
 
 def _mosaic(crops: np.ndarray) -> np.ndarray:
