@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -89,6 +90,7 @@ class Explainer:
         on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
         self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
         self._compiled: dict[Any, _Compiled] = {}
+        self._compiling = threading.RLock()  # threads that share an explainer trace it once
 
     def attribute(self, run: Run) -> Any:
         """Attributions of one batch, as tensors: the method itself."""
@@ -246,15 +248,16 @@ class Explainer:
     ) -> _Compiled:
         """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), (batch, beside))
-        key = (tuple(tf.nest.flatten(specs)), *beside, what, batch_size, repeats, self.reads)
-        if key not in self._compiled:
+        with self._compiling:
             self.view.prepare(batch)
             self.settle(batch)
-            if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
-                del self._compiled[next(iter(self._compiled))]
-            compared = baselines.by_input(self.reference, list(self._named(batch)))
-            self._compiled[key] = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
-        return self._compiled[key]
+            key = (tuple(tf.nest.flatten(specs)), *beside, what, batch_size, repeats, self.reads)
+            if key not in self._compiled:
+                if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
+                    del self._compiled[next(iter(self._compiled))]
+                compared = baselines.by_input(self.reference, list(self._named(batch)))
+                self._compiled[key] = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
+            return self._compiled[key]
 
     def _fixed_batch(self) -> int | None:
         specs = self.view.inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ class FunctionView(ModelView):
         self.name = f"the Python function {getattr(function, '__name__', type(function).__name__)!r}"
         self.inputs = None
         self._shape: tuple[int, ...] | None = None
-        self._error: Exception | None = None
+        self._errors: deque[Exception] = deque(maxlen=64)  # the last ones, of all threads
 
     def prepare(self, inputs: Any) -> None:
         """Learn from the first row of a batch what the function returns."""
@@ -40,12 +41,12 @@ class FunctionView(ModelView):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """The function's own error is raised, not TensorFlow's about it."""
-        self._error = None
+        """The function's own error is raised, not TensorFlow's about it, which quotes its mark."""
         try:
             yield
         except tf.errors.OpError as error:
-            raise self._error or error from None
+            own = next((one for one in reversed(self._errors) if _mark(one) in str(error)), None)
+            raise own or error from None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         if read or rule:
@@ -55,8 +56,8 @@ class FunctionView(ModelView):
             try:
                 return self._call(tf.nest.pack_sequence_as(inputs, arrays))
             except Exception as error:
-                self._error = error
-                raise
+                self._errors.append(error)
+                raise RuntimeError(_mark(error)) from None
 
         def outputs(*flat: tf.Tensor) -> tf.Tensor:
             found = tf.numpy_function(call, flat, tf.float32)
@@ -93,3 +94,7 @@ class FunctionView(ModelView):
             f"This method needs gradients or layers, and {self.name} has none to show. Use Occlusion or RISE; or, if "
             "it is made of TensorFlow operations, give tf.function(f)."
         )
+
+
+def _mark(error: Exception) -> str:
+    return f"error {id(error):#x} of a Python function"

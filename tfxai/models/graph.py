@@ -17,6 +17,14 @@ Edit = Callable[[tf.Tensor], tf.Tensor]
 PASSING = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
 
 
+def within(outer: tf.Graph) -> bool:
+    """Whether operations are made in this graph now, or in that of a function, loop or condition inside it."""
+    here = tf.compat.v1.get_default_graph()
+    while here is not None and here is not outer:
+        here = getattr(here, "outer_graph", None)
+    return here is outer
+
+
 def between(start: tf.Tensor, end: tf.Tensor) -> list[tf.Operation]:
     """Operations that depend on ``start`` and on which ``end`` depends, in an order in which they can run."""
     needed = ancestors([end], stop=start)

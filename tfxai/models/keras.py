@@ -1,7 +1,8 @@
 """Reaching into Keras models: functional, Sequential, nested, shared and subclassed alike.
 
 While the model is traced, the ``call`` of the layers concerned is wrapped on the instance; afterwards the model is as
-it was, and the traced graph keeps what the wrappers recorded. This reaches layers that no sub-model can.
+it was, and the traced graph keeps what the wrappers recorded. This reaches layers that no sub-model can. A wrapper acts
+in the graph that is being traced and nowhere else: the model may serve in other threads meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Rules
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
-_TRACING = threading.RLock()  # wrapped layers must not be seen by another thread's trace
+_TRACING = threading.RLock()  # one trace wraps layers at a time
 
 
 class KerasView(ModelView):
@@ -121,26 +122,34 @@ class KerasView(ModelView):
         """Call the model in the current graph; returns its outputs, and those of ``read`` by layer id."""
         records: dict[int, list] = defaultdict(list)
         recorded = {id(layer) for layer in read}
-        if not self.model.built:
-            with tf.init_scope():
-                self.model(keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), self._pack(inputs)))
+        traced = tf.compat.v1.get_default_graph()
 
         def wrap(layer: keras.Operation) -> Callable | None:
-            call = _inlined(layer)
-            if id(layer) in recorded:
-                inner = call
+            own, inside = layer.call, _inlined(layer)
+            if inside == own and id(layer) not in recorded:
+                return None
 
-                def call(*args, **kwargs):
-                    output = inner(*args, **kwargs)
+            def call(*args, **kwargs):
+                if not graph.within(traced):
+                    return own(*args, **kwargs)
+                output = inside(*args, **kwargs)
+                if id(layer) in recorded:
                     records[id(layer)].append(output)
-                    return output
+                return output
 
-            return None if call == layer.call else call
+            return call
 
-        everything = [self.model, *(layer for _, layer in _walk(self.model))]
-        # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
-        with _TRACING, _wrapped(everything, wrap), keras.StatelessScope():
-            outputs = self.model(self._pack(inputs), training=False)
+        with _TRACING:
+            if not self.model.built:
+                with tf.init_scope():
+                    symbols = keras.tree.map_structure(
+                        lambda t: keras.KerasTensor(t.shape, t.dtype), self._pack(inputs)
+                    )
+                    self.model(symbols)
+            everything = [self.model, *(layer for _, layer in _walk(self.model))]
+            # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
+            with _wrapped(everything, wrap), keras.StatelessScope():
+                outputs = _Within(lambda: self.model(self._pack(inputs), training=False))(tf.zeros([]))
         return outputs, records
 
     def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
@@ -265,14 +274,24 @@ def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:
     return output
 
 
+class _Within(keras.Layer):
+    """A layer around a call: the model that it calls is not the outermost, so it keeps the losses of the last call."""
+
+    def __init__(self, run: Callable):
+        super().__init__(name="within", dtype="float32")
+        self._run = run
+
+    def call(self, _: tf.Tensor) -> Any:
+        with tf.name_scope("/"):  # names of operations begin with the model
+            return self._run()
+
+
 @contextlib.contextmanager
 def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None]:
     """Replace the ``call`` of instances by what ``wrap`` makes of them, for the duration."""
-    unique = {id(layer): layer for layer in layers}.values()
     changed: list[tuple[keras.Operation, Any]] = []
-    losses = [(layer, list(layer._losses)) for layer in unique if isinstance(layer, keras.Layer)]  # a call drops them
     try:
-        for layer in unique:
+        for layer in {id(layer): layer for layer in layers}.values():
             call = wrap(layer)
             if call is not None:
                 changed.append((layer, vars(layer).get("call")))
@@ -280,8 +299,7 @@ def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None
         yield
     finally:
         for layer, own in changed:
-            del vars(layer)["call"]
-            if own is not None:
+            if own is None:
+                del vars(layer)["call"]
+            else:
                 vars(layer)["call"] = own
-        for layer, own in losses:
-            layer._losses[:] = own

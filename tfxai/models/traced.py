@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,7 @@ class TracedView(ModelView):
         self._loaded = loaded
         self.kind = "SavedModel" if loaded else "TensorFlow function"
         self._seen: dict[Any, _Traced] = {}
+        self._looking = threading.RLock()  # threads that share a view look into the function once
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
@@ -89,11 +91,12 @@ class TracedView(ModelView):
         else:
             wanted = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), as_given(inputs))
             key = tuple(tf.nest.flatten(wanted))
-        if key not in self._seen:
-            with tf.init_scope():  # the function may make its variables now
-                concrete = self._function if wanted is None else self._function(wanted)
-                self._seen[key] = _Traced(concrete, self.output, self._loaded)
-        return self._seen[key]
+        with self._looking:
+            if key not in self._seen:
+                with tf.init_scope():  # the function may make its variables now
+                    concrete = self._function if wanted is None else self._function(wanted)
+                    self._seen[key] = _Traced(concrete, self.output, self._loaded)
+            return self._seen[key]
 
 
 class _Traced:
