@@ -14,6 +14,7 @@ from tfxai import baselines, provenance
 from tfxai import inputs as given
 from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
+from tfxai.joining import RaggedExplanation, join
 from tfxai.models import ModelView, graph, open_model
 from tfxai.models.overrides import Rules, bends_relus
 from tfxai.run import Run, tiled
@@ -136,8 +137,10 @@ class Explainer:
 
         Parameters
         ----------
-        inputs : array, tensor, list or dict of them, or tf.data.Dataset
-            A batch as the model takes it; a list or dict for several inputs; a dataset of batches is streamed.
+        inputs : array, tensor, list or dict of them, table, or dataset, loader or generator of batches
+            What `keras.Model.predict` takes: a batch; a list or dict for several inputs, or a table with such columns.
+            Batches are streamed, their labels left aside, and generators read to their end. A list of images of
+            different size is explained in runs of one size.
         target : None, int, str, sequence, callable, Neuron or Channel
             The predicted class (None), a class, one for each input, a function from the model's outputs to (n,)
             scores that treats every row alike, or a unit of a layer. Several classes for each input, (n, k), make
@@ -150,18 +153,19 @@ class Explainer:
         Returns
         -------
         Explanation
+            A `tfxai.joining.RaggedExplanation` if sizes differ.
 
         Raises
         ------
         ValueError, TypeError
-            For inputs or targets that do not fit the model. If it happens after some batches of a dataset, the
+            For inputs or targets that do not fit the model. If it happens after some batches of a stream, the
             error's attribute ``partial`` holds the explanation of these.
         """
         ids, what = parse(target, self.classes)
         fixed = self._fixed_batch()
         batch_size = fixed or positive("batch_size", batch_size)
         repeats = ids.shape[1] if np.ndim(ids) == 2 else 1
-        stream, steps, total = given.batches(inputs, self.view.inputs, max(1, batch_size // repeats))
+        stream, steps, total = given.batches(inputs, self.view.takes, max(1, batch_size // repeats))
         if total is not None and np.ndim(ids) and len(ids) != total:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
 
@@ -178,14 +182,14 @@ class Explainer:
                 done += n
             if np.ndim(ids) and done != len(ids):
                 raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
+            if not parts:
+                raise ValueError("The dataset is empty: expected at least one batch.")
+            return join(parts)
         except BaseException as error:
             if parts:
-                error.partial = _join(parts)  # type: ignore[attr-defined]
+                error.partial = _joined(parts)  # type: ignore[attr-defined]
                 error.add_note(f"The explanation of the first {done} inputs is in this error's attribute 'partial'.")
             raise
-        if not parts:
-            raise ValueError("The dataset is empty: expected at least one batch.")
-        return _join(parts)
 
     def _beside(self, batch: Any, start: int, total: int | None) -> dict[str, np.ndarray]:
         """Baselines that have a row for each input of the batch."""
@@ -207,7 +211,9 @@ class Explainer:
         n = given.count(batch)
         padded = batch
         if fixed and n > fixed:
-            raise ValueError(f"The model takes batches of {fixed}, got one of {n}. Give dataset.rebatch({fixed}).")
+            raise ValueError(
+                f"The model takes batches of {fixed}, got one of {n}. Give such, for example dataset.rebatch({fixed})."
+            )
         if fixed and n < fixed:
             short = fixed - n
             padded, beside = tf.nest.map_structure(
@@ -345,19 +351,9 @@ def _name(what: Any) -> str:
     return str(what) if not callable(what) else getattr(what, "__name__", type(what).__name__)
 
 
-def _join(parts: list[Explanation]) -> Explanation:
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-
-    def joined(*arrays: Any) -> np.ndarray:
-        return np.concatenate(arrays)
-
-    return replace(
-        first,
-        values=tf.nest.map_structure(joined, *(part.values for part in parts)),
-        inputs=tf.nest.map_structure(joined, *(part.inputs for part in parts)),
-        target=first.target if isinstance(first.target, str) else joined(*(part.target for part in parts)),
-        score=joined(*(part.score for part in parts)),
-        extras={name: joined(*(part.extras[name] for part in parts)) for name in first.extras},
-    )
+def _joined(parts: list[Explanation]) -> Explanation:
+    """What is done, in any case: side by side, should there be no memory for joining."""
+    try:
+        return join(parts)
+    except Exception:
+        return RaggedExplanation(parts)

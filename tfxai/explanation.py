@@ -74,6 +74,11 @@ class Explanation:
     def __len__(self) -> int:
         return len(self.score)
 
+    @property
+    def parts(self) -> tuple[Explanation, ...]:
+        """The explanation in parts whose inputs have one size; just itself, unless sizes differ."""
+        return (self,)
+
     def __getitem__(self, key: int | slice) -> Explanation:
         """One input, or a slice of them, as an `Explanation` that keeps its batch axis."""
         if isinstance(key, int | np.integer):
@@ -224,6 +229,10 @@ class Explanation:
         path : path
             Where to; ``.npz`` is added if it is missing.
         """
+        archive.write(path, *self.packed())
+
+    def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a file of it holds: a header that JSON can hold, and arrays by name."""
         header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
             "target": self.target if isinstance(self.target, str) else None
         }
@@ -236,7 +245,7 @@ class Explanation:
                 {f"{group}/{name}": x for name, x in content.items()} if isinstance(content, dict) else {group: content}
             )
             arrays.update(named)
-        archive.write(path, header, arrays)
+        return header, arrays
 
     @classmethod
     def load(cls, path: str | PathLike) -> Explanation:
@@ -261,6 +270,18 @@ class Explanation:
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
 
+        if "parts" not in header:
+            return cls._unpacked(header, arrays)
+        from tfxai.joining import RaggedExplanation
+
+        own = [{} for _ in header["parts"]]  # type: list[dict[str, np.ndarray]]
+        for key, x in arrays.items():
+            number, name = key.split("/", 1)
+            own[int(number)][name] = x
+        return RaggedExplanation([cls._unpacked(*part) for part in zip(header["parts"], own, strict=True)])
+
+    @classmethod
+    def _unpacked(cls, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Explanation:
         def group(name: str) -> Any:
             named = {key.split("/", 1)[1]: x for key, x in arrays.items() if key.startswith(f"{name}/")}
             return arrays.get(name, named)

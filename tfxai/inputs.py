@@ -1,7 +1,8 @@
-"""What users hand in: arrays, tensors, dicts of them or datasets, checked and brought into the model's types."""
+"""What users hand in: arrays, tensors, tables, dicts of them or batches, checked and brought into the model's types."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,19 +10,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfxai import streams
+from tfxai.streams import described
+
 Arrays = np.ndarray | dict[str, np.ndarray]
-Specs = Mapping[str, tf.TensorSpec]
+Specs = Mapping[str, tf.TensorSpec | None]
 
 
 def standardize(data: Any, specs: Specs | None) -> Arrays:
-    """Check inputs against what the model takes and convert them where that is safe.
+    """Check inputs of one size against what the model takes and convert them where that is safe.
 
     Parameters
     ----------
-    data : array, tensor, or list or dict of them
-        A list or dict for models with several inputs.
+    data : array, tensor, table, or list or dict of them
+        A list or dict for models with several inputs; of a table with named columns, these may be the inputs.
     specs : mapping or None
-        Name to `tf.TensorSpec` of the model's inputs; None if the model does not know them.
+        Name to `tf.TensorSpec` of the model's inputs, None for a spec that is not known; None if nothing is known.
 
     Returns
     -------
@@ -35,14 +39,22 @@ def standardize(data: Any, specs: Specs | None) -> Arrays:
     TypeError
         Values that are no numbers, or integers too large for float32.
     """
-    parts = _by_name(data, specs)
-    arrays = {name: _array(name, x, specs[name] if specs else None) for name, x in parts.items()}
-    counts = {name: len(x) for name, x in arrays.items()}
-    if len(set(counts.values())) > 1:
-        raise ValueError(f"All inputs must have the same number of rows, got {counts}.")
-    if 0 in counts.values():
-        raise ValueError("The batch is empty: expected at least one input.")
-    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+    return _checked(_by_name(data, specs), specs)
+
+
+def runs(data: Any, specs: Specs | None) -> list[Arrays]:
+    """Inputs as `standardize` gives them: one batch, or where sizes differ one for each run of inputs of one size."""
+    parts = {name: _rows_apart(x) for name, x in _by_name(data, specs).items()}
+    if not any(isinstance(x, list) and len(set(map(_shape, x))) > 1 for x in parts.values()):
+        return [_checked(parts, specs)]
+    _check_counts({name: len(x) for name, x in parts.items()})
+    rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+    found, done = [], 0
+    for _, group in itertools.groupby(rows, lambda row: [_shape(x) for x in row.values()]):
+        run = list(group)
+        found.append(_checked({name: [row[name] for row in run] for name in parts}, specs, done))
+        done += len(run)
+    return found
 
 
 def count(arrays: Arrays) -> int:
@@ -50,50 +62,122 @@ def count(arrays: Arrays) -> int:
 
 
 def batches(data: Any, specs: Specs | None, batch_size: int) -> tuple[Iterator[Arrays], int | None, int | None]:
-    """Batches of checked inputs, the number of batches and the number of inputs (None where a dataset does not tell).
+    """Batches of checked inputs, the number of batches and the number of inputs (None where a stream does not tell).
 
-    Arrays are checked as a whole before the first batch; datasets batch by batch. Labels in a dataset are left aside,
-    as `keras.Model.predict` does.
+    Arrays are checked as a whole before the first batch; streams, which are all that `tfxai.streams.is_stream` knows,
+    batch by batch. Labels in a stream are left aside, as `keras.Model.predict` does.
     """
-    if isinstance(data, tf.data.Dataset):
-        steps = int(data.cardinality())
-        if steps == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("The dataset is infinite; give dataset.take(batches).")
-        stream = (standardize(keras.utils.unpack_x_y_sample_weight(batch)[0], specs) for batch in data)
-        return stream, steps if steps >= 0 else None, None
-    arrays = standardize(data, specs)
-    total = count(arrays)
-    starts = range(0, total, batch_size)
-    stream = (tf.nest.map_structure(lambda x: x[start : start + batch_size], arrays) for start in starts)  # noqa: B023
-    return stream, len(starts), total
+    if streams.is_stream(data):
+        stream, steps = streams.opened(data)
+        return (run for x, _ in stream for run in runs(x, specs)), steps, None
+    whole = runs(data, specs)
+    cuts = [(run, start) for run in whole for start in range(0, count(run), batch_size)]
+    stream = (tf.nest.map_structure(lambda x: x[start : start + batch_size], run) for run, start in cuts)  # noqa: B023
+    return stream, len(cuts), sum(map(count, whole))
 
 
 def _by_name(data: Any, specs: Specs | None) -> dict[str, Any]:
     names = list(specs) if specs else None
     if isinstance(data, Mapping):
-        if names is not None and set(data) != set(names):
-            raise ValueError(f"Expected the inputs {names}, got {list(data)}.")
-        return {name: data[name] for name in names or data}
-    if isinstance(data, list | tuple) and ((names and len(names) > 1) or _is_list_of_arrays(data)):
+        return _chosen(data, specs)
+    if isinstance(data, streams.LISTS) and ((names and len(names) > 1) or (not names and _are_inputs(data))):
         if names is not None and len(data) != len(names):
-            raise ValueError(f"Expected {len(names)} inputs {names}, got a list of {len(data)}.")
+            raise ValueError(f"Expected {len(names)} inputs {names}, got {described(data)}.")
         return dict(zip(names or [f"input_{number}" for number in range(len(data))], data, strict=True))
     if names is not None and len(names) > 1:
-        raise ValueError(f"The model has {len(names)} inputs; expected a list or a dict with {names}.")
-    return {names[0] if names else "input": data}
+        if _has_columns(data):
+            return _chosen(data, specs)
+        raise ValueError(
+            f"The model has {len(names)} inputs; expected a list or a dict with {names}, got {described(data)}. Of a "
+            "pair (a, b) that a dataset gives, b counts as labels; give ((a, b),)."
+        )
+    return {names[0]: _alone(data, specs[names[0]])} if names and specs else {"input": data}
 
 
-def _is_list_of_arrays(data: Sequence) -> bool:
+def _chosen(data: Any, specs: Specs | None) -> dict[str, Any]:
+    """The model's inputs among the entries of a dict or the columns of a table.
+
+    Others are left aside, but of a model that may take more than what is known of it.
+    """
+    known = list(data.columns) if _has_columns(data) else list(data)
+    if specs is None:
+        return {str(name): data[name] for name in known}
+    # Keras takes the keys of a dict of inputs, or the names of the inputs.
+    keys = {name: name if name in known else getattr(spec, "name", name) for name, spec in specs.items()}
+    if not set(keys.values()) <= set(known) or (None in specs.values() and len(known) > len(keys)):
+        raise ValueError(f"Expected the inputs {list(specs)}, got {known[:20]}.")
+    return {name: data[key] for name, key in keys.items()}
+
+
+def _has_columns(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "__getitem__")
+
+
+def _are_inputs(data: Sequence) -> bool:
     """Whether a list holds batches of different shape, one an input, rather than the rows of one batch."""
-    shapes = {tuple(x.shape) for x in data if hasattr(x, "shape")}
-    return len(shapes) > 1 and all(hasattr(x, "shape") for x in data)
+    if not all(hasattr(x, "shape") for x in data):
+        return False
+    shapes = {tuple(x.shape) for x in data}
+    return len(shapes) > 1 and (len({len(shape) for shape in shapes}) > 1 or len({shape[:1] for shape in shapes}) == 1)
 
 
-def _array(name: str, x: Any, spec: tf.TensorSpec | None) -> np.ndarray:
+def _alone(data: Any, spec: tf.TensorSpec | None) -> Any:
+    """The only input, out of a list of one."""
+    if not isinstance(data, list | tuple) or spec is None or not spec.shape.rank:
+        return data
+    if not all(hasattr(x, "shape") and len(x.shape) == spec.shape.rank for x in data):
+        return data
+    if len(data) != 1:
+        raise ValueError(
+            f"Expected one input of shape {_show(tuple(spec.shape))}, got {described(data)}. A list holds the rows of "
+            "one batch; if these are batches, give iter(batches)."
+        )
+    return data[0]
+
+
+def _rows_apart(x: Any) -> Any:
+    """A list of rows, of what may hold rows of different size; else the input as it is."""
+    if isinstance(x, tf.RaggedTensor):
+        return [_rectangle(row) for row in x]
+    if isinstance(x, streams.LISTS) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1):
+        return list(x)
+    return x
+
+
+def _rectangle(row: Any) -> tf.Tensor:
+    if not isinstance(row, tf.RaggedTensor):
+        return row
+    dense = row.to_tensor()
+    if tf.size(dense) != tf.size(row.flat_values):
+        raise ValueError("Expected ragged inputs whose rows are rectangular, such as images of different size.")
+    return dense
+
+
+def _shape(row: Any) -> tuple[int, ...] | None:
     try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"The input {name!r} cannot be made one array: {error}") from error
+        return tuple(np.shape(row))
+    except ValueError:  # a nested list that is no array: `_array` says so
+        return None
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"All inputs must have the same number of rows, got {dict(counts)}.")
+
+
+def _checked(parts: Mapping[str, Any], specs: Specs | None, first: int = 0) -> Arrays:
+    """Arrays of which the first row is number ``first`` of all."""
+    alone = len(parts) == 1 and specs is None
+    arrays = {name: _array(name, x, specs[name] if specs else None, alone, first) for name, x in parts.items()}
+    counts = {name: len(x) for name, x in arrays.items()}
+    _check_counts(counts)
+    if 0 in counts.values():
+        raise ValueError("The batch is empty: expected at least one input.")
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def _array(name: str, x: Any, spec: tf.TensorSpec | None, alone: bool, first: int) -> np.ndarray:
+    array = _numbers(name, x)
     if spec is not None and spec.dtype == tf.string:
         raise TypeError(
             f"The model takes strings as input {name!r}, which can be neither masked nor differentiated. Choose "
@@ -101,17 +185,56 @@ def _array(name: str, x: Any, spec: tf.TensorSpec | None) -> np.ndarray:
         )
     if array.dtype.kind not in "fiub" and str(array.dtype) != "bfloat16":
         raise TypeError(f"Expected numbers as input {name!r}, got an array of type {array.dtype}.")
-    if array.ndim < 2:
+    if array.ndim < (2 if alone else 1) and (spec is None or spec.shape.rank is None):
         raise ValueError(f"Expected a batch as input {name!r}, at least two axes, got shape {array.shape}.")
     if spec is not None:
+        array = _with_last_axis(array, spec)
         _check_shape(name, array.shape, spec)
     array = _cast(name, array, spec)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        rows = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
+        rows = first + np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
         raise ValueError(
             f"The input {name!r} holds NaN or infinite values, in rows {rows[:5].tolist()} and possibly more."
         )
     return array
+
+
+def _numbers(name: str, x: Any) -> np.ndarray:
+    """An input as an array, if it is an array, a table or a list of numbers."""
+    if x is None or isinstance(x, str | bytes | set | frozenset | Mapping) or streams.is_stream(x):
+        raise TypeError(f"Expected an array as input {name!r}, got {described(x)}.")
+    if isinstance(x, tf.SparseTensor):
+        x = tf.sparse.to_dense(x)
+    elif hasattr(x, "toarray"):  # a sparse matrix of SciPy
+        x = x.toarray()
+    elif _has_columns(x) and len(set(x.columns)) == len(x.columns):
+        x = np.stack([np.asarray(x[column]) for column in x.columns], 1)  # so each column has its type
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"The input {name!r}, {described(x)}, cannot be made one array: {str(error)[:200]}. A list holds the rows "
+            "of one batch; if these are batches, give iter(batches)."
+        ) from error
+
+
+def _with_last_axis(array: np.ndarray, spec: tf.TensorSpec) -> np.ndarray:
+    """With a last axis of length 1 added or dropped where the model has one more or less, as Keras does.
+
+    (h, w, 1) for a model of (n, any, any, 1) stays an error: it may be one image without its batch axis.
+    """
+    if spec.shape.rank is None:
+        return array
+    wanted, given = tuple(spec.shape), array.shape
+    if wanted[-1] == 1 and _fits(given, wanted[:-1]) and (len(given) == 1 or not _fits((1, *given), wanted)):
+        return array[..., None]
+    return array[..., 0] if given[-1:] == (1,) and _fits(given[:-1], wanted) else array
+
+
+def _fits(given: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(given) == len(wanted) and all(
+        size is None or size == own for size, own in zip(wanted[1:], given[1:], strict=True)
+    )
 
 
 def _check_shape(name: str, shape: tuple[int, ...], spec: tf.TensorSpec) -> None:
@@ -123,10 +246,7 @@ def _check_shape(name: str, shape: tuple[int, ...], spec: tf.TensorSpec) -> None
             f"Expected the input {name!r} as a batch of shape {_show(wanted)}, got {shape}. "
             "For one input, add the batch axis: x[None]."
         )
-    fits = len(shape) == len(wanted) and all(
-        size is None or size == given for size, given in zip(wanted[1:], shape[1:], strict=True)
-    )
-    if not fits:
+    if not _fits(shape, wanted):
         raise ValueError(f"Expected the input {name!r} to have shape {_show(wanted)}, got {shape}.")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tfxai import inputs as given
+from tfxai import streams
 from tfxai.models import ModelView
 
 
@@ -26,18 +25,18 @@ def batches(
     if isinstance(labels, str):
         if labels != "predicted":
             raise ValueError(f'Expected labels to be an array or "predicted", got {labels!r}.')
-        stream, steps, _ = given.batches(images, view.inputs, batch_size)
+        stream, steps, _ = given.batches(images, view.takes, batch_size)
         return ((batch, None) for batch in stream), steps
     if labels is not None:
-        stream, steps, total = given.batches(images, view.inputs, batch_size)
+        stream, steps, total = given.batches(images, view.takes, batch_size)
         labels = np.asarray(labels)
         if labels.ndim == 0 or (total is not None and len(labels) != total):
             raise ValueError(f"Expected labels for {total or 'all'} images, got an array of shape {labels.shape}.")
         return _paired(stream, labels), steps
-    if not isinstance(images, tf.data.Dataset):
+    if not streams.is_stream(images):
         raise ValueError('The labels are missing: give labels=, "predicted" for those that the model predicts.')
-    _, steps, _ = given.batches(images, view.inputs, batch_size)
-    return _unpacked(images, view), steps
+    stream, steps = streams.opened(images)
+    return _unpacked(stream, view), steps
 
 
 def one_hot(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
@@ -83,9 +82,8 @@ def _paired(stream: Iterator[Any], labels: np.ndarray) -> Iterator[tuple[Any, np
         raise ValueError(f"Expected one label for each of {done} images, got {len(labels)}.")
 
 
-def _unpacked(dataset: tf.data.Dataset, view: ModelView) -> Iterator[tuple[Any, np.ndarray]]:
-    for batch in dataset:
-        x, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+def _unpacked(stream: Iterator[tuple[Any, Any]], view: ModelView) -> Iterator[tuple[Any, np.ndarray]]:
+    for x, labels in stream:
         if labels is None:
             raise ValueError('The dataset has no labels: give batches (images, labels), labels= or labels="predicted".')
-        yield given.standardize(x, view.inputs), np.asarray(labels)
+        yield from _paired(iter(given.runs(x, view.takes)), np.atleast_1d(labels))

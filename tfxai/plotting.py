@@ -249,18 +249,25 @@ def plot_grid(
     6
     """
     columns, titles = _columns(explanations, titles)
-    _, shown = columns[0].of(input)
-    heatmaps = [saturate(one.heatmaps(polarity, input=input), percentile) for one in columns]
-    labels = [[one.label(row) for one in columns] for row in range(len(shown))]
-    if shown.ndim not in (2, 3, 4):
-        raise ValueError(f"Expected images, series or tables, got inputs of shape {shown.shape}.")
-    if images is not None and shown.ndim != 4:
-        raise ValueError(f"Expected no images= for inputs of shape {shown.shape}: only images can be replaced by them.")
+    shown = [part.of(input)[1] for part in columns[0].parts]  # inputs of one size each
+    heatmaps = [
+        [one for part in column.parts for one in saturate(part.heatmaps(polarity, input=input), percentile)]
+        for column in columns
+    ]
+    labels = [[one.label(row) for one in columns] for row in range(len(columns[0]))]
+    ndim = shown[0].ndim
+    if ndim not in (2, 3, 4):
+        raise ValueError(f"Expected images, series or tables, got inputs of shape {shown[0].shape}.")
+    if images is not None and ndim != 4:
+        raise ValueError(
+            f"Expected no images= for inputs of shape {shown[0].shape}: only images can be replaced by them."
+        )
 
-    pictures = photographs(images, shown) if shown.ndim == 4 else shown
-    aspects = [one.shape[0] / one.shape[1] if shown.ndim == 4 else 0.75 for one in pictures]
+    pictures = [one for part in shown for one in (part if ndim != 4 or images is not None else to_display(part))]
+    pictures = pictures if images is None else photographs(images, pictures)
+    aspects = [one.shape[0] / one.shape[1] if ndim == 4 else 0.75 for one in pictures]
     figure, axes = plt.subplots(
-        len(shown),
+        len(labels),
         1 + len(columns),
         squeeze=False,
         layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06, wspace=0.01, hspace=0.01),
@@ -270,9 +277,9 @@ def plot_grid(
     for row, cells in enumerate(axes):
         for column, cell in enumerate(cells[1:]):
             heatmap = heatmaps[column][row]
-            if shown.ndim == 4:
+            if ndim == 4:
                 cell.imshow(overlay(pictures[row], heatmap, alpha, cmap))
-            elif shown.ndim == 3:
+            elif ndim == 3:
                 _draw_series(cell, pictures[row], heatmap, alpha, cmap)
             else:
                 values, _ = columns[column].of(input)
@@ -337,7 +344,7 @@ def _titles(columns: Sequence[Explanation]) -> list[str]:
     return titles
 
 
-def photographs(images: Any, shown: np.ndarray) -> list[np.ndarray]:
+def photographs(images: Any, shown: Any) -> list[np.ndarray]:
     """What is drawn for each input: the photographs that users give, or else the inputs."""
     if images is None:
         return list(to_display(shown))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from keras import Layer as KerasLayer
 from keras import Model
@@ -41,10 +42,16 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
     TypeError
         If it is none of these.
     ValueError
-        If the file does not exist or holds no model, or if output or signature do not exist.
+        If the file does not exist or holds no model, if output or signature do not exist, or if eager execution is
+        switched off.
     """
     if isinstance(model, ModelView):
         return model
+    if not tf.compat.v1.executing_eagerly_outside_functions():
+        raise ValueError(
+            "Expected eager execution, and it is switched off. Leave out tf.compat.v1.disable_eager_execution() or "
+            "tf.compat.v1.disable_v2_behavior(), and start anew."
+        )
     path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
     if path is not None:
         model = _load(Path(path))
@@ -75,7 +82,9 @@ def _open(model: Any, output: str | int | None, signature: str | None) -> ModelV
     return FunctionView(model)
 
 
-def layers(model: Any, output: str | int | None = None, signature: str | None = None) -> list[Layer]:
+def layers(
+    model: Any, output: str | int | None = None, signature: str | None = None, inputs: Any = None
+) -> list[Layer]:
     """List the layers of a model in the order in which they run.
 
     Parameters
@@ -87,6 +96,8 @@ def layers(model: Any, output: str | int | None = None, signature: str | None = 
         Which output, if a SavedModel or function has several: what leads to it is listed.
     signature : str, optional
         Which signature of a SavedModel.
+    inputs : array, or list or dict of them, optional
+        A batch, for a model that does not tell what it takes, such as a subclass that has seen no data.
 
     Returns
     -------
@@ -99,7 +110,10 @@ def layers(model: Any, output: str | int | None = None, signature: str | None = 
     >>> tfxai.layers(tfxai.datasets.flowers.load_model())[1].kind
     'Conv2D'
     """
-    return open_model(model, output, signature).layers()
+    view = open_model(model, output, signature)
+    if isinstance(inputs, list | tuple):
+        inputs = dict(zip(view.takes or [f"input_{number}" for number in range(len(inputs))], inputs, strict=True))
+    return view.layers(None if inputs is None else tf.nest.map_structure(np.asarray, inputs))
 
 
 def _open_function(function: tf.types.experimental.PolymorphicFunction, output: str | int | None) -> TracedView:

@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ import tensorflow as tf
 from tfxai.models import graph
 from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Rules
+from tfxai.models.traced import as_given
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
 _TRACING = threading.RLock()  # one trace wraps layers at a time
@@ -41,9 +42,15 @@ class KerasView(ModelView):
     def __init__(self, model: keras.Model, output: str | int | None = None):
         self.model = model
         self.output = output
-        self.inputs = _input_specs(model)
+        self._arguments = _arguments(model)
+        self._shapes = {} if self._arguments else _input_shapes(model)
+        self.inputs = None if self._arguments else _input_specs(model)
         if self.inputs is not None and not model.built:
             raise ValueError(f"The model {model.name!r} is not built. Call it once on data, or load its weights.")
+
+    @property
+    def takes(self) -> Mapping[str, tf.TensorSpec | None] | None:
+        return self.inputs or dict.fromkeys(self._arguments or self._shapes) or None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         wanted = {name: self._locate(name) for name in read}
@@ -142,14 +149,11 @@ class KerasView(ModelView):
         with _TRACING:
             if not self.model.built:
                 with tf.init_scope():
-                    symbols = keras.tree.map_structure(
-                        lambda t: keras.KerasTensor(t.shape, t.dtype), self._pack(inputs)
-                    )
-                    self.model(symbols)
+                    self._call(tf.nest.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), inputs))
             everything = [self.model, *(layer for _, layer in _walk(self.model))]
             # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
             with _wrapped(everything, wrap), keras.StatelessScope():
-                outputs = _Within(lambda: self.model(self._pack(inputs), training=False))(tf.zeros([]))
+                outputs = _Within(lambda: self._call(inputs, training=False))(tf.zeros([]))
         return outputs, records
 
     def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
@@ -162,6 +166,8 @@ class KerasView(ModelView):
 
         @tf.function(autograph=False)
         def record(inputs):
+            found.clear()  # a model that makes its weights now is traced twice
+            result.clear()
             outputs, records = self._trace(inputs, [layer for _, layer in layers.values()])
             result.append(outputs)
             for key, calls in records.items():
@@ -170,7 +176,15 @@ class KerasView(ModelView):
                     found.append((name if len(calls) == 1 else f"{name}#{number}", layer, tensor))
 
         specs = self._specs(inputs)
-        record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
+        try:
+            record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
+        except Exception as error:
+            if inputs is not None or self.inputs is not None:
+                raise
+            raise ValueError(
+                f"The types of the inputs {list(specs)} of the model {self.model.name!r} are not known, and it does "
+                "not take them all as floats. Give a batch: tfxai.layers(model, inputs=batch)."
+            ) from error
         operations = tf.nest.flatten(result[0])[0].graph.get_operations()
         order = {op.name: number for number, op in enumerate(operations)}
         found.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
@@ -180,24 +194,30 @@ class KerasView(ModelView):
         if inputs is not None:
             flat = inputs if isinstance(inputs, dict) else {"input": inputs}
             return {name: tf.TensorSpec([None, *x.shape[1:]], x.dtype) for name, x in flat.items()}
-        if self.inputs is None:
+        if self.inputs is not None:
+            return self.inputs
+        if not self._shapes:
+            hint = "Give a batch" if self.model.built else "Call it once on a batch, or give one"
             raise ValueError(
-                f"The shapes in the model {self.model.name!r} are not known before it has seen data. "
-                "Call it once on a batch."
+                f"The shapes in the model {self.model.name!r} are not known before it is given data. "
+                f"{hint}: tfxai.layers(model, inputs=batch)."
             )
-        return self.inputs
+        return {name: tf.TensorSpec(shape, keras.config.floatx()) for name, shape in self._shapes.items()}
 
-    def _pack(self, inputs: Any) -> Any:
-        """Inputs in the structure and the precision in which the model takes them."""
+    def _call(self, inputs: Any, **options: Any) -> Any:
+        """The model's outputs for inputs in the structure and the precision in which it takes them."""
+        if self._arguments:
+            return self.model(**inputs, **options)
         if self.inputs is None:
-            named = isinstance(inputs, dict) and not all(name.startswith("input_") for name in inputs)
-            return inputs if named or not isinstance(inputs, dict) else list(inputs.values())
+            return self.model(as_given(inputs), **options)
         flat = inputs if isinstance(inputs, dict) else dict.fromkeys(self.inputs, inputs)
         cast = {name: tf.cast(flat[name], spec.dtype) for name, spec in self.inputs.items()}
         structure = getattr(self.model, "input", None)
         if structure is None:  # a subclass
-            return next(iter(cast.values()))
-        return keras.tree.pack_sequence_as(structure, list(cast.values()))
+            return self.model(next(iter(cast.values())), **options)
+        if not isinstance(structure, dict):
+            structure = keras.tree.pack_sequence_as(structure, list(cast.values()))
+        return self.model(cast if isinstance(structure, dict) else structure, **options)
 
 
 def _input_specs(model: keras.Model) -> dict[str, tf.TensorSpec] | None:
@@ -207,11 +227,36 @@ def _input_specs(model: keras.Model) -> dict[str, tf.TensorSpec] | None:
     except (AttributeError, ValueError):
         tensors = None
     if tensors:
+        structure = getattr(model, "input", None)
+        if isinstance(structure, dict) and len(structure) == len(tensors):
+            return {key: tf.TensorSpec(x.shape, x.dtype, x.name) for key, x in structure.items()}
         return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in tensors}
     shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
     if shape and all(size is None or isinstance(size, int) for size in shape):
         return {"input": tf.TensorSpec([None, *shape[1:]], keras.config.floatx(), "input")}
     return None
+
+
+def _input_shapes(model: keras.Model) -> dict[str, tuple[int | None, ...]]:
+    """Name to shape of each input of a subclass that was called on a list or a dict of them."""
+    given = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    if isinstance(given, list | tuple) and not all(size is None or isinstance(size, int) for size in given):
+        given = {f"input_{number}": shape for number, shape in enumerate(given)}  # as `as_given` expects them
+    if not isinstance(given, dict) or not all(isinstance(shape, list | tuple) for shape in given.values()):
+        return {}
+    return {name: (None, *shape[1:]) for name, shape in given.items()}
+
+
+def _arguments(model: keras.Model) -> list[str]:
+    """Names of the inputs of a subclass that takes them one by one, ``call(self, image, table)``; else none."""
+    parameters = inspect.signature(model.call).parameters.values()
+    names = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    names = [name for name in names if name not in ("training", "mask")]
+    return names if len(names) > 1 else []
 
 
 def _output_names(model: keras.Model, outputs: Any) -> list[str]:

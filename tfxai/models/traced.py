@@ -167,5 +167,5 @@ def _output_names(function: Any) -> list[str]:
 
 def as_given(inputs: Any) -> Any:
     """Inputs in the structure in which the function's caller gives them: a tensor, a list or a dict."""
-    unnamed = isinstance(inputs, dict) and all(name.startswith("input_") for name in inputs)
+    unnamed = isinstance(inputs, dict) and list(inputs) == [f"input_{number}" for number in range(len(inputs))]
     return list(inputs.values()) if unnamed else inputs

@@ -77,6 +77,11 @@ class ModelView(abc.ABC):
     kind: str
     origin: Mapping[str, Any] = MappingProxyType({})
 
+    @property
+    def takes(self) -> Mapping[str, tf.TensorSpec | None] | None:
+        """The same, also where no more is known of an input than its name: then its spec is None."""
+        return self.inputs
+
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""
 

@@ -209,7 +209,7 @@ class InputResampling:
         ids, what = parse(target, self._observer.classes)
         several = ids.shape[1] if np.ndim(ids) == 2 else 1
         fixed = self._observer._fixed_batch()
-        stream, steps, total = given.batches(images, self.view.inputs, fixed or 1)
+        stream, steps, total = given.batches(images, self.view.takes, fixed or 1)
         if total is not None and np.ndim(ids) and len(ids) != total:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
         parts: list[Explanation] = []
