@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
-from tfxai.models import custom_gradients, overrides
+from tfxai.models import convolutions, custom_gradients, overrides
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
@@ -43,7 +43,9 @@ class FlatGraph:
         self.outputs = [tensor.name for tensor in function.outputs]
         self._captured = [tensor.name for tensor in function.inputs[arguments:]]
         self._function = function
-        self._graph_def = _inlined(function)
+        self._graph_def = convolutions.kept_apart(
+            _inlined(function), dict(zip(self._captured, function.captured_inputs, strict=True))
+        )
         for node in _nodes(self._graph_def):
             if "_gradient_op_type" in node.attr and node.op not in CALLS:
                 gradient = node.attr["_gradient_op_type"]
@@ -74,7 +76,7 @@ class FlatGraph:
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
-        moved = overrides.bend_graph(graph_def, rule) if rule else {}
+        moved = overrides.bend_graph(graph_def, rule)
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 

@@ -14,7 +14,9 @@ from tensorflow.python.framework.ops import get_gradient_function  # has no publ
 Edit = Callable[[tf.Tensor], tf.Tensor]
 
 # Operations that hand their first input on unchanged but for its shape or precision.
-PASSING = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
+PASSING = frozenset(
+    {"Identity", "EnsureShape", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"}
+)
 
 
 def within(outer: tf.Graph) -> bool:

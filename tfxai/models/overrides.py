@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfxai.models import strided, unpooling
+from tfxai.models import convolutions, strided, unpooling
 from tfxai.models.composed import bend_composed
 
 Rules = str | tuple[str, ...]  # one, or several for different kinds of operations
@@ -99,6 +99,7 @@ _OVERRIDES: dict[str, dict[str, str]] = {
 }
 _ONLY_IF = dict.fromkeys(_OVERRIDES["resampled"].values(), strided.is_strided)
 _ONLY_IF["Tfxai_switch_MaxPool"] = unpooling.overlaps
+_ORDINARY = {"Conv2D": convolutions.GRADIENT}  # whatever the rules say nothing of
 
 
 # A bent layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
@@ -117,7 +118,7 @@ def bends_relus(rule: Rules | None) -> str | None:
     return next((name for name in _names(rule) if name in RELUS), None)
 
 
-def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules) -> dict[str, str]:
+def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules | None) -> dict[str, str]:
     """Give the operations of a graph the gradients of the rules, before it is imported.
 
     Returns
@@ -130,10 +131,11 @@ def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules) -> dict[str, str]:
     gradients = {kind: name for one in _names(rule) for kind, name in _OVERRIDES[one].items()}
     bodies = [node for body in graph_def.library.function for node in body.node_def]
     for node in (*(node for node in graph_def.node if node.name not in composed), *bodies):
-        if node.op not in gradients or "_gradient_op_type" in node.attr:
-            continue
-        name = gradients[node.op]
-        if name not in _ONLY_IF or _ONLY_IF[name](node):
+        name = gradients.get(node.op)
+        if name in _ONLY_IF and not _ONLY_IF[name](node):
+            name = None
+        name = name or _ORDINARY.get(node.op)
+        if name and "_gradient_op_type" not in node.attr:
             node.attr["_gradient_op_type"].s = name.encode()
     return moved
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.models.strided import padding, spatial_axes
+from tfxai.models.convolutions import padding, spatial_axes
 
 
 def overlaps(node: Any) -> bool:
@@ -22,7 +22,7 @@ def overlaps(node: Any) -> bool:
 
 def by_switches(op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
     """The signal at the windows of a ``MaxPool``, sent to the first maximum of each."""
-    axes = spatial_axes(op.get_attr("data_format").decode())
+    axes = spatial_axes(op)
     order = [0, *axes, 6 - sum(axes)]  # to NHWC
     x, y, g = (tf.transpose(tensor, order) for tensor in (op.inputs[0], op.outputs[0], g))
     height, width = (op.get_attr("ksize")[axis] for axis in axes)
@@ -63,9 +63,8 @@ def by_switches(op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
 
 def by_repetition(op: tf.Operation, g: tf.Tensor) -> tf.Tensor:
     """The signal at the windows of a ``MaxPool``, repeated over their places: up-sampling to the nearest."""
-    kind = op.get_attr("data_format").decode()
     signal = g
-    for axis in spatial_axes(kind):
+    for axis in spatial_axes(op):
         extent, step = op.get_attr("ksize")[axis], op.get_attr("strides")[axis]
         length, number = tf.shape(op.inputs[0])[axis], tf.shape(g)[axis]
         before, _ = padding(op, axis, length, number, extent)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models import graph
+from tfxai.models import convolutions, graph
 from tfxai.models.signs import is_nonnegative
 
 # Operation: which input is data, which is weights, and the axis of the weights along which the outputs lie.
@@ -28,6 +28,7 @@ LINEAR = {
 }
 _SHIFTS = ("BiasAdd", "AddV2", "Add", "Sub")
 _SCALES = ("Mul", "RealDiv")
+_SAME = ("EnsureShape", "Identity")  # as between functions that have been inlined
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Affine:
         inputs = list(self.op.inputs)
         inputs[data], inputs[weights] = a, W
         y = _again(self.op, inputs)
+        if self.op.type == "Conv2D" and convolutions.groups(self.op) > 1:
+            y = convolutions.unfused(y)
         for op in self.behind:
             y = _again(op, [y, *op.inputs[1:]])
         return y
@@ -161,16 +164,20 @@ def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _before(tensor: tf.Tensor, on_path: Collection[str]) -> tuple[tf.Operation, ...]:
     """What pads a layer's input with zeros, and arranges it, for this layer alone."""
     found: list[tf.Operation] = []
-    while tensor.op.type in ("Pad", "SpaceToBatchND", "ExpandDims") and _next(tensor, on_path) is not None:
+    kinds = {"Pad", "SpaceToBatchND", "ExpandDims", *_SAME}
+    while tensor.op.type in kinds and _next(tensor, on_path) is not None:
         found.insert(0, tensor.op)
         tensor = tensor.op.inputs[0]
+    while found and found[0].type in _SAME:
+        del found[0]
     return tuple(found)
 
 
 def _behind(tensor: tf.Tensor, on_path: Collection[str], dilated: bool) -> tuple[tf.Operation, ...]:
     """What arranges the output of a dilated convolution."""
     found: list[tf.Operation] = []
-    while dilated and (step := _next(tensor, on_path)) is not None and step.type in ("BatchToSpaceND", "Squeeze"):
+    kinds = {"BatchToSpaceND", "Squeeze", *_SAME}
+    while dilated and (step := _next(tensor, on_path)) is not None and step.type in kinds:
         found.append(step)
         tensor = step.outputs[0]
     return tuple(found) if any(op.type == "BatchToSpaceND" for op in found) else ()
@@ -178,7 +185,7 @@ def _behind(tensor: tf.Tensor, on_path: Collection[str], dilated: bool) -> tuple
 
 def _again(op: tf.Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
     """The same operation in float32 on other inputs."""
-    attributes = {key: value for key, value in op.node_def.attr.items() if not key.startswith("_")}
+    attributes = {key: value for key, value in op.node_def.attr.items() if key == "_gradient_op_type" or key[0] != "_"}
     if "T" in attributes:
         attributes["T"] = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
     current = tf.compat.v1.get_default_graph()
