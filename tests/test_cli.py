@@ -1,8 +1,12 @@
 """The command line, end to end."""
 
+import ast
+import configparser
 import re
 import runpy
 import sys
+import zipfile
+from pathlib import Path
 
 import cv2
 import keras
@@ -11,8 +15,12 @@ import pytest
 
 import tfxai
 from tfxai import images
+from tfxai.api import with_options
 from tfxai.cli import main
+from tfxai.command import predict
 from tfxai.demo import METHODS
+from tfxai.evaluation.stored import file_name
+from tfxai.models import open_model
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +252,233 @@ def test_one_of_several_outputs_is_explained(folder, tmp_path, capsys):
         assert explain(folder, tmp_path / output, *options, "--model-output", output, model="two.keras") == 0
         values[output] = tfxai.Explanation.load(tmp_path / output / "saliency.npz").values
     np.testing.assert_allclose(values["doubled"], 2 * values["logits"], rtol=1e-5)
+
+
+def test_a_file_that_is_no_image_is_told_and_left_out(folder, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes((folder / "pictures" / f"{name}.png").read_bytes())
+    (tmp_path / "aa.png").write_bytes(b"nothing")
+    out = tmp_path / "out"
+    given = [str(folder / "logits.keras"), str(tmp_path), str(tmp_path / "missing.jpg"), "--method", "saliency"]
+    assert main(["explain", *given, "--output", str(out)]) == 1
+    assert {file.name for file in out.iterdir()} == {"a.png", "b.png", "saliency.npz"}
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.startswith("tfxai: left out: ") for line in errors] == [True, True, False]
+    assert "aa.png" in errors[0]
+    assert "missing.jpg" in errors[1]
+    assert "2 of 4 images explained" in errors[2]
+    loaded = tfxai.Explanation.load(out / "saliency.npz")
+    assert [file[-5:] for file in loaded.facts["files"]] == ["a.png", "b.png"]
+    (tmp_path / "a.png").write_bytes(b"nothing")
+    bad = [str(tmp_path / "a.png"), str(tmp_path / "aa.png")]
+    assert main(["explain", str(folder / "logits.keras"), *bad, "--output", str(tmp_path / "none")]) == 2
+    assert "None of 2 files is an image" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys, monkeypatch, error):
+    monkeypatch.setattr("tfxai.explain_command.GROUP", 1)
+    explain_both, seen = tfxai.Saliency.explain, []
+
+    def interrupted(self, inputs, *args, **options):
+        seen.append(sorted(file.name for file in (tmp_path / "out").glob("*.png")))
+        if len(seen) == 2:
+            raise error
+        return explain_both(self, inputs, *args, **options)
+
+    monkeypatch.setattr(tfxai.Saliency, "explain", interrupted)
+    options = ["--method", "grad_cam", "saliency"]
+    if error is KeyboardInterrupt:
+        assert explain(folder, tmp_path / "out", *options) == 130
+    else:
+        with pytest.raises(error):
+            explain(folder, tmp_path / "out", *options)
+    assert seen == [[], ["a.png"]]
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "grad_cam.npz", "saliency.npz"}
+    for method in ("grad_cam", "saliency"):
+        loaded = tfxai.Explanation.load(tmp_path / "out" / f"{method}.npz")
+        assert len(loaded) == len(loaded.facts["files"]) == 1
+    assert "a.png" in capsys.readouterr().out
+
+
+def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypatch):
+    killed = tmp_path / "out" / f"{file_name('rise:masks=5')}.parts"  # a run before
+    killed.mkdir(parents=True)
+    (killed / "000000.npz").write_bytes(b"old")
+    options = ["--method", "rise:masks=5", "integrated_gradients:steps=3", "--target", "1"]
+    assert explain(folder, tmp_path / "whole", *options) == 0
+    monkeypatch.setattr("tfxai.explain_command.GROUP", 1)
+    assert explain(folder, tmp_path / "out", *options) == 0
+    files = sorted((tmp_path / "whole").glob("*.npz"))
+    assert len(files) == 2
+    for file in files:
+        whole, parts = (tfxai.Explanation.load(tmp_path / kind / file.name) for kind in ("whole", "out"))
+        for name in ("values", "inputs", "score", "target"):
+            np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-4, atol=1e-6)
+        assert parts.facts == whole.facts
+        assert parts.extras.keys() == whole.extras.keys()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["explain", "{model}", "{pictures}"],
+        ["synthesize", "{model}", "--class", "0"],
+        ["dream", "{model}", "{pictures}/a.png"],
+        ["demo"],
+    ],
+)
+def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setattr("tfxai.command.open_model", None)  # not even the model is read
+    (tmp_path / "file").write_text("")
+    given = [word.format(model=folder / "logits.keras", pictures=folder / "pictures") for word in command]
+    for output in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        assert main([*given, "--output", str(output)]) == 2
+        assert "Expected a folder for the results" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main([*given, "--output", str(tmp_path / "out")]) == 2
+    assert "can be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["flowers"], ["resampling"], ["localization", "model", "images", "boxes.csv"]])
+def test_a_table_that_cannot_be_written_is_noticed_first(tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setattr("tfxai.evaluation.command.read_boxes", lambda *_: None)
+    assert main(["evaluate", *command, "--csv", str(tmp_path)]) == 2
+    assert "Expected a file to write to" in capsys.readouterr().err
+
+
+MY_LAYERS = """
+import keras
+
+class Scale(keras.layers.Layer):
+    def __init__(self, by=2.0, **options):
+        super().__init__(**options)
+        self.by = by
+
+    def call(self, x):
+        return twice(x) * self.by / 2
+
+    def get_config(self):
+        return super().get_config() | {"by": self.by}
+
+def twice(x):
+    return 2 * x
+
+objects = {"Scale": Scale, "twice": twice}
+"""
+
+
+@pytest.fixture(scope="module")
+def custom(tmp_path_factory):
+    """A folder with networks that need a class and a function of a module beside them."""
+    folder = tmp_path_factory.mktemp("custom")
+    (folder / "my_tfxai_layers.py").write_text(MY_LAYERS)
+    known = {"__name__": "__main__"}
+    exec(MY_LAYERS, known)
+    layers = keras.layers
+    body = [layers.Conv2D(2, 3, activation=known["twice"], name="conv"), layers.GlobalAveragePooling2D()]
+    network = keras.Sequential([keras.Input((8, 8, 3)), known["Scale"](), *body, layers.Dense(2)])
+    for suffix in ("keras", "h5"):
+        network.save(folder / f"custom.{suffix}")
+    plain = keras.Sequential([keras.Input((8, 8, 3)), layers.Lambda(lambda x: x * 2), layers.Flatten()])
+    plain.save(folder / "lambda.keras")
+    return folder
+
+
+@pytest.mark.parametrize("model", ["custom.keras", "custom.h5"])
+def test_custom_layers_are_named(custom, capsys, monkeypatch, model):
+    monkeypatch.chdir(custom)
+    for given in (["my_tfxai_layers:Scale", "my_tfxai_layers:twice"], ["my_tfxai_layers:objects"]):
+        options = [word for one in given for word in ("--custom-objects", one)]
+        assert main(["layers", *options, model]) == 0
+        assert re.search(r"^conv +Conv2D", capsys.readouterr().out, re.MULTILINE)
+    sys.path.remove(str(custom))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "it needs 'Scale', which Keras does not know. Say where it is: --custom-objects MODULE:Scale"),
+        (["--custom-objects", "my_tfxai_layers:Scale"], "--custom-objects MODULE:twice"),
+        (["--custom-objects", "no_such_module:Scale"], "No module named 'no_such_module'"),
+        (["--custom-objects", "my_tfxai_layers:Scales"], "has no attribute 'Scales'"),
+        (["--custom-objects", "my_tfxai_layers:__file__"], "to be a class, a function or a dict, got str"),
+    ],
+)
+def test_custom_layers_that_are_missing_are_told(custom, capsys, monkeypatch, options, message):
+    monkeypatch.chdir(custom)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["layers", "custom.keras", *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert len(error) < 400
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("custom.keras", r"needs 'Scale'.*keras.models.load_model\(path, custom_objects=\{'Scale': Scale\}"),
+        ("custom.h5", r"needs 'Scale'.*keras.models.load_model\(path, custom_objects=\{'Scale': Scale\}"),
+        ("lambda.keras", r"Lambda layer.*safe_mode=False.*model.export"),
+        ("keras2.keras", r"written by Keras 2\.15\.0.*model\.h5"),
+    ],
+)
+def test_files_that_keras_does_not_read_say_what_to_do(custom, file, message):
+    with zipfile.ZipFile(custom / "keras2.keras", "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "2.15.0"}')
+        archive.writestr("config.json", '{"module": "keras.src.engine.sequential", "class_name": "Sequential"}')
+    with pytest.raises(ValueError, match=message) as caught:
+        tfxai.GradCAM(custom / file)
+    assert len(str(caught.value)) < 450
+    assert "--" not in str(caught.value)  # options of the command line are nothing to Python
+
+
+def test_the_other_suffix_of_hdf5(folder, tmp_path):
+    keras.models.load_model(folder / "logits.keras").save(tmp_path / "model.hdf5")
+    assert tfxai.layers(tmp_path / "model.hdf5") == tfxai.layers(folder / "logits.keras")
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("guided_feature_inversion:target_steps=20,penalty=l2", {"target_steps": 20, "penalty": "l2"}),
+        ("deep_taylor:bias=False,low=0", {"bias": False, "low": 0}),
+        ("smooth_grad:reduction=max_abs,samples=3", {"reduction": "max_abs", "samples": 3}),
+        ("var_grad:jit_compile=False,seed=1", {"jit_compile": False, "seed": 1}),
+        ("meaningful_perturbation:head=sigmoid,score=logit", {"head": "sigmoid", "score": "logit"}),
+    ],
+)
+def test_methods_take_every_option_of_their_constructor(folder, text, options):
+    cls, given = with_options(text)
+    assert given == options
+    cls(folder / "logits.keras", **given)
+
+
+def test_options_that_there_are_not_are_refused():
+    for text in ("saliency:samples=3", "grad_cam:model=x", "lrp:options=1", "deep_taylor:classes=a"):
+        with pytest.raises(ValueError, match="has no option"):
+            with_options(text)
+
+
+def test_python_is_told_about_its_own_parameter(folder):
+    with pytest.raises(ValueError, match="Expected batch_size to be a positive integer"):
+        predict(open_model(folder / "logits.keras"), np.zeros((1, 16, 16, 3), np.float32), 0)
+
+
+def test_every_package_that_is_imported_is_declared():
+    """Modules at the top of files of the package, against what installing it brings along."""
+    root = Path(tfxai.__file__).parent
+    declared = configparser.ConfigParser()
+    declared.read(root.parent / "setup.cfg")
+    wanted = {re.split(r"[><=]", line)[0] for line in declared["options"]["install_requires"].split()}
+    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
+    imported = set()
+    for file in root.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                imported |= {one.name.partition(".")[0] for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    assert {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tfxai"}} <= wanted

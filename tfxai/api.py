@@ -48,8 +48,7 @@ def with_options(text: str) -> tuple[type[Explainer], dict[str, Any]]:
     """
     name, _, given = text.partition(":")
     cls = by_name(name)
-    known = [*inspect.signature(cls).parameters, "score", "jit_compile"]
-    known = [option for option in dict.fromkeys(known) if option not in ("model", "output", "signature", "options")]
+    known = _options(cls)
     options: dict[str, Any] = {}
     for part in re.split(r",(?=\w+=)", given) if given else []:
         option, equals, value = part.partition("=")
@@ -62,6 +61,15 @@ def with_options(text: str) -> tuple[type[Explainer], dict[str, Any]]:
         except (ValueError, SyntaxError):
             options[option] = value
     return cls, options
+
+
+def _options(cls: type[Explainer]) -> list[str]:
+    """What a method's constructor takes beside the model, in whichever class its ``**options`` end."""
+    names: dict[str, Any] = {}
+    for one in (*cls.__mro__, *cls.options_of):
+        if issubclass(one, (Explainer, *cls.options_of)) and "__init__" in vars(one):
+            names |= inspect.signature(one).parameters
+    return [name for name in names if name not in ("model", "output", "signature", "classes", "options")]
 
 
 def explain(

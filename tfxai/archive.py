@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,34 @@ def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     with np.load(_npz(path), allow_pickle=False) as file:
         arrays = dict(file)
     return json.loads(str(arrays.pop("header"))), arrays
+
+
+def concatenate(path: str | PathLike, header: dict[str, Any], parts: Sequence[str | PathLike]) -> None:
+    """Write the arrays of several files one behind the other as one file, with one array of one part in memory.
+
+    The file is there when it is whole, and not before.
+    """
+    whole, partial = _npz(path), Path(f"{path}.partial")
+    with np.load(_npz(parts[0]), allow_pickle=False) as first:
+        names = [name for name in first.files if name != "header"]
+    rows = sum(len(_array(part, names[0])) for part in parts)
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                for number, part in enumerate(parts):
+                    x = _array(part, name)
+                    if number == 0:
+                        about = {"descr": x.dtype.str, "fortran_order": False, "shape": (rows, *x.shape[1:])}
+                        np.lib.format.write_array_header_1_0(entry, about)
+                    entry.write(x.tobytes())
+        with file.open("header.npy", "w") as entry:
+            np.lib.format.write_array(entry, np.array(json.dumps(header)), allow_pickle=False)
+    partial.replace(whole)
+
+
+def _array(path: str | PathLike, name: str) -> np.ndarray:
+    with np.load(_npz(path), allow_pickle=False) as file:
+        return file[name]
 
 
 def _npz(path: str | PathLike) -> Path:

@@ -58,6 +58,7 @@ class Explainer:
     """
 
     facts: ClassVar[Facts]
+    options_of: ClassVar[tuple[type, ...]] = ()  # whose parameters ``**options`` may name, beside those of base classes
     polarity: str = "positive"
     rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at

@@ -18,6 +18,7 @@ from tfxai.targets import Goal
 class _Noisy(Explainer, Seeded):
     """Statistics of an explanation over noisy copies of the input."""
 
+    options_of = (Saliency,)
     powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
 
     def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):

@@ -7,13 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfxai._version import __version__
-from tfxai.command import MODEL_HELP, add_method_options, add_model_options, chosen_methods, input_shape, predict
+from tfxai.command import (
+    MODEL_HELP,
+    add_method_options,
+    add_model_options,
+    check_file,
+    check_folder,
+    chosen_methods,
+    input_shape,
+    opened,
+    predict,
+)
 from tfxai.evaluation import flowers_command, resampling_command
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table, write_csv
 from tfxai.evaluation.stored import digest
 from tfxai.metrics.boxes import COMPONENTS, GRIDS
-from tfxai.models import open_model
 
 LOCALIZATION_EXAMPLES = """examples:
   tfxai evaluate localization model.keras photos/ boxes.csv --method grad_cam saliency --preprocess caffe
@@ -90,7 +99,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Run ``tfxai evaluate localization``."""
     methods = chosen_methods(arguments)
     boxes = read_boxes(arguments.boxes, arguments.limit)
-    view = open_model(arguments.model, arguments.model_output, arguments.signature)
+    check_folder(arguments.cache)
+    check_file(arguments.csv)
+    view = opened(arguments)
     given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess)
     given.check_classes(predict(view, given[:1], arguments.batch_size).shape[1])
     facts = {

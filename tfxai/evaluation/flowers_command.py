@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfxai.command import check_file
 from tfxai.datasets import flowers
 from tfxai.evaluation.flowers import evaluate_flowers, table, write_csv
 
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run ``tfxai evaluate flowers``."""
+    check_file(arguments.csv)
     names = ("folds", "mu", "retrain", "only_correct", "seed", "batch_size")
     options = {name: getattr(arguments, name) for name in names}
     results = {name: evaluate_flowers(name, arguments.images, **options) for name in arguments.data}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfxai.command import check_file
 from tfxai.datasets import flowers
 from tfxai.evaluation.resampling import evaluate_resampling, plot, table, write_csv
 from tfxai.resampling.clouds import CLOUDS
@@ -52,6 +53,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run ``tfxai evaluate resampling``."""
+    check_file(arguments.csv)
+    check_file(arguments.figure)
     names = ("images", "epochs", "train_images", "n", "top", "seed", "batch_size", "perturbation", "sigma")
     options = {name: getattr(arguments, name) for name in names}
     stages = evaluate_resampling(arguments.data, arguments.checkpoints, **options)

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from keras import Layer as KerasLayer
 from keras import Model
-from keras.models import load_model
 
 from tfxai.models.function import FunctionView
 from tfxai.models.keras import KerasView
+from tfxai.models.loading import load
 from tfxai.models.saved_model import is_saved_model, open_saved_model
 from tfxai.models.traced import Concrete, TracedView
 from tfxai.models.view import Layer, ModelView
@@ -31,7 +31,7 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
     model : keras.Model, SavedModel, callable or path
         A Keras model; the object that `tf.saved_model.load` returns; a `tf.function` or what it returns for given
         shapes; a Keras layer or `tf.Module` that can be called; any other function, which is called with arrays and
-        not looked into; or the path of a ``.keras`` or ``.h5`` file or of a SavedModel's folder.
+        not looked into; or the path of a ``.keras``, ``.h5`` or ``.hdf5`` file or of a SavedModel's folder.
     output : str or int, optional
         Which output is explained, where there are several.
     signature : str, optional
@@ -54,7 +54,7 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
         )
     path = os.fspath(model) if isinstance(model, str | os.PathLike) else None
     if path is not None:
-        model = _load(Path(path))
+        model = load(Path(path))
     view = _open(model, output, signature)
     name = getattr(model, "name", None) or getattr(model, "__name__", None) or view.kind
     origin = {"model": str(name), "model_kind": view.kind, "model_path": path, "output": output, "signature": signature}
@@ -121,17 +121,3 @@ def _open_function(function: tf.types.experimental.PolymorphicFunction, output: 
     if function.input_signature is not None:
         return TracedView(function.get_concrete_function(), output, name, owner=function)
     return TracedView(function.get_concrete_function, output, name, owner=function)
-
-
-def _load(path: Path) -> Any:
-    """The Keras model in a file, or the path of a SavedModel."""
-    if is_saved_model(path):
-        return path
-    if not path.exists():
-        raise ValueError(f"There is no model file {str(path)!r}.")
-    if path.suffix not in (".keras", ".h5"):
-        raise ValueError(f"Expected a .keras or .h5 file or the folder of a SavedModel, got {str(path)!r}.")
-    try:
-        return load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged file
-        raise ValueError(f"Cannot load a Keras model from {str(path)!r}: {error}") from error

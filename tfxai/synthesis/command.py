@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tfxai import images
-from tfxai.command import MODEL_HELP, add_model_options, input_shape
-from tfxai.models import open_model
+from tfxai.command import MODEL_HELP, add_model_options, check_folder, input_shape, opened
 from tfxai.synthesis import objectives
 from tfxai.synthesis.dream import PRESETS, DeepDream
 from tfxai.synthesis.maximization import ActivationMaximization
@@ -75,7 +74,8 @@ def add_dream_options(parser: argparse.ArgumentParser) -> None:
 
 def synthesize(arguments: argparse.Namespace, names: Sequence[str] | None) -> None:
     """Run ``tfxai synthesize``."""
-    view = open_model(arguments.model, arguments.model_output, arguments.signature)
+    check_folder(arguments.output)
+    view = opened(arguments)
     (height, width), channels = input_shape(view)
     if None in (height, width) and arguments.size is None:
         raise ValueError("Expected --size, as the model takes images of any size.")
@@ -104,7 +104,8 @@ def synthesize(arguments: argparse.Namespace, names: Sequence[str] | None) -> No
 
 def dream(arguments: argparse.Namespace) -> None:
     """Run ``tfxai dream``."""
-    view = open_model(arguments.model, arguments.model_output, arguments.signature)
+    check_folder(arguments.output)
+    view = opened(arguments)
     _, channels = input_shape(view)
     given = {name: getattr(arguments, name) for name in ("octaves", "steps") if getattr(arguments, name) is not None}
     pairs = [text.rpartition(":") if ":" in text else (text, "", "1") for text in arguments.layer or ()]

@@ -102,6 +102,7 @@ class GuidedFeatureInversion(Contrast):
         drawback="slow; as coarse as the layer",
         reference="Du et al. 2018",
     )
+    options_of = (Settings,)
 
     def __init__(
         self,
