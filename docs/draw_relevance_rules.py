@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import tfxai
-from tfxai import images, plotting
+from tfxai import display, images
 from tfxai.relevance import Composite, Flat, ZPlus, convolution, depthwise
 
 CELL = 130  # pixels
@@ -43,7 +43,7 @@ def coloured(values: np.ndarray) -> np.ndarray:
     """Relevance of one image on white: red speaks for the class, blue against it."""
     relevance = cv2.resize(values.sum(-1), (CELL, CELL), interpolation=cv2.INTER_AREA)
     top = np.percentile(np.abs(relevance), PERCENTILE) or 1
-    return plotting.overlay(relevance, np.clip(0.5 + relevance / (2 * top), 0, 1), alpha=1, cmap="seismic")
+    return display.overlay(relevance, np.clip(0.5 + relevance / (2 * top), 0, 1), alpha=1, cmap="seismic")
 
 
 def column(path: str, mode: str, photo: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
@@ -71,7 +71,7 @@ def main() -> None:
             columns.append(pictures)
             captions.append(f"{Path(path).stem.split('_')[0]}: class {target}")
     rows = [(name, [one[name] for one in columns], [""] * len(columns)) for name in columns[0]]
-    drawn = plotting.sheet([(rows[0][0], rows[0][1], captions), *rows[1:]])
+    drawn = display.sheet([(rows[0][0], rows[0][1], captions), *rows[1:]])
     Image.fromarray(drawn).quantize(COLOURS, dither=Image.Dither.NONE).save(arguments.out, optimize=True)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import tfxai
 from tfxai.datasets import flowers
-from tfxai.plotting import overlay, saturate
+from tfxai.display import overlay, saturate
 
 images, labels, masks = flowers.make("single-6c", n=12, seed=7)
 model = flowers.load_model("single-6c")

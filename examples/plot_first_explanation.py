@@ -33,7 +33,7 @@ for label, row in zip(labels, probabilities, strict=True):
 
 explainer = tfxai.GradCAM(model, classes=classes)
 explanation = explainer(images)
-print(explanation.facts)
+print(explanation.facts["layer"], explanation.facts["score"])
 
 # %%
 # The figure has a row for each image. Below an image stand the class and the score that is explained, which is the

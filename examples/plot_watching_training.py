@@ -15,7 +15,7 @@ import numpy as np
 
 import tfxai
 from tfxai.datasets import flowers
-from tfxai.plotting import overlay, saturate, sheet
+from tfxai.display import overlay, saturate, sheet
 
 classes = flowers.CLASSES["double-12c"]
 images, labels, _ = flowers.make("double-12c", n=900, size=96, seed=1)

@@ -229,7 +229,7 @@ def flowers():
 
 class TestWritten:
     def watch(self, flowers, **options):
-        return ExplanationCallback(flowers[0][:2], ["grad_cam", "saliency"], classes="Äbcdef", **options)
+        return ExplanationCallback(flowers[0][:2], ["grad_cam", "saliency"], classes=list("Äbcdef"), **options)
 
     def fit(self, flowers, *callbacks, **options):
         images, labels = flowers

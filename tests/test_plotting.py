@@ -19,8 +19,8 @@ def explanation(n=2, shape=(8, 8, 3), method="saliency", **changes):
     random = np.random.default_rng(0)
     inputs = random.uniform(-1, 1, (n, *shape)).astype(np.float32)
     values = random.normal(size=(n, *shape)).astype(np.float32)
-    given = {"target": np.arange(n), "score": np.linspace(1, 2, n), "inputs": inputs, "method": method} | changes
-    return Explanation(**({"values": values} | given))
+    given = {"target": np.arange(n), "score": np.linspace(1, 2, n), "inputs": inputs, "method": method}
+    return Explanation(**({"values": values, "polarity": "absolute"} | given | changes))
 
 
 def test_overlay_mixes_image_and_colours():
@@ -175,7 +175,7 @@ def test_grid_shows_the_chosen_of_several_inputs():
         (explanation(), {"images": np.zeros((3, 8, 8, 3))}, "one image for each of the 2 inputs, got 3"),
         (explanation(), {"titles": ["a", "b"]}, "one title for each of the 1"),
         (explanation(), {"polarity": "upside-down"}, "polarity"),
-        (explanation(shape=(8, 8, 5)), {}, "images of shape"),
+        (explanation(shape=(8, 8, 5)), {"images": np.zeros((2, 8, 8, 5))}, "images of shape"),
         (explanation(shape=(6,)), {"images": np.zeros((2, 8, 8, 3))}, "no images="),
     ],
 )

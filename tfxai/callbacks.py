@@ -17,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import rankdata
 
+from tfxai import display
 from tfxai import inputs as given
-from tfxai import plotting
 from tfxai.api import by_name
 from tfxai.classes import class_names
 from tfxai.explainer import Explainer, positive
 from tfxai.explanation import Explanation, normalize
+from tfxai.reading import SIGNED_KEY, read
 from tfxai.targets import PREDICTED, parse
 
 LOG = logging.getLogger("tfxai")
@@ -59,7 +60,7 @@ class ExplanationCallback(keras.callbacks.Callback):
     log_dir : path, optional
         Folder for pictures and TensorBoard; it may be that of `keras.callbacks.TensorBoard`. None: nothing is written.
     photographs : ndarray or sequence of ndarray, optional
-        What is shown instead of preprocessed images, each (h, w) or (h, w, 3), as `plotting.to_display` takes them.
+        What is shown instead of preprocessed images, each (h, w) or (h, w, 3), as `display.to_display` takes them.
     classes : sequence of str or dict, optional
         Names of the classes, for captions and for targets by name, as for `Explainer`.
     input : str, optional
@@ -263,22 +264,30 @@ class ExplanationCallback(keras.callbacks.Callback):
     ) -> np.ndarray | None:
         """A row of photographs, and one of overlays for each method; None if there is nothing to lay them over."""
         if self._photographs is None:
-            first = explanations[next(iter(maps))]
-            _, shown = first.of(self._shown(first))
-            if shown.ndim == 4 and shown.shape[-1] in (1, 3):
-                self._photographs = list(map(_fit, plotting.to_display(shown)))
+            title, own = next(iter(maps.items()))
+            _, shown = explanations[title].of(self._shown(explanations[title]))
+            if own.ndim == 3:
+                self._photographs = list(map(_fit, display.composite(shown)[0]))
             else:
                 self._photographs = []
                 LOG.warning("Inputs of shape %s are no images: no pictures, only similarities.", shown.shape)
         if not self._photographs:
             return None
         rows = [(f"{self.unit} {number}", self._photographs, [""] * len(self._photographs))]
-        for title, own in maps.items():
+        for title in maps:
             explanation = explanations[title]
             moved = f"   similarity {similarities[title]:.2f}" if title in similarities else ""
-            captions = [f"{score:.3g} {explanation.label(row)}" for row, score in enumerate(explanation.score)]
-            rows.append((title + moved, list(map(_overlay, self._photographs, own)), captions))
-        return plotting.sheet(rows)
+            reading = read(explanation, input=self._shown(explanation))
+            captions = [
+                " ".join([f"{score:.3g}", explanation.label(row), reading.notes[row].split(":")[0]])
+                for row, score in enumerate(explanation.score)
+            ]
+            overlays = [
+                display.overlay(picture, one, signed=reading.signed)
+                for picture, one in zip(self._photographs, reading.maps, strict=True)
+            ]
+            rows.append((f"{title}{moved}{f'   ({SIGNED_KEY})' if reading.signed else ''}", overlays, captions))
+        return display.sheet(rows)
 
 
 @contextlib.contextmanager
@@ -300,8 +309,8 @@ def _copied(images: Any) -> tuple[Any, int]:
 
 def _photographs(photographs: Any) -> list[np.ndarray]:
     if isinstance(photographs, np.ndarray | tf.Tensor) and photographs.dtype != object:
-        return list(map(_fit, plotting.to_display(np.asarray(photographs))))
-    return [_fit(plotting.to_display(np.asarray(one)[None])[0]) for one in photographs]
+        return list(map(_fit, display.to_display(np.asarray(photographs))))
+    return [_fit(display.to_display(np.asarray(one)[None])[0]) for one in photographs]
 
 
 def _fit(image: np.ndarray) -> np.ndarray:
@@ -309,13 +318,6 @@ def _fit(image: np.ndarray) -> np.ndarray:
     factor = np.clip(side, *CELL) / side
     size = [max(1, round(factor * length)) for length in image.shape[1::-1]]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-def _overlay(photograph: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
-    size = photograph.shape[1::-1]
-    interpolation = cv2.INTER_AREA if heatmap.shape[1] > size[0] else cv2.INTER_LINEAR
-    resized = normalize(cv2.resize(heatmap, size, interpolation=interpolation)[None])
-    return plotting.overlay(photograph, plotting.saturate(resized)[0])
 
 
 def _titled(explainers: Any) -> dict[str, Any]:

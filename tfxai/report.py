@@ -8,13 +8,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import cv2
-import matplotlib
 import numpy as np
 
 from tfxai import api
 from tfxai._version import __version__
+from tfxai.display import overlay, palette
 from tfxai.explanation import Explanation
-from tfxai.plotting import overlay, saturate
+from tfxai.reading import read
 
 if TYPE_CHECKING:
     from tfxai.demo import Score
@@ -69,6 +69,8 @@ a method has found something where it does better, or where its maps follow the 
 <li>Maps of the CAM family are as coarse as the layer they come from, an eighth of the picture's resolution here.</li>
 <li>Guided backpropagation and the deconvnet show what excites the network at all and hardly depend on the class. Do not
 take them for evidence of a decision.</li>
+<li>Where values speak for the class and against it, the picture is grey: blue speaks against, red for it. The others
+show one kind of evidence only: class activation maps that which speaks for the class.</li>
 <li>Every map has its own scale: colours compare places within a picture, not pictures.</li>
 </ul>
 """
@@ -139,7 +141,8 @@ def page(
             f"to 1 and over {n} images. Seconds include compilation.</p>",
             _table(scores),
             "<h2>How to read the heat-maps</h2>",
-            _legend(),
+            _legend(False, "no evidence", "most evidence"),
+            _legend(True, "against the class", "for the class"),
             HINTS,
             "<h2>The methods, best first</h2>",
             *sections,
@@ -152,12 +155,13 @@ def page(
 def _method(name: str, explanation: Explanation, images: np.ndarray, iou: float) -> str:
     facts = api.by_name(name).facts
     large = [_enlarge(image) for image in images]
-    tiles = [overlay(image, heat) for image, heat in zip(large, saturate(explanation.heatmaps()), strict=True)]
+    reading = read(explanation)
+    tiles = [overlay(image, one, signed=reading.signed) for image, one in zip(large, reading.maps, strict=True)]
     return (
         f"<article><header><h3>{escape(name)}</h3><small>IoU {iou:.3f}</small></header>\n"
         f"<p>Shows {escape(facts.use)}. <span class='soft'>Costs {escape(facts.cost)}. Drawback: "
         f"{escape(facts.drawback)}. {escape(facts.reference)}.</span></p>\n"
-        f"{_tiles(tiles, [''] * len(tiles), name)}</article>"
+        f"{_tiles(tiles, reading.notes, name)}</article>"
     )
 
 
@@ -175,12 +179,12 @@ def _table(scores: Sequence[Score]) -> str:
     return "\n".join(["<table>", head, *rows, "</table>"])
 
 
-def _legend() -> str:
-    colours = matplotlib.colormaps["jet"](np.linspace(0, 1, 17))[:, :3]
-    stops = ", ".join(f"rgb({r:.0f}, {g:.0f}, {b:.0f})" for r, g, b in 255 * colours)
+def _legend(signed: bool, low: str, high: str) -> str:
+    colours = palette(None, signed)[np.linspace(0, 255, 17).astype(int)]
+    stops = ", ".join(f"rgb({r:.0f}, {g:.0f}, {b:.0f})" for r, g, b in colours)
     return (
-        '<div class="legend"><span>no evidence</span>'
-        f'<div style="background: linear-gradient(to right, {stops})"></div><span>most evidence</span></div>'
+        f'<div class="legend"><span>{low}</span>'
+        f'<div style="background: linear-gradient(to right, {stops})"></div><span>{high}</span></div>'
     )
 
 

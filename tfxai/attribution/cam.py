@@ -50,7 +50,8 @@ class LayerMap(Explainer):
             self.reads = (self.view.last_spatial(inputs),)
 
     def describe(self) -> dict[str, Any]:
-        return {"layer": self.reads[0] if len(self.reads) == 1 else list(self.reads)}
+        layer = self.reads[0] if len(self.reads) == 1 else list(self.reads)
+        return {"layer": layer, "rectified": True}  # of such maps, papers show the positive part
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         """(n, h, w) of one layer, signed; ``layer`` is its output as it came, in the model's precision."""

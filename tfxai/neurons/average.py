@@ -18,9 +18,9 @@ import tensorflow as tf
 from tfxai import images as files
 from tfxai import inputs as given
 from tfxai import labelled
+from tfxai.display import composite
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
-from tfxai.plotting import to_display
 from tfxai.run import Run
 
 TOP = 100  # images that are averaged: Oramas et al. (2019)
@@ -146,7 +146,7 @@ def average_images(
         part that is cut out lies around the largest value.
     display : callable, or sequence of ndarray, optional
         What is cut, if inputs are preprocessed: photographs of any size, one for each image; or a function that takes a
-        batch of inputs and returns images. Default: the inputs, each as `plotting.to_display` shows it alone.
+        batch of inputs and returns images. Default: the inputs, each as `display.composite` shows it alone.
     size : (int, int), optional
         Height and width to which crops are scaled; default: that of the receptive field, or of the image where the
         field is larger.
@@ -287,7 +287,7 @@ def _pictures(batch: Any, image: np.ndarray, numbers: np.ndarray, display: Any) 
 
     @functools.cache
     def picture(row: int) -> np.ndarray:
-        (one,) = to_display(np.asarray(source[row])[None])
+        (one,) = composite(np.asarray(source[row])[None])[0]
         if one.shape[:2] != image.shape[1:3]:
             one = np.round(files.prepare([one], image.shape[1:3])[0]).astype(np.uint8)
         return one.copy()  # alone, for the rest of the batch need not stay in memory

@@ -7,10 +7,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from tfxai.display import overlay, photographs, saturate
 from tfxai.explanation import Explanation
 from tfxai.neurons.interpretation import Interpretation, show
 from tfxai.neurons.prediction import evidence
-from tfxai.plotting import CELL, INK, overlay, photographs, saturate
+from tfxai.plotting import CELL, INK
 
 
 def plot_prediction(
@@ -50,7 +51,7 @@ def plot_prediction(
     >>> len(figure.axes)
     10
     """
-    pictures = photographs(images, explanation.inputs)
+    pictures, _ = photographs(images, explanation.inputs)
     spoke = evidence(explanation)
     combined = saturate(explanation.heatmaps(), percentile)
     lines = 1 if interpretation is None else 2

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from tfxai.plotting import CELL, INK, photographs
+from tfxai.display import photographs
+from tfxai.plotting import CELL, INK
 
 if TYPE_CHECKING:
     from tfxai.resampling.result import Comparison, Resampling
@@ -191,7 +192,7 @@ def _picture(result: Resampling, image: int, images: Any) -> np.ndarray:
     shown = result[image].inputs
     if isinstance(shown, dict) or shown.ndim != 4:
         raise ValueError("Expected a model of images: patches are parts of one.")
-    return photographs(None if images is None else images[image : image + 1], shown)[0]
+    return photographs(None if images is None else images[image : image + 1], shown)[0][0]
 
 
 def _columns(picture: np.ndarray, count: int) -> tuple[Figure, Any]:

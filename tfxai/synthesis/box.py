@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.display import composite
 from tfxai.images import MODES
-from tfxai.plotting import to_display
 
 NEAR = 1e-3  # of the range: how near to its bounds a sigmoid starts; a screen does not show the difference
 WAYS = ("sigmoid", "clip")
@@ -64,10 +64,10 @@ class Box:
         return tf.clip_by_value(image, self.low, self.high) if self.bounded else image
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (n, h, w, 3); without bounds, each image is stretched as `plotting.to_display` does it."""
+        """uint8 (n, h, w, 3); without bounds, each image is stretched as `display.composite` does it."""
         if self.bounded:
             images = np.round(255 * np.clip((images - self.low) / (self.high - self.low), 0, 1)).astype(np.uint8)
-        return to_display(images[..., ::-1] if self.reverse else images)
+        return composite(images[..., ::-1] if self.reverse else images)[0]
 
 
 def box(preprocess: Any, channels: int | None = None, way: str = "sigmoid") -> Box:
