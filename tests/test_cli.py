@@ -155,7 +155,9 @@ def test_names_must_fit(folder, tmp_path, capsys, text, suffix, message):
 def test_models_without_image_input_are_an_error(tmp_path, folder, capsys):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "table.keras")
     assert main(["explain", str(tmp_path / "table.keras"), str(folder / "pictures")]) == 2
-    assert "Expected a model that takes one image" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "Expected a model that takes one image" in error
+    assert "In Python it can be explained: tfxai.explain(model, inputs)" in error
 
 
 def test_layers_lists_names_shapes_and_marks_maps(folder, capsys):

@@ -130,7 +130,10 @@ def input_shape(view: ModelView) -> tuple[tuple[int | None, int | None], int]:
         return (None, None), 3
     shapes = [tuple(spec.shape[1:]) for spec in view.inputs.values()]
     if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][2] not in (1, 3, None):
-        raise ValueError(f"Expected a model that takes one image (height, width, 1 or 3), this one takes {shapes}.")
+        raise ValueError(
+            f"Expected a model that takes one image (height, width, 1 or 3), this one takes {shapes}. In Python it "
+            "can be explained: tfxai.explain(model, inputs).plot(), where images= takes pictures to show instead."
+        )
     height, width, channels = shapes[0]
     return (height, width), channels or 3
 

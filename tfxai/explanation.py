@@ -200,8 +200,8 @@ class Explanation:
         if isinstance(self.target, str):
             return self.target
         class_id = int(self.target[number])
-        named = self.classes is not None and class_id < len(self.classes)
-        return self.classes[class_id] if named else f"class {class_id}"
+        names = self.classes or ()
+        return names[class_id] if class_id < len(names) else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
         """Figure with a row for each input: the image, and the heat-map over it.

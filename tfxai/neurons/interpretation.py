@@ -162,7 +162,7 @@ def interpret(
 def show(cell: Axes, image: np.ndarray, text: str = "") -> None:
     """An image with a text beneath it."""
     cell.imshow(image)
-    style = {"fontsize": 8, "color": INK, "ha": "center", "va": "top", "parse_math": False}
+    style: dict[str, Any] = {"fontsize": 8, "color": INK, "ha": "center", "va": "top", "parse_math": False}
     cell.text(0.5, -0.04, text, transform=cell.transAxes, **style)
 
 
