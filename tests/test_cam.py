@@ -136,7 +136,46 @@ def test_grad_cam_plus_plus_is_the_papers_formula(plain):
     weights = (alpha * np.maximum(G, 0)).sum((1, 2), keepdims=True)
     expected = (weights * A.numpy()).sum(-1)
     ours = tfxai.GradCAMPlusPlus(model, layer="maps")(A.numpy(), 1).values
-    np.testing.assert_allclose(ours, expected, rtol=5e-3)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [16, 128, 224])
+def test_grad_cam_plus_plus_is_eq_19_for_maps_of_any_size(size):
+    """Behind global pooling a gradient is the smaller, the larger the map; no constant may outweigh its square."""
+    head = [GAP(), layers.Dense(10, name="dense")]
+    conv = layers.Conv2D(8, 3, padding="same", activation="relu", name="conv")
+    model = keras.Sequential([keras.Input((size, size, 3)), conv, *head])
+    x = np.random.default_rng(0).uniform(size=(1, size, size, 3)).astype("float32")
+    A = np.asarray(conv(x), "float64")
+    G = np.broadcast_to(model.get_layer("dense").kernel.numpy()[:, 3] / size**2, A.shape).astype("float64")
+    weights = (np.maximum(G, 0) / (2 + A.sum((1, 2), keepdims=True) * G)).sum((1, 2), keepdims=True)
+    np.testing.assert_allclose(tfxai.GradCAMPlusPlus(model)(x, 3).values, (weights * A).sum(-1), rtol=1e-4)
+
+
+GRADIENT_CAMS = [
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "x_grad_cam",
+    "layer_cam",
+    "hi_res_cam",
+    "eigen_cam",
+    "eigen_grad_cam",
+]
+
+
+@pytest.mark.parametrize("method", [*GRADIENT_CAMS, "ablation_cam", "integrated_gradients", "deep_lift"])
+def test_heatmaps_do_not_depend_on_the_scale_of_the_weights(method):
+    """All kernels a million times smaller: scores of 1e-12, with the same causes."""
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv2D(4, 3, activation="relu", name="conv", use_bias=False, kernel_initializer="random_uniform")
+    model = keras.Sequential([keras.Input((8, 7, 3)), conv, GAP(), layers.Dense(2, use_bias=False)])
+    x = np.random.default_rng(0).normal(size=(2, 8, 7, 3))
+    model.set_weights([1e-2 * weight for weight in model.get_weights()])
+    before = tfxai.explain(model, x, method, target=1)
+    model.set_weights([1e-6 * weight for weight in model.get_weights()])
+    after = tfxai.explain(model, x, method, target=1)
+    assert 0 < np.abs(after.score).max() < 1e-12
+    np.testing.assert_allclose(after.heatmaps(), before.heatmaps(), atol=1e-3)
 
 
 def test_eigen_cam_is_the_first_principal_component(residual, x):

@@ -139,16 +139,15 @@ class GradCAM(GradientMap):
 class GradCAMPlusPlus(GradientMap):
     __doc__ = f"""Grad-CAM with weights that count each position of an object, for several objects of a class.
 
-    Chattopadhyay et al. (2018): sum_k (sum alpha relu(G)) A_k with alpha = G^2 / (2 G^2 + sum(A) G^3), which is their
-    eq. 19 for Y = exp(S): the exponential cancels, so no score is too large.
+    Chattopadhyay et al. (2018): sum_k (sum alpha relu(G)) A_k with alpha = 1 / (2 + sum(A) G), which is their eq. 19
+    for Y = exp(S): the exponential cancels, so no score is too large, and so does G^2, so no gradient is too small.
     {EXAMPLE.format("GradCAMPlusPlus")}"""
 
     facts = map_facts("grad_cam_plus_plus", reference="Chattopadhyay et al. 2018")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
-        denominator = 2 * G**2 + _sum(A) * G**3 + 1e-6
-        alpha = tf.math.divide_no_nan(G**2, denominator)
-        return tf.reduce_sum(_sum(alpha * tf.nn.relu(G)) * A, -1)
+        weights = _sum(tf.math.divide_no_nan(tf.nn.relu(G), 2 + _sum(A) * G))
+        return tf.reduce_sum(weights * A, -1)
 
 
 class XGradCAM(GradientMap):
@@ -160,7 +159,7 @@ class XGradCAM(GradientMap):
     facts = map_facts("x_grad_cam", reference="Fu et al. 2020")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(_sum(G * A) / (_sum(A) + 1e-7) * A, -1)
+        return tf.reduce_sum(tf.math.divide_no_nan(_sum(G * A), _sum(A)) * A, -1)
 
 
 class LayerCAM(GradientMap):
@@ -300,12 +299,15 @@ def _sum(x: tf.Tensor) -> tf.Tensor:
 def _first_component(x: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(x, [-1, x.shape[1:-1].num_elements(), x.shape[-1]])
     rows -= tf.reduce_mean(rows, 1, keepdims=True)
+    scale = tf.reduce_max(tf.abs(rows), [1, 2], keepdims=True)  # squares of small numbers would be lost
+    rows = tf.math.divide_no_nan(rows, scale)
     # The first right singular vector v, by the smaller of the two Gram matrices, which is faster than all of an SVD.
     wide = rows.shape[1] < rows.shape[2]
     _, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_a=not wide, transpose_b=wide))
     top = vectors[:, :, -1:]
-    v = tf.math.l2_normalize(tf.matmul(rows, top, transpose_a=True), 1) if wide else top
-    scores = tf.matmul(rows, v)[:, :, 0]
+    v = tf.matmul(rows, top, transpose_a=True) if wide else top
+    v = tf.math.divide_no_nan(v, tf.norm(v, axis=1, keepdims=True))
+    scores = tf.matmul(rows * scale, v)[:, :, 0]
     flip = tf.reduce_max(-scores, 1, keepdims=True) > tf.reduce_max(scores, 1, keepdims=True)
     return tf.reshape(tf.where(flip, -scores, scores), [-1, *x.shape[1:-1]])
 

@@ -17,7 +17,7 @@ Reduce = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (..., n, sites, channels
 def constant(columns: Columns) -> tf.Tensor:
     """(n, m) whether a number is the same for all copies."""
     deviation = tf.sqrt(tf.maximum(tf.linalg.diag_part(columns.products), 0) / columns.count)
-    return deviation <= TINY * tf.maximum(1.0, tf.abs(columns.mean))
+    return deviation <= TINY * tf.abs(columns.mean)
 
 
 def correlations(columns: Columns, units: Units) -> tf.Tensor:

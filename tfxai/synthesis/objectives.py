@@ -244,8 +244,8 @@ def direction(layer: Any, vector: Any, cosine: float = 0.0) -> Objective:
         maps, v = _positions(seen.activation(layer)), numbers[0][:, None]
         product = tf.reduce_sum(maps * v, 2)
         if cosine:
-            lengths = tf.sqrt(tf.reduce_sum(maps**2, 2) * tf.reduce_sum(v**2, 2) + 1e-12)
-            product *= tf.maximum(product / lengths, LEAST_COSINE) ** cosine
+            between = tf.reduce_sum(_of_length_1(maps) * _of_length_1(v), 2)
+            product *= tf.maximum(between, LEAST_COSINE) ** cosine
         return tf.reduce_mean(product, 1)
 
     return Objective(
@@ -283,7 +283,7 @@ def diversity(layer: Any) -> Objective:
     def compute(seen: Seen, numbers: Numbers) -> tf.Tensor:
         maps = _positions(seen.activation(layer))
         grams = tf.reshape(tf.matmul(maps, maps, transpose_a=True), [tf.shape(maps)[0], -1])
-        units = grams * tf.math.rsqrt(tf.reduce_sum(grams**2, 1, keepdims=True) + 1e-12)
+        units = _of_length_1(grams)
         cosines = tf.matmul(units, units, transpose_b=True)
         others = tf.cast(tf.shape(maps)[0] - 1, tf.float32)
         cosines = tf.linalg.set_diag(cosines, tf.zeros_like(cosines[0]))
@@ -370,6 +370,12 @@ def _one_each(rows: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 def _positions(maps: tf.Tensor) -> tf.Tensor:
     """(n, positions, channels); a dense layer has one position."""
     return tf.reshape(maps, [tf.shape(maps)[0], -1, maps.shape[-1]])
+
+
+def _of_length_1(v: tf.Tensor) -> tf.Tensor:
+    """Vectors along the last axis, however short; those of length 0 stay."""
+    scale = tf.stop_gradient(tf.reduce_max(tf.abs(v), -1, keepdims=True))  # so that no square is lost
+    return tf.math.l2_normalize(tf.math.divide_no_nan(v, scale), -1)
 
 
 def _key(layer: Any) -> Hashable:

@@ -28,7 +28,7 @@ from tfxai.attribution.relevance.operations import (
     way_out,
 )
 
-TINY = 1e-10  # a smaller change counts as none, and the slope is the derivative
+TINY = 1e-30  # a smaller change counts as none, and the slope is the derivative: its quotients would overflow
 _SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BiasAdd", "Mean", "Neg", "Sub", "Sum"}
 _LINEAR = MOVES | _SUMS | {"Cumsum", "FusedBatchNormV3", "ResizeBicubic", "ResizeBilinear"}
 _PRODUCTS = {"Mul", *LINEAR}
