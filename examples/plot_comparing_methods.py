@@ -11,7 +11,8 @@ import numpy as np
 
 import tfxai
 from tfxai.datasets import flowers
-from tfxai.display import overlay, saturate
+from tfxai.display import overlay
+from tfxai.reading import read
 
 images, labels, masks = flowers.make("single-6c", n=12, seed=7)
 model = flowers.load_model("single-6c")
@@ -34,12 +35,13 @@ options = {
     "square_grad": noise,
     "var_grad": noise,
 }
-heatmaps = {}
+explanations = {}
 for name, method in tfxai.methods().items():
     if name == "feature_inversion":
         continue
     explainer = method(model, **options.get(name, {}))
-    heatmaps[name] = explainer(images, target=labels, verbose=0).heatmaps()
+    explanations[name] = explainer(images, target=labels, verbose=0)
+heatmaps = {name: explanation.heatmaps() for name, explanation in explanations.items()}
 
 # %%
 # How well do they find the petals?
@@ -76,13 +78,15 @@ axes.spines[["top", "right"]].set_visible(False)
 # The heat-maps
 # -------------
 # One flower as all of them see it, in the order of the ranking. As in all figures of the package, heat-maps reach their
-# last colour at the 99th percentile, lest a few extreme pixels hide the others.
+# last colour at the 99th percentile, lest a few extreme pixels hide the others. Over a grey image both signs are shown:
+# red speaks for the class, blue against it. The IoU above looks at the positive part only.
 
 number = 2
 cells = {"input": images[number], "decisive pixels": np.repeat(255 * np.uint8(masks[number])[..., None], 3, -1)}
 for name in ranking:
-    if name in tfxai.methods():
-        cells[name] = overlay(images[number], saturate(heatmaps[name])[number])
+    if name in explanations:
+        reading = read(explanations[name])
+        cells[name] = overlay(images[number], reading.maps[number], signed=reading.signed)
 figure, axes = plt.subplots(5, 6, figsize=(11, 10), layout="constrained")
 for cell in axes.flat:
     cell.axis("off")
