@@ -417,3 +417,15 @@ for look in (tfxai.Saliency, tfxai.layers, tfxai.InputResampling, lambda model: 
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.count("refused: Expected eager execution") == 4, done.stderr
+
+
+def test_resampling_keeps_what_is_done_before_another_size(any_size):
+    resampling = tfxai.InputResampling(any_size.view, layers=["conv"], n=4)
+    with pytest.raises(ValueError, match=r"one size.*\(14, 8, 3\) after the first 2") as caught:
+        resampling(IMAGES, 0, verbose=0)
+    assert len(caught.value.partial.score) == 2
+
+
+def test_callbacks_take_a_batch_and_read_no_stream():
+    with pytest.raises(TypeError, match="Expected a batch of images, got a dataset"):
+        tfxai.callbacks.ExplanationCallback(itertools.cycle([X]))

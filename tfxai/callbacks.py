@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import rankdata
 
-from tfxai import display
+from tfxai import display, streams
 from tfxai import inputs as given
 from tfxai.api import by_name
 from tfxai.classes import class_names
@@ -301,7 +301,7 @@ def _surviving(what: str) -> Iterator[None]:
 
 def _copied(images: Any) -> tuple[Any, int]:
     """The user's images, safe from later changes, and their number."""
-    if isinstance(images, tf.data.Dataset):
+    if streams.is_stream(images):
         raise TypeError("Expected a batch of images, got a dataset. Take one: images, labels = next(iter(dataset)).")
     copy = keras.tree.map_structure(np.array, images)
     return copy, given.count(given.standardize(dict(enumerate(keras.tree.flatten(copy))), None))

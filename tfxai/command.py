@@ -60,7 +60,7 @@ def _custom_objects(given: Sequence[str]) -> dict[str, Any]:
             sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
         try:
             module = importlib.import_module(module_name)
-            value = functools.reduce(getattr, name.split("."), module) if name else {}  # importing it registers
+            value: Any = functools.reduce(getattr, name.split("."), module) if name else {}  # importing it registers
         except (ImportError, AttributeError, ValueError, TypeError) as error:
             raise ValueError(
                 f"Expected --custom-objects as MODULE:NAME, such as my_layers:Scale, got {one!r}: {error}."

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
     try:
         for group, photographs in _readable(paths, fixed or min(GROUP, arguments.batch_size)):
-            size = tuple(own or given for own, given in zip(size, photographs[0].shape[:2], strict=True))
+            size = size[0] or photographs[0].shape[0], size[1] or photographs[0].shape[1]
             inputs = images.prepare(photographs, size, channels, arguments.preprocess)
             probabilities = predict(view, inputs, arguments.batch_size)
             if names is not None and len(names) != probabilities.shape[1]:

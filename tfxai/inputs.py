@@ -68,8 +68,8 @@ def batches(data: Any, specs: Specs | None, batch_size: int) -> tuple[Iterator[A
     batch by batch. Labels in a stream are left aside, as `keras.Model.predict` does.
     """
     if streams.is_stream(data):
-        stream, steps = streams.opened(data)
-        return (run for x, _ in stream for run in runs(x, specs)), steps, None
+        opened, steps = streams.opened(data)
+        return (run for x, _ in opened for run in runs(x, specs)), steps, None
     whole = runs(data, specs)
     cuts = [(run, start) for run in whole for start in range(0, count(run), batch_size)]
     stream = (tf.nest.map_structure(lambda x: x[start : start + batch_size], run) for run, start in cuts)  # noqa: B023
@@ -212,9 +212,10 @@ def _numbers(name: str, x: Any) -> np.ndarray:
     try:
         return np.asarray(x)
     except (ValueError, TypeError, RuntimeError) as error:
+        hint = "A list holds the rows of one batch; if these are batches, give iter(batches)."
         raise ValueError(
-            f"The input {name!r}, {described(x)}, cannot be made one array: {str(error)[:200]}. A list holds the rows "
-            "of one batch; if these are batches, give iter(batches)."
+            f"The input {name!r}, {described(x)}, cannot be made one array: {str(error)[:200].rstrip('.')}."
+            f"{f' {hint}' if isinstance(x, streams.LISTS) else ''}"
         ) from error
 
 
@@ -244,7 +245,7 @@ def _check_shape(name: str, shape: tuple[int, ...], spec: tf.TensorSpec) -> None
     if len(shape) == len(wanted) - 1:
         raise ValueError(
             f"Expected the input {name!r} as a batch of shape {_show(wanted)}, got {shape}. "
-            "For one input, add the batch axis: x[None]."
+            "For one input, add the batch axis: x[None]; for a dataset, dataset.batch(32)."
         )
     if not _fits(shape, wanted):
         raise ValueError(f"Expected the input {name!r} to have shape {_show(wanted)}, got {shape}.")

@@ -60,7 +60,7 @@ class RaggedExplanation(Explanation):
             return join([self[number] for number in np.arange(len(self))[key]])
         if not -len(self) <= key < len(self):
             raise IndexError(f"There are {len(self)} explanations, no number {key}.")
-        rest = key % len(self)
+        rest = int(key) % len(self)
         for part in self.parts:
             if rest < len(part):
                 break

@@ -35,8 +35,8 @@ def batches(
         return _paired(stream, labels), steps
     if not streams.is_stream(images):
         raise ValueError('The labels are missing: give labels=, "predicted" for those that the model predicts.')
-    stream, steps = streams.opened(images)
-    return _unpacked(stream, view), steps
+    opened, steps = streams.opened(images)
+    return _unpacked(opened, view), steps
 
 
 def one_hot(labels: np.ndarray, count: int, classes: int) -> np.ndarray:

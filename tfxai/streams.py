@@ -67,6 +67,7 @@ def described(data: Any, depth: int = 2) -> str:
 
 
 def _items(data: Any) -> tuple[Iterable[Any], int | None]:
+    steps: int | None
     if isinstance(data, tf.data.Dataset):
         steps = int(data.cardinality())
         if steps == tf.data.INFINITE_CARDINALITY:

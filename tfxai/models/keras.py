@@ -159,7 +159,7 @@ class KerasView(ModelView):
     def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
         """(name, layer, output) of every call of every layer, in the order of running, and the model's outputs."""
         found: list[tuple[str, keras.Operation, Any]] = []
-        result = []
+        result: list[Any] = []
         layers: dict[int, tuple[str, keras.Operation]] = {}
         for name, layer in _walk(self.model):
             layers.setdefault(id(layer), (name, layer))

@@ -198,7 +198,8 @@ class InputResampling:
         Raises
         ------
         ValueError, TypeError
-            For images or targets that do not fit the model.
+            For images or targets that do not fit the model, or images that differ in size. The error's attribute
+            ``partial`` holds the result of the images before.
 
         Warns
         -----
@@ -214,17 +215,29 @@ class InputResampling:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
         parts: list[Explanation] = []
         done = 0
-        for batch in given.with_progress(stream, steps, verbose):
-            self._choose_layers(batch)
-            batch = tf.nest.map_structure(lambda x: np.repeat(x, several, 0), batch)
-            for start in range(0, given.count(batch), fixed or 1):
-                rows = tf.nest.map_structure(lambda x: x[start : start + (fixed or 1)], batch)  # noqa: B023
-                end = done + given.count(rows)
-                goal = ids.reshape(-1)[done:end] if np.ndim(ids) else target
-                parts.append(self._observer.explain(rows, goal, batch_size, verbose=0))
-                done = end
-        if not parts:
-            raise ValueError("The dataset is empty: expected at least one batch.")
+        try:
+            for batch in given.with_progress(stream, steps, verbose):
+                sizes = tf.nest.map_structure(lambda x: x.shape[1:], batch)
+                if parts and sizes != tf.nest.map_structure(lambda x: x.shape[1:], parts[0].inputs):
+                    raise ValueError(
+                        f"Expected images of one size, got some of {sizes} after the first {done}. Resample each size "
+                        "by itself."
+                    )
+                self._choose_layers(batch)
+                batch = tf.nest.map_structure(lambda x: np.repeat(x, several, 0), batch)
+                for start in range(0, given.count(batch), fixed or 1):
+                    rows = tf.nest.map_structure(lambda x: x[start : start + (fixed or 1)], batch)  # noqa: B023
+                    end = done + given.count(rows)
+                    goal = ids.reshape(-1)[done:end] if np.ndim(ids) else target
+                    parts.append(self._observer.explain(rows, goal, batch_size, verbose=0))
+                    done = end
+            if not parts:
+                raise ValueError("The dataset is empty: expected at least one batch.")
+        except BaseException as error:
+            if parts:
+                error.partial = self._result(parts, what)  # type: ignore[attr-defined]
+                error.add_note(f"The result of the first {done} images is in this error's attribute 'partial'.")
+            raise
         result = self._result(parts, what)
         _warn(result)
         return result
