@@ -457,7 +457,7 @@ def watched():
     """A model that was trained once, watched with all kinds of targets."""
     model = small()
     watches = {
-        kind: ExplanationCallback(X[:2], "saliency", targets=targets, classes="abc")
+        kind: ExplanationCallback(X[:2], "saliency", targets=targets, classes=list("abc"))
         for kind, (targets, _) in TARGETS.items()
     }
     fit(model, *watches.values())
@@ -468,7 +468,7 @@ def watched():
 def test_targets(watched, kind):
     model, watches = watched
     targets, label = TARGETS[kind]
-    found, expected = watches[kind].explanations["saliency"], tfxai.Saliency(model, classes="abc")(X[:2], targets)
+    found, expected = watches[kind].explanations["saliency"], tfxai.Saliency(model, classes=list("abc"))(X[:2], targets)
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-9)
     assert found.label(0) == (label or expected.label(0))
 

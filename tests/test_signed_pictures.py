@@ -217,7 +217,7 @@ class TestComposites:
         np.testing.assert_array_equal(pictures, to_display(((x - low) / (high - low)).mean(-1).astype("float32")))
         figure = explanation(RNG.normal(size=x.shape), x).plot()
         assert done in figure.axes[0].get_xlabel()
-        assert "images=" in figure.axes[0].get_xlabel()
+        assert "images= takes a composite" in figure.axes[0].get_xlabel()
 
     def test_a_composite_of_the_user_is_shown_as_it_is(self):
         bands, photo = RNG.normal(size=(1, 6, 6, 13)), RNG.integers(0, 255, (1, 6, 6, 3), dtype=np.uint8)

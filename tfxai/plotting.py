@@ -166,7 +166,7 @@ def _rows(
         return rows, _draw_series if axes == 2 else _draw_bars
     if places == 2:
         pictures, done = photographs(images, *parts)
-        caption = f"{done}\n(images= takes others)" if done else ""
+        caption = f"{done}\n(images= takes a composite)" if done.startswith("mean") else done
         return [Row(n, *content, caption) for n, content in enumerate(zip(pictures, maps, strict=True))], _draw_overlay
     return _slices(inputs if images is None else _alike(images, inputs), maps, slice), _draw_overlay
 
