@@ -240,6 +240,12 @@ class TestComposites:
     def test_four_frames_of_a_game_are_no_colours(self):
         assert composite(RNG.integers(0, 255, (1, 8, 8, 4), dtype=np.uint8))[1] == "mean of 4 channels"
 
+    def test_channels_before_positions(self):
+        last = RNG.uniform(size=(2, 6, 5, 3)).astype("float32")
+        drawn = display.channels_last(np.moveaxis(last, -1, 1), (6, 5))
+        np.testing.assert_array_equal(drawn, last)
+        assert display.channels_last(last, (6, 5)) is last
+
     def test_constant_bands(self):
         assert not composite(np.ones((1, 3, 3, 7)))[0].any()
 

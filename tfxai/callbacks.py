@@ -267,6 +267,7 @@ class ExplanationCallback(keras.callbacks.Callback):
             title, own = next(iter(maps.items()))
             _, shown = explanations[title].of(self._shown(explanations[title]))
             if own.ndim == 3:
+                (shown,) = read(explanations[title], input=self._shown(explanations[title])).inputs
                 self._photographs = list(map(_fit, display.composite(shown)[0]))
             else:
                 self._photographs = []

@@ -180,6 +180,12 @@ def composite(x: np.ndarray) -> tuple[np.ndarray, str]:
     return to_display(_stretched(x.astype(np.float32), (1, 2)).mean(-1)), f"mean of {channels} channels"
 
 
+def channels_last(inputs: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A batch of inputs with channels behind the positions, whose number along each axis is that of a heat-map."""
+    first = inputs.ndim == len(size) + 2 and inputs.shape[1:-1] != size and inputs.shape[2:] == size
+    return np.moveaxis(inputs, 1, -1) if first else inputs
+
+
 def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     """Let heat-maps reach 1 at a percentile, so that a few extreme pixels do not hide all others.
 

@@ -16,7 +16,18 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
 
-from tfxai.display import COLOURS, GAP, LINE, composite, overlay, palette, photographs, saturate, sheet, to_display
+from tfxai.display import (
+    COLOURS,
+    GAP,
+    LINE,
+    composite,
+    overlay,
+    palette,
+    photographs,
+    saturate,
+    sheet,
+    to_display,
+)
 from tfxai.explanation import Explanation
 from tfxai.reading import SIGNED_KEY, Reading, read
 
@@ -110,7 +121,7 @@ def plot_grid(
     columns, titles = _columns(explanations, titles)
     readings = [read(one, polarity, percentile, input) for one in columns]
     values = [one.of(input)[0] for one in columns]
-    rows, draw = _rows(readings, [part.of(input)[1] for part in columns[0].parts], images, slice)
+    rows, draw = _rows(readings, images, slice)
     labels = [[one.label(row.number) for one in columns] for row in rows]
     table = draw is _draw_bars  # which shows its values themselves
     texts = []
@@ -147,10 +158,9 @@ def plot_grid(
     return figure
 
 
-def _rows(
-    readings: Sequence[Reading], parts: Sequence[np.ndarray], images: Any, slice: Any
-) -> tuple[list[Row], Callable]:
-    """What is drawn, and the function that draws it; ``parts`` are the inputs, in batches of one size."""
+def _rows(readings: Sequence[Reading], images: Any, slice: Any) -> tuple[list[Row], Callable]:
+    """What is drawn, and the function that draws it."""
+    parts = readings[0].inputs
     places, axes = readings[0].maps[0].ndim, parts[0].ndim - 1
     shape = parts[0].shape
     if places not in (1, 2, 3) or axes - places not in (0, 1):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfxai.display import saturate
+from tfxai.display import channels_last, saturate
 from tfxai.explanation import Explanation
 
 NEGLIGIBLE = 0.01  # of the largest positive value: a negative one of this size has no colour
@@ -25,11 +25,14 @@ class Reading:
         Whether both signs are shown, on one scale.
     notes : list of str
         For each input what one must know to read its map: that it is empty, or what is not shown; or nothing.
+    inputs : list of ndarray
+        What the model saw, in batches of one size, the channels last.
     """
 
     maps: list[np.ndarray]
     signed: bool
     notes: list[str]
+    inputs: list[np.ndarray]
 
 
 def read(
@@ -70,9 +73,11 @@ def read(
         if polarity == "positive" and not explanation.facts.get("rectified"):
             both = any(low < -NEGLIGIBLE * max(high, 0) for low, high in ends)
             polarity = "signed" if both else polarity
-    maps = [one for part in parts for one in saturate(part.heatmaps(polarity, input=input), percentile)]
+    batches = [saturate(part.heatmaps(polarity, input=input), percentile) for part in parts]
+    inputs = [channels_last(part.of(input)[1], maps.shape[1:]) for part, maps in zip(parts, batches, strict=True)]
+    maps = [one for batch in batches for one in batch]
     notes = [_note(polarity, bool(one.any()), *own) for one, own in zip(maps, ends, strict=True)]
-    return Reading(maps, polarity == "signed", notes)
+    return Reading(maps, polarity == "signed", notes, inputs)
 
 
 def _note(polarity: str, anything: bool, low: float, high: float) -> str:
