@@ -8,6 +8,7 @@ to be averaged over, are a `Background`; for a model with one input a list of nu
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +131,7 @@ def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
     """Baselines (b, n, ...) of one of a run's inputs, floating, see `references`."""
     name, spec = compared_with(run, x)
     try:
-        return references(spec, x if x.dtype.is_floating else tf.cast(x, tf.float32), draws)
+        return references(spec, x if x.dtype.is_floating else tf.cast(x, tf.float32), draws, run.positions(x))
     except (TypeError, ValueError) as error:
         if not isinstance(run.inputs, dict):
             raise
@@ -138,7 +139,7 @@ def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
         raise type(error)(f"For the input {name!r}: {error} Each input may have its own: {{{each}}}.") from None
 
 
-def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
+def references(spec: Any, x: tf.Tensor, draws: int = 10, positions: Sequence[int] | None = None) -> tf.Tensor:
     """Baselines of each input of a batch.
 
     Parameters
@@ -152,6 +153,8 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
         (n, ...) inputs.
     draws : int
         How many baselines ``"noise"`` stands for.
+    positions : sequence of int, optional
+        Axes of the inputs that are positions. Default: all but the batch and the last.
 
     Returns
     -------
@@ -164,19 +167,21 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10) -> tf.Tensor:
         If it is none of these or does not fit the inputs.
     """
     if isinstance(spec, Background):
-        return _several(spec, x, draws)
+        return _several(spec, x, draws, positions)
     if isinstance(spec, str):
-        named = {"mean": _mean, "blur": _blur, "noise": lambda x: _noise(x, draws)}
-        if spec not in named:
+        if spec not in NAMES:
             raise ValueError(f"Expected a baseline to be a number, an array or one of {NAMES}, got {spec!r}.")
-        return named[spec](x)
+        if spec == "noise":
+            return _noise(x, draws)
+        axes = tuple(range(1, max(2, x.shape.rank - 1))) if positions is None else positions
+        return {"mean": _mean, "blur": _blur}[spec](x, axes)
     if callable(spec):
         return _fit(tf.cast(spec(x), x.dtype)[None], x)
     values = tf.cast(spec, x.dtype) if tf.is_tensor(spec) else tf.constant(_numbers(spec, x.dtype.as_numpy_dtype))
     return _fit(values[None] if values.shape.rank == x.shape.rank else values[None, None], x)
 
 
-def _several(background: Background, x: tf.Tensor, draws: int) -> tf.Tensor:
+def _several(background: Background, x: tf.Tensor, draws: int, positions: Sequence[int] | None) -> tf.Tensor:
     given = background.given
     if hasattr(given, "__array__"):
         array = _numbers(given, x.dtype.as_numpy_dtype)
@@ -192,7 +197,7 @@ def _several(background: Background, x: tf.Tensor, draws: int) -> tf.Tensor:
             f"{len(given)} numbers may mean a colour or as many baselines. Give np.array({list(given)!r}) for the "
             "colour, or background= for the baselines."
         )
-    return tf.concat([references(one, x, draws) for one in given], 0)
+    return tf.concat([references(one, x, draws, positions) for one in given], 0)
 
 
 def _numbers(spec: Any, dtype: Any) -> np.ndarray:
@@ -218,9 +223,8 @@ def _fit(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(values, tf.concat([tf.shape(values)[:1], tf.shape(x)], 0))
 
 
-def _mean(x: tf.Tensor) -> tf.Tensor:
-    axes = list(range(1, x.shape.rank - 1)) or [1]
-    return _fit(tf.reduce_mean(x, axes, keepdims=True)[None], x)
+def _mean(x: tf.Tensor, positions: Sequence[int]) -> tf.Tensor:
+    return _fit(tf.reduce_mean(x, positions, keepdims=True)[None], x)
 
 
 def _noise(x: tf.Tensor, draws: int) -> tf.Tensor:
@@ -231,19 +235,20 @@ def _noise(x: tf.Tensor, draws: int) -> tf.Tensor:
     return low + shares * (high - low)
 
 
-def _blur(x: tf.Tensor) -> tf.Tensor:
-    if x.shape.rank != 4:
-        raise ValueError(f'The baseline "blur" needs images, (n, h, w, c), got shape {x.shape}.')
-    sigma = 0.05 * min(x.shape[1:3])
+def _blur(x: tf.Tensor, positions: Sequence[int]) -> tf.Tensor:
+    if x.shape.rank < 3:
+        raise ValueError(f'The baseline "blur" needs images, series or volumes, got inputs of shape {x.shape}.')
+    sigma = 0.05 * min(x.shape[axis] for axis in positions)
     blurred = x
-    for axis in (1, 2):
+    for axis in positions:
         blurred = gaussian(blurred, sigma, axis)
     return blurred[None]
 
 
 def gaussian(x: tf.Tensor, sigma: float, axis: int) -> tf.Tensor:
-    """Gaussian blur of images along one axis, edges repeated."""
-    equation = {1: "nhwc,Hh->nHwc", 2: "nhwc,Ww->nhWc"}[axis]
+    """Gaussian blur along one axis, edges repeated."""
+    axes = string.ascii_lowercase[: x.shape.rank]
+    equation = f"{axes},Z{axes[axis]}->{axes.replace(axes[axis], 'Z')}"
     return tf.einsum(equation, x, tf.constant(blur_matrix(x.shape[axis], sigma), x.dtype))
 
 

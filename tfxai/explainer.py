@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai import baselines, provenance
+from tfxai import baselines, maps, provenance
 from tfxai import inputs as given
 from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
 from tfxai.joining import RaggedExplanation, join
+from tfxai.maps import Place
 from tfxai.models import ModelView, graph, open_model
 from tfxai.models.overrides import Rules, bends_relus
 from tfxai.run import Run, tiled
@@ -62,6 +63,7 @@ class Explainer:
     polarity: str = "positive"
     rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
+    input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -101,6 +103,11 @@ class Explainer:
     def settle(self, inputs: Any) -> None:
         """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
 
+    @property
+    def where(self) -> str | None:
+        """The layer whose output has the values; None: inputs."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Facts about this explainer that go into its explanations."""
         return {}
@@ -118,7 +125,8 @@ class Explainer:
         else:
             outputs, scale, head = scores(forward.outputs, self.score, classes=goal.what is None)
         score, goal = goal.score(outputs, forward.read)
-        return Run(inputs, score, goal, outputs, forward.read, batch_size, scale, head, forward.bent)
+        run = Run(inputs, score, goal, outputs, forward.read, batch_size, scale, head, forward.bent)
+        return replace(run, view=self.view, chosen=self.input)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
@@ -248,6 +256,7 @@ class Explainer:
             self.classes,
             result["extras"],
             provenance.origin(self) | self.describe() | compiled.facts,
+            compiled.places,
         )
 
     def _compile(
@@ -285,6 +294,7 @@ class _Compiled:
         repeats: int,
     ):
         self.facts: dict[str, Any] = {}
+        self.places: dict[str, Place] | None = None
         self.classes: int | None = None
 
         def step(inputs: Any, beside: dict[str, tf.Tensor], ids: tf.Tensor) -> dict[str, Any]:
@@ -297,6 +307,7 @@ class _Compiled:
             if run.bent:
                 self.facts["bent_relus"] = run.bent
             values = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), values)
+            self.places = maps.of_values(run, explainer.where, values)
             if isinstance(values, dict) and len(values) < len(inputs):
                 self.facts["without_values"] = sorted(inputs.keys() - values)  # integers have no gradient
             return {"values": values, "ids": run.goal.ids, "score": run.score, "extras": run.extras}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from tfxai import archive
 from tfxai.classes import class_names
+from tfxai.maps import INTERPOLATIONS, Place, Side, stretched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,6 @@ POLARITIES = {
     "energy": lambda v: np.sqrt(np.square(np.maximum(v, 0)).sum(-1)),
     "signed": lambda v: v.sum(-1),
 }
-INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST_EXACT, "cubic": cv2.INTER_CUBIC}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +54,9 @@ class Explanation:
         which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
         ``layer``, ``base``, ``bent_relus``. JSON can hold it: arrays are told by shape, type and hash, functions by
         name.
+    places : dict, optional
+        Where the values lie, a `tfxai.maps.Place` for each of the inputs that they can belong to, by its name ("input",
+        where there is one). None: not known; then maps are taken to cover the whole input, and channels to be last.
     """
 
     values: Any
@@ -66,6 +68,7 @@ class Explanation:
     classes: tuple[str, ...] | None = None
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.classes, tuple):
@@ -95,6 +98,7 @@ class Explanation:
             self.classes,
             {name: x[key] for name, x in self.extras.items()},
             self.facts,
+            self.places,
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -117,7 +121,8 @@ class Explanation:
         Returns
         -------
         ndarray
-            (n, h, w) float32; (n, length) for series, (n, features) for tables. In [0, 1], each scaled by its own
+            (n, h, w) float32; (n, length) for series, (n, d, h, w) for volumes and clips, (n, features) for tables. A
+            map of a layer lies where its units do, and is 0 where none of them looks. In [0, 1], each scaled by its own
             minimum and maximum, so that a constant map gives zeros; ``"signed"``: in [-1, 1], each divided by its
             largest magnitude, so that zero stays zero.
 
@@ -127,17 +132,13 @@ class Explanation:
             For an unknown polarity, interpolation or input, or values that have no places in the input.
         """
         _one_of("interpolation", interpolation, INTERPOLATIONS)
-        _, shown = self.of(input)
         polarity = self.polarity if polarity is None else polarity
         maps = self.reduced(polarity, input)
-        size = shown.shape[1:-1] if shown.ndim > 2 else shown.shape[1:]
-        if maps.shape[1:] != size:
-            if maps.ndim != len(size) + 1 or shown.ndim == 2:  # relevance at a dense layer, say
-                raise ValueError(
-                    f"Values of shape {self.of(input)[0].shape} have no places in inputs of shape {shown.shape}."
-                )
-            maps = np.stack([_enlarge(one, size, INTERPOLATIONS[interpolation]) for one in maps])
-        return symmetric(maps) if polarity == "signed" else normalize(maps)
+        _, shown = self.of(input)
+        maps = self._place(input).laid(maps, shown.shape[1:], interpolation)
+        if polarity == "signed":
+            return symmetric(maps)
+        return normalize(np.maximum(maps, 0))  # cubic interpolation undershoots beside a peak
 
     def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
         """Values without channels, neither enlarged nor scaled.
@@ -153,9 +154,17 @@ class Explanation:
             (n, ...), of the input's size or that of a layer.
         """
         _one_of("polarity", polarity, POLARITIES)
-        values, shown = self.of(input)
-        per_pixel = values.ndim == shown.ndim > 2  # of the input, or of a layer
-        return POLARITIES[polarity](values if per_pixel else values[..., None])
+        return POLARITIES[polarity](self._place(input).channels_last(self.of(input)[0]))
+
+    def _place(self, input: str | None) -> Place:
+        """Where the values lie in an input."""
+        if self.places == {}:
+            raise ValueError(
+                f"The units of the layer {self.facts.get('layer')!r} have no places in the input, since each of them "
+                "sees all of it. The values hold the map; or choose a layer before, or a method without layers, such "
+                "as Occlusion."
+            )
+        return (self.places or {}).get(self._name(input)) or _guessed(*self.of(input))
 
     def of(self, input: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values and data of one input.
@@ -177,13 +186,27 @@ class Explanation:
         """
         if not isinstance(self.inputs, dict):
             return self.values, self.inputs
-        valued = self.values if isinstance(self.values, dict) else self.inputs
-        if input is None:  # a map belongs to the input that has positions
-            able = [name for name in valued if valued is self.values or self.inputs[name].ndim > 2]
-            input = able[0] if len(able) == 1 else None
-        if input not in valued:
-            raise ValueError(f"There are values for the inputs {list(valued)}; choose one by input=, got {input!r}.")
-        return self.values[input] if isinstance(self.values, dict) else self.values, self.inputs[input]
+        name = self._name(input)
+        return self.values[name] if isinstance(self.values, dict) else self.values, self.inputs[name]
+
+    def _name(self, input: str | None) -> str:
+        """The name of the input that is meant, if the values can belong to it."""
+        if not isinstance(self.inputs, dict):
+            return "input"
+        images = [name for name, x in self.inputs.items() if x.ndim > 2]  # a map belongs to what has positions
+        if isinstance(self.values, dict):
+            known = list(self.values)
+        elif self.places is not None:
+            known = list(self.places)
+        else:
+            known = images if input is None and len(images) == 1 else list(self.inputs)
+        if input is None and len(known) == 1:
+            return known[0]
+        if input not in self.inputs:
+            raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")
+        if input not in known:
+            raise ValueError(f"Expected input= to be one of {known}, of which the values tell, got {input!r}.")
+        return input
 
     def label(self, number: int) -> str:
         """What is explained for one input, in words: the name of the class if names are known.
@@ -234,7 +257,8 @@ class Explanation:
     def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a file of it holds: a header that JSON can hold, and arrays by name."""
         header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
-            "target": self.target if isinstance(self.target, str) else None
+            "target": self.target if isinstance(self.target, str) else None,
+            "places": None if self.places is None else {name: asdict(place) for name, place in self.places.items()},
         }
         arrays: dict[str, Any] = {"score": self.score}
         if not isinstance(self.target, str):
@@ -296,6 +320,7 @@ class Explanation:
             tuple(header["classes"]) if header["classes"] else None,
             group("extras"),
             header["facts"],
+            _places(header.get("places")),
         )
 
     def __repr__(self) -> str:
@@ -318,18 +343,28 @@ def symmetric(maps: np.ndarray) -> np.ndarray:
     return (maps / np.where(top > 0, top, 1)).astype(np.float32)
 
 
-def _enlarge(one: np.ndarray, size: Sequence[int], interpolation: int) -> np.ndarray:
-    if len(size) > 2:
-        raise ValueError(f"Heat-maps of {len(size)} dimensions cannot be enlarged; use the values.")
-    flat = np.asarray(one, np.float32).reshape(one.shape[0], -1)  # a series is an image one pixel wide
-    height, width = (*size, 1)[:2]
-    return cv2.resize(flat, (width, height), interpolation=interpolation).reshape(size)
+def _guessed(values: np.ndarray, shown: np.ndarray) -> Place:
+    """The place of values of which only the shapes are known: those of all of the input, channels last."""
+    size = shown.shape[1:-1] if shown.ndim > 2 else shown.shape[1:]
+    channels = (values.ndim - 1,) if values.ndim == shown.ndim > 2 else ()  # of the input, or of a layer
+    own = values.shape[1 : values.ndim - len(channels)]
+    if len(own) != len(size) or (shown.ndim == 2 and own != size):  # relevance at a dense layer, say
+        raise ValueError(f"Values of shape {values.shape} have no places in inputs of shape {shown.shape}.")
+    return replace(stretched(own, size), channels=channels)
+
+
+def _places(saved: dict[str, dict] | None) -> dict[str, Place] | None:
+    if saved is None:
+        return None
+    return {
+        name: Place(tuple(Side(*side) for side in one["sides"]), tuple(one["channels"])) for name, one in saved.items()
+    }
 
 
 def _each(content: Any, function: Any) -> Any:
     return {name: function(x) for name, x in content.items()} if isinstance(content, dict) else function(content)
 
 
-def _one_of(what: str, value: str, known: dict) -> None:
+def _one_of(what: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"Expected {what} to be one of {list(known)}, got {value!r}.")

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models.placement import position_axes
+from tfxai.models.view import ModelView
 from tfxai.targets import Goal
 
 
@@ -40,6 +42,10 @@ class Run:
         What each input is compared with, by name; tensors have a row for each input.
     extras : dict
         Further results for each input; an explainer adds to them.
+    view : ModelView
+        The model.
+    chosen : str, optional
+        Which of several inputs is masked or drawn on; default: the only one with positions.
     """
 
     inputs: Any
@@ -54,6 +60,9 @@ class Run:
     repeats: int = 1
     baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
+    view: ModelView | None = None
+    chosen: str | None = None
+    _positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def count(self) -> tf.Tensor:
@@ -68,7 +77,9 @@ class Run:
         return {name: x for name, x in self.inputs.items() if x.dtype.is_floating}
 
     def name(self, x: tf.Tensor) -> str:
-        """Which of several inputs this is."""
+        """Which of the inputs this is; a single one is called "input"."""
+        if not isinstance(self.inputs, dict):
+            return "input"
         return next(name for name, own in self.inputs.items() if own is x)
 
     def among(self, changed: Any, repeats: tf.Tensor | int = 1) -> Any:
@@ -79,15 +90,49 @@ class Run:
 
     @property
     def image(self) -> tf.Tensor:
-        """The input that has positions, (n, ..., channels), to be masked or drawn on."""
-        images = [x for x in tf.nest.flatten(self.inputs) if x.shape.rank >= 3]
+        """The input that has positions, such as an image, to be masked or drawn on."""
+        inputs = self.inputs if isinstance(self.inputs, dict) else {"input": self.inputs}
+        if self.chosen is not None:
+            if self.chosen not in inputs:
+                raise ValueError(f"Expected input= to be one of {list(inputs)}, got {self.chosen!r}.")
+            return inputs[self.chosen]
+        images = [name for name, x in inputs.items() if x.shape.rank >= 3]
         if len(images) != 1:
-            shapes = [tuple(x.shape) for x in tf.nest.flatten(self.inputs)]
+            shapes = {name: tuple(x.shape[1:]) for name, x in inputs.items()}
+            advice = f'Choose one by input="{(images or list(inputs))[0]}", where the method takes that, or use'
             raise ValueError(
                 f"Expected a model with one input that has positions, such as an image; this one takes {shapes}. "
-                "Use a gradient method, such as IntegratedGradients."
+                f"{advice} a gradient method, such as IntegratedGradients."
             )
-        return images[0]
+        return inputs[images[0]]
+
+    def given(self, name: str) -> tf.Tensor:
+        """An input by its name."""
+        return self.inputs[name] if isinstance(self.inputs, dict) else self.inputs
+
+    def positions(self, x: tf.Tensor) -> tuple[int, ...]:
+        """Axes of an input that are positions, (1, 2) for images with channels last; the others are channels."""
+        name = self.name(x)
+        if name not in self._positions:
+            known = self.view is not None and not self.view.opaque
+            usual = tuple(range(1, max(2, x.shape.rank - 1)))
+            self._positions[name] = position_axes(x, self.outputs) if known else usual
+        return self._positions[name]
+
+    def size(self, x: tf.Tensor) -> list[int]:
+        """How many positions an input has along each of its axes that are such: [h, w] for images."""
+        return [x.shape[axis] for axis in self.positions(x)]
+
+    def over(self, maps: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """(..., positions) as (..., one input), the same for all channels.
+
+        Written out, for broadcasting along the last axis is several times slower.
+        """
+        positions, before = self.positions(x), maps.shape.rank - len(self.positions(x)) - 1
+        for axis in range(1, x.shape.rank):
+            if axis not in positions:
+                maps = tf.repeat(tf.expand_dims(maps, before + axis), x.shape[axis], before + axis)
+        return maps
 
     @property
     def pixels(self) -> tf.Tensor:
@@ -102,6 +147,8 @@ class Run:
         def first(x: tf.Tensor) -> tf.Tensor:
             return x[:: self.repeats]
 
+        for x in tf.nest.flatten(self.inputs):
+            self.positions(x)  # seen in the graph from the input to the score, of which the first rows are no part
         inputs, score, outputs, read = tf.nest.map_structure(first, (self.inputs, self.score, self.outputs, self.read))
         goal = replace(self.goal, ids=first(self.goal.ids))
         rows = {name: first(x) if tf.is_tensor(x) else x for name, x in self.baselines.items()}

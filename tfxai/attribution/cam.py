@@ -7,12 +7,14 @@ positions. All work on any layer with spatial output, in one dimension (series) 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from tfxai.attribution.backprop import GuidedBackprop
 from tfxai.explainer import Explainer, Facts
+from tfxai.maps import Place, of_layers, unit
 from tfxai.models import graph
 from tfxai.run import Run
 
@@ -26,6 +28,8 @@ class LayerMap(Explainer):
         What is explained.
     layer : str, keras layer, sequence of them, or None
         A layer with spatial output; None: the last one. For several, the mean of their heat-maps at the input's size.
+        Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they lie, as the frames of a clip do, and added;
+        where they lie in several inputs, values are a dict with an array for each.
     **options
         As for `Explainer`.
 
@@ -49,20 +53,53 @@ class LayerMap(Explainer):
         if not self.reads:
             self.reads = (self.view.last_spatial(inputs),)
 
+    @property
+    def where(self) -> str | None:
+        return self.reads[0] if len(self.reads) == 1 else None
+
     def describe(self) -> dict[str, Any]:
         layer = self.reads[0] if len(self.reads) == 1 else list(self.reads)
         return {"layer": layer, "rectified": True}  # of such maps, papers show the positive part
+
+    def placed(self, run: Run, layer: str) -> tuple[Run, Place]:
+        """Where a layer lies in the image that is masked or drawn on, and the run with that image chosen."""
+        places = of_layers(run.view, [layer], run.inputs)[layer]
+        if run.chosen is None and isinstance(run.inputs, dict) and len(places) == 1:
+            run = replace(run, chosen=next(iter(places)))
+        name = run.name(run.image)
+        if name not in places:
+            raise ValueError(
+                f"The layer {layer!r} has no places in the input {name!r}; it has some in {list(places) or 'none'}."
+            )
+        return run, places[name]
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         """(n, h, w) of one layer, signed; ``layer`` is its output as it came, in the model's precision."""
         raise NotImplementedError
 
     def attribute(self, run: Run) -> tf.Tensor:
-        maps = [self.map(run, _spatial(name, run.read[name])) for name in self.reads]
+        maps = {name: self.map(run, _spatial(name, run.read[name])) for name in self.reads}
         if len(maps) == 1:
-            return maps[0]
-        size = run.image.shape[1:-1]
-        return tf.add_n([unit(enlarge(tf.nn.relu(one), size)) for one in maps]) / len(maps)
+            return maps[self.reads[0]]
+        return self.combined(run, maps)
+
+    def combined(self, run: Run, maps: dict[str, tf.Tensor]) -> Any:
+        """Maps of several layers over the input in which they lie; if there are several, a dict of them."""
+        places = of_layers(run.view, tuple(maps), run.inputs)
+        for name, found in places.items():
+            if not found:
+                raise ValueError(
+                    f"The units of the layer {name!r} have no places in the input, since each of them sees all of it. "
+                    "Leave it out, or explain it alone."
+                )
+        names = dict.fromkeys(name for found in places.values() for name in found)
+        over = {
+            name: _mean_of_layers(
+                {layer: places[layer][name] for layer in maps if name in places[layer]}, maps, run.given(name).shape[1:]
+            )
+            for name in names
+        }
+        return over if len(over) > 1 else next(iter(over.values()))
 
 
 class GradientMap(LayerMap):
@@ -232,6 +269,8 @@ class GuidedGradCAM(GradCAM):
         How the map is enlarged. Default "nearest".
     strided, pooling
         As for `GuidedBackprop`.
+    input : str, optional
+        Which of several images is explained; default: the one in which the layer lies.
     **options
         As for `Explainer`.
 
@@ -265,9 +304,12 @@ class GuidedGradCAM(GradCAM):
         interpolation: str = "nearest",
         strided: str = "gradient",
         pooling: str = "gradient",
+        *,
+        input: str | None = None,
         **options: Any,
     ):
         super().__init__(model, layer, **options)
+        self.input = input
         if interpolation not in ("nearest", "linear"):
             raise ValueError(f'Expected interpolation to be "nearest" or "linear", got {interpolation!r}.')
         self.interpolation = interpolation
@@ -277,11 +319,31 @@ class GuidedGradCAM(GradCAM):
         return super().describe() | self._guided.describe()
 
     def attribute(self, run: Run) -> tf.Tensor:
-        image = run.image
-        guided = self._guided.run(run.inputs, run.goal, run.batch_size)
-        run.bent = guided.bent
-        cam = enlarge(tf.nn.relu(super().attribute(run)), image.shape[1:-1], self.interpolation)
-        return guided.gradients(guided.image) * cam[..., None]
+        cam = super().attribute(run)
+        if len(self.reads) == 1:
+            chosen, place = self.placed(run, self.reads[0])
+            cam = place.laid(tf.nn.relu(cam), chosen.image.shape[1:], self.interpolation)
+        else:
+            chosen = run
+            cam = tf.nn.relu(cam[run.name(run.image)] if isinstance(cam, dict) else cam)
+        guided = replace(self._guided.run(run.inputs, run.goal, run.batch_size), chosen=chosen.chosen)
+        run.bent, run.chosen = guided.bent, chosen.chosen
+        return guided.gradients(guided.image) * chosen.over(cam, chosen.image)
+
+    @property
+    def where(self) -> str | None:
+        return None
+
+
+def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: Sequence[int]) -> tf.Tensor:
+    """The mean of what each layer shows; the runs of one layer are on one scale, and add up, each where it lies."""
+    runs: dict[str, list[str]] = {}
+    for name in places:
+        runs.setdefault(name.partition("#")[0], []).append(name)
+    if len(runs) == 1:
+        return tf.add_n([place.laid(maps[name], size) for name, place in places.items()])
+    sums = [tf.add_n([places[name].laid(tf.nn.relu(maps[name]), size) for name in names]) for names in runs.values()]
+    return tf.add_n([unit(one) for one in sums]) / len(sums)
 
 
 def _axes(x: tf.Tensor) -> list[int]:
@@ -310,24 +372,6 @@ def _first_component(x: tf.Tensor) -> tf.Tensor:
     scores = tf.matmul(rows * scale, v)[:, :, 0]
     flip = tf.reduce_max(-scores, 1, keepdims=True) > tf.reduce_max(scores, 1, keepdims=True)
     return tf.reshape(tf.where(flip, -scores, scores), [-1, *x.shape[1:-1]])
-
-
-def unit(maps: tf.Tensor) -> tf.Tensor:
-    """Each map scaled to [0, 1]; constant maps give zeros."""
-    axes = list(range(1, maps.shape.rank))
-    low, high = tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)
-    return tf.math.divide_no_nan(maps - low, high - low)
-
-
-def enlarge(maps: tf.Tensor, size: Sequence[int], interpolation: str = "linear") -> tf.Tensor:
-    """(n, h, w) or (n, length) maps at another size, half-pixel centres."""
-    if maps.shape.rank > 3:
-        raise ValueError(f"Maps of {maps.shape.rank - 1} dimensions cannot be enlarged; use GradCAM with one layer.")
-    series = maps.shape.rank == 2
-    images = maps[:, :, None, None] if series else maps[..., None]
-    method = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
-    larger = tf.image.resize(images, [*size, 1][:2], method=method)
-    return larger[:, :, 0, 0] if series else larger[..., 0]
 
 
 def _spatial(name: str, output: tf.Tensor) -> tf.Tensor:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfxai.baselines import Baseline, input_references
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, collect, merge, split
+from tfxai.maps import enlarge
 from tfxai.run import Run
 
 
@@ -23,7 +24,7 @@ class Occlusion(Explainer):
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
-        What is explained; images or series.
+        What is explained; images, series or volumes.
     window : int or sequence of int, optional
         Size of the window along each axis. Default an eighth of the input. It need not divide the input: the last
         window is cut by the border.
@@ -31,6 +32,8 @@ class Occlusion(Explainer):
         Step between windows. Default half a window.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
         What hides the window, in the model's own scale. Default 0. See `tfxai.baselines.references`.
+    input : str, optional
+        Which of several inputs is hidden in parts. Default: the only one with positions.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
 
@@ -62,14 +65,17 @@ class Occlusion(Explainer):
         window: int | Sequence[int] | None = None,
         stride: int | Sequence[int] | None = None,
         fill: Baseline = 0.0,
+        *,
+        input: str | None = None,
         **options: Any,
     ):
         super().__init__(model, **options)
+        self.input = input
         self.window, self.stride, self.reference = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
-        x = run.pixels
-        size = tuple(x.shape[1:-1])
+        image, x = run.image, run.pixels
+        size = run.size(image)
         window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
         if any(step > length for step, length in zip(stride, window, strict=True)):
@@ -85,7 +91,7 @@ class Occlusion(Explainer):
 
         def score(index: tf.Tensor) -> tf.Tensor:
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
-            hidden = _per_channel(_outer(sides), x)  # 0 or 1, so the sum is a choice
+            hidden = run.over(_outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
             occluded = x * (1 - hidden) + fill * hidden
             copies = run.with_image(merge(occluded), tf.size(index))
@@ -107,10 +113,10 @@ class RISE(Explainer, Seeded):
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
-        What is explained; images.
+        What is explained; images, series or volumes.
     masks : int or array
-        How many masks, or masks (N, h, w) in [0, 1]. Default 1000 (the paper: 4000 to 8000); the noise of the map
-        falls with the root of it.
+        How many masks, or masks (N, h, w) in [0, 1] of the input's size. Default 1000 (the paper: 4000 to 8000); the
+        noise of the map falls with the root of it.
     cells : int
         Cells of the grid along each axis. Default 7 (paper).
     probability : float
@@ -121,6 +127,8 @@ class RISE(Explainer, Seeded):
         The same seed gives the same masks.
     score : {"auto", "probability", "logit"}
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
+    input : str, optional
+        Which of several inputs is hidden in parts. Default: the only one with positions.
     **options
         As for `Explainer`.
 
@@ -151,12 +159,14 @@ class RISE(Explainer, Seeded):
         seed: int = 0,
         *,
         score: str = "auto",
+        input: str | None = None,
         **options: Any,
     ):
         Explainer.__init__(self, model, score=score, **options)
+        self.input = input
         Seeded.__init__(self, seed)
         self.given = None if np.ndim(masks) == 0 else np.asarray(masks, np.float32)
-        if self.given is not None and (self.given.ndim != 3 or not len(self.given)):
+        if self.given is not None and (self.given.ndim < 2 or not len(self.given)):
             raise ValueError(f"Expected masks to be a number or an array (N, h, w), got shape {self.given.shape}.")
         self.masks = positive("masks", masks) if self.given is None else len(self.given)
         self.cells = positive("cells", cells)
@@ -165,22 +175,20 @@ class RISE(Explainer, Seeded):
         self.probability, self.reference = probability, fill
 
     def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-        """One random mask (h, w)."""
+        """One random mask (h, w), or with more or fewer axes."""
         cell = [-(-length // self.cells) for length in size]
-        grid = tf.random.stateless_uniform([self.cells, self.cells], seed) < self.probability
+        grid = tf.random.stateless_uniform([self.cells] * len(size), seed) < self.probability
         large = [(self.cells + 1) * length for length in cell]
-        enlarged = tf.image.resize(tf.cast(grid, tf.float32)[..., None], large)[..., 0]
-        share = tf.random.stateless_uniform([2], seed + tf.constant([1, 0], seed.dtype))
+        enlarged = enlarge(tf.cast(grid, tf.float32)[None], large)[0]
+        share = tf.random.stateless_uniform([len(size)], seed + tf.constant([1, 0], seed.dtype))
         shift = tf.cast(share * cell, tf.int32)
         return tf.slice(enlarged, shift, size)
 
     def attribute(self, run: Run) -> tf.Tensor:
-        x = run.pixels
-        if x.shape.rank != 4:
-            raise ValueError(f"RISE needs images, (n, h, w, c), got shape {x.shape}. Use Occlusion.")
-        size = list(x.shape[1:3])
+        image, x = run.image, run.pixels
+        size = run.size(image)
         if self.given is not None and list(self.given.shape[1:]) != size:
-            raise ValueError(f"Expected masks of the size of the images, {tuple(size)}, got {self.given.shape[1:]}.")
+            raise ValueError(f"Expected masks of the size of the inputs, {tuple(size)}, got {self.given.shape[1:]}.")
         fill = input_references(run, run.image)[0]
 
         def masked(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
@@ -188,9 +196,9 @@ class RISE(Explainer, Seeded):
                 masks = self.draw(index, lambda seed: self.mask(size, seed))
             else:
                 masks = tf.gather(tf.constant(self.given), index)
-            copies = run.with_image(merge(fill + (x - fill) * _per_channel(masks, x)), tf.size(index))
+            copies = run.with_image(merge(fill + (x - fill) * run.over(masks, image)[:, None]), tf.size(index))
             scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
-            return tf.einsum("kn,khw->nhw", scores * active[:, None], masks)
+            return tf.tensordot(scores * active[:, None], masks, [[0], [0]])
 
         total = accumulate(masked, tf.zeros([run.count, *size]), self.masks, run.count, run.batch_size)
         return total / (self.masks * self.probability)
@@ -202,11 +210,6 @@ def cover(length: int, window: int, stride: int) -> np.ndarray:
     starts = np.arange(windows)[:, None] * stride
     positions = np.arange(length)
     return ((positions >= starts) & (positions < starts + window)).astype(np.float32)
-
-
-def _per_channel(masks: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """(k, ...) as (k, 1, ..., channels): written out, for broadcasting along the last axis is several times slower."""
-    return tf.repeat(masks[..., None], like.shape[-1], -1)[:, None]
 
 
 def _outer(sides: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfxai.attribution.cam import EXAMPLE, LayerMap, map_facts
 from tfxai.loops import collect, merge, split
+from tfxai.maps import unit
 from tfxai.models import graph
 from tfxai.run import Run
 
@@ -16,7 +17,8 @@ class ScoreCAM(LayerMap):
     __doc__ = f"""Channels weighted by the score of the input seen through them.
 
     Wang et al. (2020): each channel, enlarged and scaled to [0, 1], masks the input; the weights are the softmax over
-    channels of the scores, taken as logits and without subtracting a baseline, as in their code.
+    channels of the scores, taken as logits and without subtracting a baseline, as in their code. The outer units of a
+    channel lie at the ends of the region that the layer sees, and what lies outside is masked.
     {EXAMPLE.format("ScoreCAM")}"""
 
     facts = map_facts(
@@ -27,20 +29,20 @@ class ScoreCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        A, x = tf.cast(layer, tf.float32), run.pixels
-        if x.shape.rank != 4:
-            raise ValueError(f"ScoreCAM needs images, (n, h, w, c), got shape {x.shape}. Use GradCAM.")
+        run, place = self.placed(run, next(name for name in self.reads if run.read[name] is layer))
+        A, image, x = tf.cast(layer, tf.float32), run.image, run.pixels
+        place = place.to_corners(A[..., 0])
+        channels_first = tf.transpose(A, [A.shape.rank - 1, *range(A.shape.rank - 1)])
+        inside = place.inside(image.shape[1:])
 
         def scores(index: tf.Tensor) -> tf.Tensor:
-            channels = merge(tf.transpose(tf.gather(A, index, axis=-1), [3, 0, 1, 2]))[..., None]
-            masks = tf.raw_ops.ResizeBilinear(images=channels, size=x.shape[1:3], align_corners=True)
-            low, high = (f(masks, [1, 2], keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
-            masks = split(tf.math.divide_no_nan(masks - low, high - low), run.count)
-            copies = run.with_image(merge(x * masks), tf.size(index))
+            channels = merge(tf.gather(channels_first, index))
+            masks = unit(place.laid(channels, image.shape[1:], bounded=False)) * inside
+            copies = run.with_image(merge(x * run.over(split(masks, run.count), image)), tf.size(index))
             return split(self.rerun(run, copies, tf.size(index)).score, run.count)
 
         weights = tf.nn.softmax(collect(scores, A.shape[-1], run.count, run.batch_size))
-        return tf.einsum("nhwc,nc->nhw", A, weights)
+        return tf.einsum("n...c,nc->n...", A, weights)
 
 
 class AblationCAM(LayerMap):

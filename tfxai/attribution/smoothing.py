@@ -46,6 +46,10 @@ class _Noisy(Explainer, Seeded):
     def settle(self, inputs: Any) -> None:
         self.base.settle(inputs)
 
+    @property
+    def where(self) -> str | None:
+        return self.base.where
+
     def describe(self) -> dict[str, Any]:
         inner = self.base.describe()
         nested = {name: inner[name] for name in ("base", "base_options") if name in inner}

@@ -28,6 +28,8 @@ class FlatGraph:
         What is flattened; it is not changed.
     loaded : bool
         Whether it came with a SavedModel.
+    gradients : bool
+        Whether gradients will be taken: to keep custom ones costs as much as the rest.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class FlatGraph:
         Names of the results' tensors.
     """
 
-    def __init__(self, function: Any, loaded: bool = False):
+    def __init__(self, function: Any, loaded: bool = False, gradients: bool = True):
         arguments = len(function.inputs) - len(function.captured_inputs)
         self.inputs = [tensor.name for tensor in function.inputs[:arguments]]
         self.outputs = [tensor.name for tensor in function.outputs]
@@ -47,7 +49,9 @@ class FlatGraph:
             _inlined(function), dict(zip(self._captured, function.captured_inputs, strict=True))
         )
         for node in _nodes(self._graph_def):
-            if "_gradient_op_type" in node.attr and node.op not in CALLS:
+            if "_gradient_op_type" in node.attr and not gradients:
+                del node.attr["_gradient_op_type"]
+            elif "_gradient_op_type" in node.attr and node.op not in CALLS:
                 gradient = node.attr["_gradient_op_type"]
                 gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded).encode()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import get_gradient_function  # has no public name
+from tensorflow.python.ops.cond_v2 import get_func_graphs  # nor has this
 
 Edit = Callable[[tf.Tensor], tf.Tensor]
 
@@ -96,6 +98,52 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor
             for edit in functions.get(tensor.name, ()):
                 output = copies[tensor.name] = edit(output)
     return copies[end.name]
+
+
+def constant(tensor: tf.Tensor) -> np.ndarray | None:
+    """The value of a tensor that is computed from constants and known shapes; None for any other."""
+    static = tf.get_static_value(tensor)
+    if static is not None:
+        return static
+    known: dict[str, np.ndarray] = {}
+    needed: set[str] = set()
+    waiting = [tensor]
+    while waiting:
+        x = waiting.pop()
+        static = tf.get_static_value(x)
+        if static is not None:
+            known[x.name] = static
+        elif not x.op.inputs:
+            return None
+        elif x.op.name not in needed:
+            needed.add(x.op.name)
+            waiting.extend(x.op.inputs)
+
+    @tf.function(autograph=False)
+    def computed() -> tf.Tensor:
+        copies = {name: tf.constant(value) for name, value in known.items()}
+        for op in tensor.graph.get_operations():
+            if op.name in needed:
+                outputs = again(op, [copies[x.name] for x in op.inputs])
+                copies.update(zip((x.name for x in op.outputs), outputs, strict=True))
+        return copies[tensor.name]
+
+    with tf.init_scope():
+        return computed().numpy()
+
+
+def branch(op: tf.Operation) -> list[tf.Tensor] | None:
+    """The outputs of a condition, where its branch is known: that branch is copied into the graph. Else None."""
+    chosen = constant(op.inputs[0])
+    if chosen is None:
+        return None
+    body = get_func_graphs(op)[0 if chosen else 1]
+    copies = dict(zip((x.name for x in body.inputs), op.inputs[1:], strict=True))
+    for inner in body.get_operations():
+        if inner.type != "Placeholder":
+            outputs = again(inner, [copies[x.name] for x in inner.inputs])
+            copies.update(zip((x.name for x in inner.outputs), outputs, strict=True))
+    return [copies[x.name] for x in body.outputs]
 
 
 def again(op: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:

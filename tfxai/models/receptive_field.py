@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfxai.models import graph, open_model
 from tfxai.models.flat import FlatGraph
 from tfxai.models.span_rules import passed
-from tfxai.models.spans import Span, along_axis, joined
+from tfxai.models.spans import Span, along_axis, joined, places
 from tfxai.models.view import ModelView
 
 _SIZES = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}  # what these give does not depend on values
@@ -139,42 +139,88 @@ def receptive_fields(view: ModelView, layers: Sequence[str], specs: Any) -> dict
     """
     found: dict[str, ReceptiveField] = {}
 
-    def read(inputs: Any) -> list[tf.Tensor]:
-        forward = view.forward(inputs, layers)
-        return [forward.read[name] for name in layers]
-
-    flat = FlatGraph(tf.function(read, autograph=False).get_concrete_function(specs))
-
-    @tf.function(autograph=False)
-    def follow(*inputs: tf.Tensor) -> None:
-        image = next(x for x in inputs if x.shape.rank >= 3)
-        ends = flat.paste(inputs, flat.outputs)
-        spans = _followed(image, ends)
-        for name, end in zip(layers, ends, strict=True):
+    def look(inputs: dict[str, tf.Tensor], ends: dict[str, tf.Tensor], _: tf.Tensor) -> None:
+        image = next(x for x in inputs.values() if x.shape.rank >= 3)
+        axes = range(1, image.shape.rank - 1)
+        spans = follow(image, [whole(image, axis) for axis in axes], ends.values(), passed, _seen)
+        for name, end in ends.items():
             if end.name not in spans:
                 raise ValueError(f"The layer {name!r} does not depend on the image.")
             found[name] = _field(spans[end.name], end, tuple(image.shape[1:-1]))
 
-    follow.get_concrete_function(*tf.nest.flatten(specs))
+    in_flat_graph(view, layers, specs, look)
     return found
 
 
-def _followed(image: tf.Tensor, ends: Sequence[tf.Tensor]) -> dict[str, list[Span]]:
-    """What the units of each tensor see along each axis of the image, by the tensor's name."""
-    nothing, one = Fraction(0), Fraction(1)
-    axes = range(1, image.shape.rank - 1)
-    found = {image.name: [Span(nothing, nothing, one, axis, image.shape[axis]) for axis in axes]}
-    needed = graph.ancestors(ends)
-    for op in image.graph.get_operations():
+def in_flat_graph(view: ModelView, layers: Sequence[str], specs: Any, look: Callable[..., None]) -> None:
+    """Call ``look`` in a flat graph, with the inputs and the outputs of layers by name, and the model's output."""
+
+    def read(inputs: Any) -> list[tf.Tensor]:
+        forward = view.forward(inputs, layers)
+        return [forward.outputs, *(forward.read[name] for name in layers)]
+
+    flat = FlatGraph(tf.function(read, autograph=False).get_concrete_function(specs), gradients=False)
+    names = sorted(specs) if isinstance(specs, dict) else ["input"]  # the order in which TensorFlow flattens them
+
+    @tf.function(autograph=False)
+    def trace(*inputs: tf.Tensor) -> None:
+        output, *ends = flat.paste(inputs, flat.outputs)
+        look(dict(zip(names, inputs, strict=True)), dict(zip(layers, ends, strict=True)), output)
+
+    trace.get_concrete_function(*tf.nest.flatten(specs))
+
+
+def follow(
+    x: tf.Tensor,
+    start: list,
+    ends: Iterable[tf.Tensor],
+    passed: Callable[..., Any],
+    joined: Callable[..., Any],
+    enough: Callable[..., bool] = lambda op, sources: False,
+    side_by_side: Callable[[list], list] = lambda known: known,
+) -> dict[str, list]:
+    """What is known of each tensor between an input and some ends, for each axis of the input, by the tensor's name.
+
+    Parameters
+    ----------
+    x : tf.Tensor
+        The input.
+    start : list
+        What is known of it, such as a `Span` for each of its axes.
+    ends : iterable of tf.Tensor
+        What is looked for.
+    passed : callable
+        From an operation, the number of one of its inputs, an output, and what is known of that input along an axis,
+        to what is known of the output.
+    joined : callable
+        From an operation, an output, and what it has from each of the inputs, to one.
+    enough : callable
+        Whether to stop at an operation, of whose inputs these are known: pairs of a number and what is known.
+    side_by_side : callable
+        From what is known along each axis to what is then known.
+    """
+    found, needed = {x.name: start}, graph.ancestors(list(ends))
+    for op in x.graph.get_operations():
         sources = [(number, found[x.name]) for number, x in enumerate(op.inputs) if x.name in found]
-        if op.name not in needed or op.type in _SIZES:
+        if op.name not in needed or op.type in _SIZES or not sources:
             continue
+        if enough(op, sources):
+            break
         for place, output in enumerate(op.outputs):
             seen = [pair for pair in sources if op.type != "IdentityN" or pair[0] == place]
             if seen:
-                by_axis = [[passed(op, number, output, spans[n]) for number, spans in seen] for n in range(len(axes))]
-                found[output.name] = [joined(spans) for spans in by_axis]
+                by_axis = [[passed(op, number, output, known[n]) for number, known in seen] for n in range(len(start))]
+                found[output.name] = side_by_side([joined(op, output, pieces) for pieces in by_axis])
     return found
+
+
+def whole(x: tf.Tensor, axis: int) -> Span:
+    """The span of an input along one of its axes."""
+    return Span(Fraction(0), Fraction(0), Fraction(1), axis, places(x, axis))
+
+
+def _seen(op: tf.Operation, output: tf.Tensor, spans: Sequence[Span]) -> Span:
+    return joined(spans)
 
 
 def _field(spans: Sequence[Span], layer: tf.Tensor, image: tuple[int, ...]) -> ReceptiveField:

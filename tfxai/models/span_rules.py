@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models import graph
 from tfxai.models.spans import Span, along_axis, enlarged, places, shifted, together
 
 Rule = Callable[[tf.Operation, int, tf.Tensor, Span], Span]
@@ -99,18 +100,18 @@ def _geometry(op: tf.Operation, axis: int, size: int, wide: int) -> tuple[int, i
 def _kernel(op: tf.Operation, rank: int) -> list[int]:
     """Size of the kernel along each axis, 0 where values are mixed."""
     sizes = op.inputs[1].shape.as_list()[: rank - 2]
-    return [0, 0, *sizes] if _channels_first(op) else [0, *sizes, 0]
+    return [0, 0, *sizes] if channels_first(op) else [0, *sizes, 0]
 
 
-def _channels_first(op: tf.Operation) -> bool:
+def channels_first(op: tf.Operation) -> bool:
     return (_attribute(op, "data_format") or b"").startswith(b"NC")
 
 
 def _padded(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
-    paddings = _static(op.inputs[1])
+    paddings = graph.constant(op.inputs[1])
     if paddings is None:
         return together(span)
-    before, after = paddings[span.axis]
+    before, after = paddings[span.axis].tolist()
     if before == after == 0:
         return span
     span = along_axis(span, op.inputs[0])
@@ -189,23 +190,42 @@ def _packed(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Spa
 
 def _unpacked(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     axis = op.get_attr("axis") % op.inputs[0].shape.rank
-    return together(span) if span.axis == axis else span._replace(axis=span.axis - (axis < span.axis))
+    if span.axis != axis:
+        return span._replace(axis=span.axis - (axis < span.axis))
+    span = along_axis(span, op.inputs[0])
+    return span if span.fixed else together(shifted(span, output.value_index, 1))
 
 
 def _gathered(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     axis = _static(op.inputs[2]) % op.inputs[0].shape.rank
-    if span.axis == axis or op.get_attr("batch_dims"):
+    if op.get_attr("batch_dims"):
         return together(span)
+    if span.axis == axis:
+        return _chosen(op, output, along_axis(span, op.inputs[0]))
     return span._replace(axis=span.axis + (op.inputs[1].shape.rank - 1) * (axis < span.axis))
+
+
+def _chosen(op: tf.Operation, output: tf.Tensor, span: Span) -> Span:
+    """Places that are chosen by numbers, as frames of a signal: the first axis of the numbers is that of the units."""
+    numbers = graph.constant(op.inputs[1])
+    if span.fixed or numbers is None or not numbers.size or numbers.min() < 0:
+        return together(span)
+    rows = numbers.reshape(len(numbers) if numbers.ndim else 1, -1)
+    stride = rows[1, 0] - rows[0, 0] if len(rows) > 1 else 0
+    if stride < 0 or (rows != rows[0] + stride * np.arange(len(rows))[:, None]).any():
+        return together(span)
+    found = shifted(span, int(rows[0].min()), len(rows))
+    return found._replace(high=found.high + int(np.ptp(rows[0])) * span.step, step=span.step * int(stride))
 
 
 def _cut(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     """The numbers that a slice leaves of the places along the axis tell where they went."""
     source, key = op.inputs[0], _key(op)
-    if key is None or not source.shape.is_fully_defined():
+    if key is None or not source.shape[1:].is_fully_defined():
         return together(span)
-    numbers = np.arange(source.shape[span.axis]).reshape([-1] + [1] * (source.shape.rank - span.axis - 1))
-    left = np.broadcast_to(numbers, source.shape)[key]
+    shape = [source.shape[0] or 1, *source.shape[1:]]
+    numbers = np.arange(shape[span.axis]).reshape([-1] + [1] * (len(shape) - span.axis - 1))
+    left = np.broadcast_to(numbers, shape)[key]
     axis = next((n for n, size in enumerate(left.shape) if size > 1 and left.strides[n]), -1)
     stride = left.strides[axis] // left.itemsize if axis >= 0 else 0
     if stride == 1 and left.shape[axis] == numbers.size:
@@ -219,9 +239,10 @@ def _cut(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
 
 def _key(op: tf.Operation) -> tuple | None:
     """The index of a slice, as NumPy takes it."""
-    values = [_static(x) for x in op.inputs[1:]]
-    if None in values:
+    found = [graph.constant(x) for x in op.inputs[1:]]
+    if any(value is None for value in found):
         return None
+    values = [value.tolist() for value in found]
     if op.type == "Slice":
         return tuple(slice(begin, None if size < 0 else begin + size) for begin, size in zip(*values, strict=True))
     marks = [op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis", "begin", "end")]
@@ -258,7 +279,7 @@ def _from_batch(op: tf.Operation, number: int, output: tf.Tensor, span: Span) ->
 
 def _blocked(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     """Squares of places become channels, or the reverse."""
-    channel = 1 if _channels_first(op) else output.shape.rank - 1
+    channel = 1 if channels_first(op) else output.shape.rank - 1
     if span.axis == 0:
         return span
     span, block = along_axis(span, op.inputs[0]), op.get_attr("block_size")

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.backprop import backward_rules
-from tfxai.attribution.cam import unit
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.explanation import Explanation
+from tfxai.maps import unit
 from tfxai.run import Run, check_images
 
 if TYPE_CHECKING:

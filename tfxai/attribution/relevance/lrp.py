@@ -92,6 +92,10 @@ class LRP(Explainer):
         if at is not None:
             self.reads = (self.view.find(at),)
 
+    @property
+    def where(self) -> str | None:
+        return self.reads[0] if self.reads else None
+
     def describe(self) -> dict[str, Any]:
         return {"layer": self.reads[0]} if self.reads else {}
 
