@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai import baselines, maps, provenance
+from tfxai import baselines, maps, provenance, steadiness
 from tfxai import inputs as given
 from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
@@ -56,6 +56,9 @@ class Explainer:
         Names of the classes, for targets by name and for titles: in order, by number, or numbers by name.
     jit_compile : {"auto", True, False}
         Compile by XLA; "auto": if there is a GPU. On CPUs XLA is many times slower than plain graphs.
+    draws : int, optional
+        Of a model that is random in inference (dropout left on, sampling), explain the mean over so many draws, at as
+        many times the cost; the predicted class is that of the first. Default: such a model is an error.
     """
 
     facts: ClassVar[Facts]
@@ -81,6 +84,7 @@ class Explainer:
         score: str = "logit",
         classes: Sequence[str] | Mapping | None = None,
         jit_compile: bool | str = "auto",
+        draws: int | None = None,
     ):
         if score not in ("logit", "probability", "auto"):
             raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
@@ -93,7 +97,11 @@ class Explainer:
         self.classes = class_names(classes)
         on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
         self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
+        self.draws = None if draws is None else positive("draws", draws)
+        if draws is not None and self.view.draw is None:
+            self.view.draw = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._compiled: dict[Any, _Compiled] = {}
+        self._steady: set[Any] = set()  # kinds of batches for which the model was seen to be no random one
         self._compiling = threading.RLock()  # threads that share an explainer trace it once
 
     def attribute(self, run: Run) -> Any:
@@ -238,7 +246,7 @@ class Explainer:
             )
         check_count(self.classes, compiled.classes)
         with self.view.running():
-            result = compiled(padded, ids, beside)
+            result = self._averaged(compiled, padded, ids, beside)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
         for name in ("score", "values"):
             if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):
@@ -259,6 +267,17 @@ class Explainer:
             compiled.places,
         )
 
+    def _averaged(self, compiled: _Compiled, batch: Any, ids: np.ndarray, beside: dict[str, np.ndarray]) -> Any:
+        """The result for a batch; of a random model, the mean over its draws."""
+        if self.draws is None:
+            return compiled(batch, ids, beside)
+        results = []
+        for number in range(self.draws):
+            self.view.draw.assign(number)
+            results.append(compiled(batch, ids, beside))
+            ids = results[0]["ids"].numpy()
+        return tf.nest.map_structure(lambda *x: tf.add_n(x) / len(x) if x[0].dtype.is_floating else x[0], *results)
+
     def _compile(
         self, batch: Any, beside: dict[str, np.ndarray], what: Any, batch_size: int, fixed: int | None, repeats: int
     ) -> _Compiled:
@@ -267,12 +286,16 @@ class Explainer:
         with self._compiling:
             self.view.prepare(batch)
             self.settle(batch)
-            key = (tuple(tf.nest.flatten(specs)), *beside, what, batch_size, repeats, self.reads)
+            key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads)
             if key not in self._compiled:
                 if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                     del self._compiled[next(iter(self._compiled))]
                 compared = baselines.by_input(self.reference, list(self._named(batch)))
-                self._compiled[key] = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
+                compiled = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
+                if key[0] not in self._steady:
+                    steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws)
+                    self._steady.add(key[0])
+                self._compiled[key] = compiled
             return self._compiled[key]
 
     def _fixed_batch(self) -> int | None:

@@ -31,7 +31,8 @@ class _Noisy(Explainer, Seeded):
         else:
             self.base = Saliency(model, **options)
         base = self.base
-        Explainer.__init__(self, base.view, score=base.score, classes=base.classes, jit_compile=base.jit_compile)
+        shared = {name: getattr(base, name) for name in ("score", "classes", "jit_compile", "draws")}
+        Explainer.__init__(self, base.view, **shared)
         Seeded.__init__(self, seed)
         self.reference = base.reference
         self.samples = positive("samples", samples)

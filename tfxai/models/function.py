@@ -32,12 +32,20 @@ class FunctionView(ModelView):
         self.name = f"the Python function {getattr(function, '__name__', type(function).__name__)!r}"
         self.inputs = None
         self._shape: tuple[int, ...] | None = None
+        self._first: tuple[list, np.ndarray] | None = None  # what it was called with first, and what it said
         self._errors: deque[Exception] = deque(maxlen=64)  # the last ones, of all threads
 
     def prepare(self, inputs: Any) -> None:
         """Learn from the first row of a batch what the function returns."""
         if self._shape is None:
-            self._shape = self._call(tf.nest.map_structure(lambda x: x[:1], inputs)).shape[1:]
+            row = tf.nest.map_structure(lambda x: x[:1], inputs)
+            outputs = self._call(row)
+            self._first, self._shape = (tf.nest.flatten(row), outputs), outputs.shape[1:]
+
+    def probe(self, inputs: Any, draw: int) -> np.ndarray:
+        row, outputs = self._first or ([], None)
+        known = draw == 0 and all(map(np.array_equal, row, tf.nest.flatten(inputs)))
+        return outputs if known and outputs is not None else self._call(inputs)  # a call may cost money
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

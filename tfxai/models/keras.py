@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
@@ -151,10 +152,20 @@ class KerasView(ModelView):
                 with tf.init_scope():
                     self._call(tf.nest.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), inputs))
             everything = [self.model, *(layer for _, layer in _walk(self.model))]
-            # StatelessScope: whatever a layer would assign or add to its losses while it runs is dropped.
-            with _wrapped(everything, wrap), keras.StatelessScope():
-                outputs = _Within(lambda: self._call(inputs, training=False))(tf.zeros([]))
+            with _wrapped(everything, wrap):
+                outputs = self._stateless(inputs, self.draw)
         return outputs, records
+
+    def _stateless(self, inputs: Any, draw: Any) -> Any:
+        with _Stateless(draw):
+            return _Within(lambda: self._call(inputs, training=False))(tf.zeros([]))
+
+    def probe(self, inputs: Any, draw: int) -> np.ndarray:
+        everything = [self.model, *(layer for _, layer in _walk(self.model))]
+        if all(_inlined(layer) == layer.call for layer in everything):  # to trace takes longer than to run once
+            with contextlib.suppress(Exception):  # a model that runs in graphs only
+                return self._chosen(self._stateless(tf.nest.map_structure(tf.constant, inputs), draw)).numpy()
+        return super().probe(inputs, draw)
 
     def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
         """(name, layer, output) of every call of every layer, in the order of running, and the model's outputs."""
@@ -317,6 +328,20 @@ def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:
             "Choose a layer before or after it."
         )
     return output
+
+
+class _Stateless(keras.StatelessScope):
+    """What a layer would assign or add to its losses while it runs is dropped; ``draw`` moves its random seeds."""
+
+    def __init__(self, draw: Any = None):
+        super().__init__()
+        self.draw = draw
+
+    def get_current_value(self, variable: keras.Variable) -> Any:
+        value = super().get_current_value(variable)
+        if value is None and self.draw is not None and variable.name == "seed_generator_state":
+            value = variable._value + tf.cast(self.draw, variable.dtype)
+        return value
 
 
 class _Within(keras.Layer):

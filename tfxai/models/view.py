@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 import contextlib
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.models.overrides import Rules
@@ -50,11 +52,14 @@ class Pass:
         Outputs of the layers that were asked for, by the name that was asked.
     bent : int
         How many ReLUs are bent.
+    masks : list of tf.Tensor
+        Masks that layers gave to their outputs, where the model's framework has such.
     """
 
     outputs: tf.Tensor
     read: dict[str, tf.Tensor] = field(default_factory=dict)
     bent: int = 0
+    masks: list[tf.Tensor] = field(default_factory=list)
 
 
 class ModelView(abc.ABC):
@@ -74,6 +79,7 @@ class ModelView(abc.ABC):
 
     inputs: dict[str, tf.TensorSpec] | None
     opaque: bool = False
+    draw: tf.Variable | None = None
     kind: str
     origin: Mapping[str, Any] = MappingProxyType({})
 
@@ -88,6 +94,20 @@ class ModelView(abc.ABC):
     def running(self) -> contextlib.AbstractContextManager:
         """Context in which graphs that hold passes of the model are run."""
         return contextlib.nullcontext()
+
+    def probe(self, inputs: Any, draw: int) -> np.ndarray:
+        """The selected output for a batch of arrays, computed now; of a random model that of a draw, if it is told."""
+        rows = next(iter(self.inputs.values())).shape[0] if self.inputs else None
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+        key = tuple(tf.nest.flatten(specs))
+        if key not in self._probes:  # kept, for a new function would begin with the same random numbers
+            function = tf.function(lambda x: self.forward(x).outputs, autograph=False)
+            self._probes[key] = function.get_concrete_function(specs)
+        return self._probes[key](tf.nest.map_structure(tf.constant, inputs)).numpy()
+
+    @functools.cached_property
+    def _probes(self) -> dict[tuple, Any]:
+        return {}
 
     @abc.abstractmethod
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
