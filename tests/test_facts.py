@@ -104,7 +104,11 @@ class Plain(tfxai.Explainer):
         return run.gradients()
 
 
-COMMON = {"output": None, "signature": None, "score": "logit", "jit_compile": "auto"}
+COMMON = {
+    name: option.default
+    for name, option in inspect.signature(tfxai.Explainer).parameters.items()
+    if name not in ("model", "classes")
+}
 
 
 @pytest.mark.parametrize(
