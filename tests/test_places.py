@@ -91,6 +91,10 @@ FORMS = {
 }
 
 
+# Units that divide the input evenly are laid so, though "same" padding moves what they see by up to half a step.
+MOVED = {"strides": 1.5, **dict.fromkeys(("upsampling", "transposed", "mirrored", "turned", "gate"), 0.5)}
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_object_is_shown_where_it_is(form):
     model = seeing(*FORMS[form])
@@ -98,7 +102,19 @@ def test_an_object_is_shown_where_it_is(form):
     for interpolation in ("linear", "nearest", "cubic"):
         heatmap = explanation.heatmaps(interpolation=interpolation)[0]
         assert heatmap.shape == (HEIGHT, WIDTH)
-        np.testing.assert_allclose(centre_of(heatmap), CENTRE, atol=0.6 if interpolation == "linear" else 1.1)
+        slack = (0.6 if interpolation == "linear" else 1.1) + MOVED.get(form, 0)
+        np.testing.assert_allclose(centre_of(heatmap), CENTRE, atol=slack)
+
+
+def test_units_that_divide_the_input_are_laid_evenly():
+    halvings = [blurred(name, strides=2) for name in ("a", "b", "c", "d", "end")]
+    explanation = tfxai.GradCAM(seeing(*halvings, size=(64, 64, 1)), layer="end")(np.ones((1, 64, 64, 1)), target=0)
+    (place,) = explanation.places.values()
+    assert [(side.first, side.step) for side in place.sides] == [(15.5, 32.0)] * 2
+    shifted = [layers.ZeroPadding2D(((8, 0), (8, 0))), layers.Cropping2D(((0, 8), (0, 8))), *halvings[:2]]
+    explanation = tfxai.GradCAM(seeing(*shifted, size=(64, 64, 1)), layer="b")(np.ones((1, 64, 64, 1)), target=0)
+    (place,) = explanation.places.values()
+    assert [(side.first, side.step) for side in place.sides] == [(-5.0, 4.0)] * 2  # where they see, not where 16 fit
 
 
 @pytest.mark.parametrize("method", [tfxai.ScoreCAM, tfxai.GuidedGradCAM, tfxai.LRP])
@@ -132,7 +148,7 @@ def test_layers_of_several_sizes_meet_at_the_object():
     model = seeing(layers.CenterCrop(48, 48), blurred("first"), blurred("second", strides=2), blurred("end", strides=2))
     explanation = tfxai.GradCAM(model, layer=["first", "second", "end"])(scene(HEIGHT, WIDTH), target=0)
     assert explanation.values.shape == (1, HEIGHT, WIDTH)
-    np.testing.assert_allclose(centre_of(explanation.heatmaps()[0]), CENTRE, atol=0.6)
+    np.testing.assert_allclose(centre_of(explanation.heatmaps()[0]), CENTRE, atol=1.1)
 
 
 def test_images_of_any_size():
@@ -141,7 +157,7 @@ def test_images_of_any_size():
     for size in ((HEIGHT, WIDTH), (37, 83)):
         heatmap = explainer(scene(*size), target=0).heatmaps()[0]
         assert heatmap.shape == size
-        np.testing.assert_allclose(centre_of(heatmap), CENTRE, atol=0.6)
+        np.testing.assert_allclose(centre_of(heatmap), CENTRE, atol=1.1)
 
 
 def test_functions_and_saved_models(tmp_path):

@@ -166,7 +166,10 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     if key not in known:
         with tf.init_scope():
             found = layers_in_inputs(view, layers, specs)
-        known[key] = {layer: {name: _place(laid) for name, laid in by.items()} for layer, by in found.items()}
+        shapes = {name: x.shape for name, x in (specs if isinstance(specs, dict) else {"input": specs}).items()}
+        known[key] = {
+            layer: {name: _place(laid, shapes[name]) for name, laid in by.items()} for layer, by in found.items()
+        }
     return known[key]
 
 
@@ -208,12 +211,19 @@ def _own(x: tf.Tensor, positions: Sequence[int], values: tf.Tensor) -> Place | N
     return Place(tuple(sides), channels)
 
 
-def _place(laid: Laid) -> Place:
-    """A unit lies where the middle of what it sees is."""
+def _place(laid: Laid, shape: Sequence[int]) -> Place:
+    """A unit lies where the middle of what it sees is; units that divide the input, but for half a step, divide it.
+
+    "same" padding adds more behind than before wherever an even size is halved, so that after five halvings the middle
+    of what a unit sees has moved by half a unit. Networks that are trained on mirrored pictures too do not move with
+    it: what the middle unit of MobileNetV2 answers to lies around pixel 115 of 224, not at 127.
+    """
     sides = []
     for axis, one in zip(laid.positions, laid.stretches, strict=True):
         along = None if one.span.fixed else one.span.axis
         centre, step = (one.span.low + one.span.high) / 2, one.span.step
+        if step * one.span.units == shape[axis] and abs(centre - (step - 1) / 2) <= step / 2:
+            centre = (step - 1) / 2
         sides.append(Side(axis, along, float(centre), float(step), float(one.low), float(one.high)))
     return Place(tuple(sides))
 
