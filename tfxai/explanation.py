@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -202,7 +202,7 @@ class Explanation:
             known = images if input is None and len(images) == 1 else list(self.inputs)
         if input is None and len(known) == 1:
             return known[0]
-        if input not in self.inputs:
+        if input is None or input not in self.inputs:
             raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")
         if input not in known:
             raise ValueError(f"Expected input= to be one of {known}, of which the values tell, got {input!r}.")
@@ -365,6 +365,6 @@ def _each(content: Any, function: Any) -> Any:
     return {name: function(x) for name, x in content.items()} if isinstance(content, dict) else function(content)
 
 
-def _one_of(what: str, value: str, known: Sequence[str]) -> None:
+def _one_of(what: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ValueError(f"Expected {what} to be one of {list(known)}, got {value!r}.")

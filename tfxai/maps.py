@@ -243,15 +243,17 @@ def enlarge(maps: Any, size: Sequence[int], interpolation: str = "linear") -> An
 def _between(places: np.ndarray, values: int, interpolation: str) -> np.ndarray:
     """(places, values) weights of values at 0, 1, 2, ... for what lies between them; edges repeated."""
     weights = np.zeros((len(places), values))
-    start, taps = {
-        "linear": (np.floor(places), {0: lambda t: 1 - t, 1: lambda t: t}),
-        "nearest": (np.floor(places + 0.5), {0: lambda t: np.ones_like(t)}),
-        "cubic": (np.floor(places), {n: lambda t, n=n: _cubic(np.abs(t - n)) for n in (-1, 0, 1, 2)}),
-    }[interpolation]
-    for tap, weight in taps.items():
-        index = np.clip(start + tap, 0, values - 1).astype(int)
-        weights[np.arange(len(places)), index] += weight(places - start)
+    if interpolation == "nearest":
+        places = np.floor(places + 0.5)
+    kernel, reach = (_cubic, 2) if interpolation == "cubic" else (_linear, 1)
+    for tap in range(1 - reach, 1 + reach):
+        at = np.floor(places) + tap
+        weights[np.arange(len(places)), np.clip(at, 0, values - 1).astype(int)] += kernel(np.abs(places - at))
     return weights
+
+
+def _linear(t: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - t, 0)
 
 
 def _cubic(t: np.ndarray, a: float = -0.75) -> np.ndarray:

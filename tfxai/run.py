@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models.placement import position_axes
-from tfxai.models.view import ModelView
 from tfxai.targets import Goal
 
 
@@ -60,7 +59,7 @@ class Run:
     repeats: int = 1
     baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
-    view: ModelView | None = None
+    view: Any = None
     chosen: str | None = None
     _positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
 

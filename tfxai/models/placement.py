@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -187,9 +188,8 @@ def _beside(op: tf.Operation, output: tf.Tensor, stretches: Sequence[Stretch]) -
     spans = [stretch.span for stretch in moving]
     if len({(span.axis, span.units, span.inner, span.apart) for span in spans}) > 1:
         return Stretch(joined([together(span) for span in spans]), low, high)
-    lows, highs, steps = ([getattr(span, name) for span in spans] for name in ("low", "high", "step"))
-    step = steps[0] if len(set(steps)) == 1 else sum(steps) / len(steps)
-    return Stretch(spans[0]._replace(low=min(lows), high=max(highs), step=step), low, high)
+    step = sum((span.step for span in spans), Fraction(0)) / len(spans)  # they differ where one branch was resized
+    return Stretch(joined([span._replace(step=step) for span in spans]), low, high)
 
 
 def _stacked(op: tf.Operation, output: tf.Tensor, stretches: Sequence[Stretch]) -> Stretch | None:
@@ -198,7 +198,7 @@ def _stacked(op: tf.Operation, output: tf.Tensor, stretches: Sequence[Stretch]) 
     if op.type not in ("ConcatV2", "Pack") or len(spans) < 2 or not all(span.fixed for span in spans):
         return None
     axis = (op.get_attr("axis") if op.type == "Pack" else int(tf.get_static_value(op.inputs[-1]))) % output.shape.rank
-    steps = {after.low - before.low for before, after in itertools.pairwise(spans)}
+    steps = {Fraction(after.low - before.low) for before, after in itertools.pairwise(spans)}
     if places(output, axis) != len(spans) or len(steps) > 1 or steps == {0}:
         return None
     span = spans[0]._replace(step=steps.pop(), axis=axis, units=len(spans))

@@ -125,6 +125,11 @@ def _reshaped(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> S
         behind = _behind(output, axis)
         if value and behind and value % behind == 0 and value // behind * span.units <= places(output, axis):
             return span._replace(axis=axis, inner=value // behind)
+    for axis in range(output.shape.rank):  # cut into pieces of so many units
+        pieces, rest = divmod(_behind(output, axis), value or 1)
+        if pieces > 1 and rest == 0 and 1 < places(output, axis) == span.units / pieces:
+            high = span.high + (pieces - 1) * span.step
+            return span._replace(high=high, step=pieces * span.step, axis=axis, units=span.units // pieces, inner=1)
     return together(span)
 
 
@@ -242,7 +247,7 @@ def _key(op: tf.Operation) -> tuple | None:
     found = [graph.constant(x) for x in op.inputs[1:]]
     if any(value is None for value in found):
         return None
-    values = [value.tolist() for value in found]
+    values = [value.tolist() for value in found if value is not None]
     if op.type == "Slice":
         return tuple(slice(begin, None if size < 0 else begin + size) for begin, size in zip(*values, strict=True))
     marks = [op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis", "begin", "end")]
@@ -320,37 +325,9 @@ def _static(tensor: tf.Tensor) -> Any:
 
 
 _SAME = {
-    *(
-        "Abs",
-        "Acos",
-        "Acosh",
-        "Asin",
-        "Asinh",
-        "Atan",
-        "Atan2",
-        "Atanh",
-        "Ceil",
-        "Cos",
-        "Cosh",
-        "Digamma",
-        "Erf",
-        "Erfc",
-    ),
-    *(
-        "Exp",
-        "Expm1",
-        "Floor",
-        "Inv",
-        "Lgamma",
-        "Log",
-        "Log1p",
-        "Neg",
-        "Reciprocal",
-        "Rint",
-        "Round",
-        "Rsqrt",
-        "Sigmoid",
-    ),
+    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atan2", "Atanh", "Ceil"),
+    *("Cos", "Cosh", "Digamma", "Erf", "Erfc", "Exp", "Expm1", "Floor", "Inv"),
+    *("Lgamma", "Log", "Log1p", "Neg", "Reciprocal", "Rint", "Round", "Rsqrt", "Sigmoid"),
     *("Sign", "Sin", "Sinh", "Sqrt", "Square", "Tan", "Tanh"),
     *("Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Softplus", "Softsign"),
     *("Add", "AddN", "AddV2", "BiasAdd", "Div", "DivNoNan", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Mod", "Mul"),
