@@ -122,9 +122,16 @@ def test_bad_rules_for_operations():
         relevance(running_sum(), x, operations={"Cumsum": ZPlus()})
     with pytest.raises(ValueError, match="each of its 2 inputs"):
         relevance(running_sum(), x, operations={"Cumsum": lambda op, R: R})
-    split = keras.Sequential([keras.Input((6,)), layers.Lambda(lambda x: tf.split(x, 2, 1)[0])])
+    both = keras.Sequential([keras.Input((6,)), layers.Lambda(lambda x: tf.add_n(tf.split(x, 2, 1)))])
     with pytest.raises(ValueError, match="2 outputs"):
-        relevance(split, x, operations={"lambda*": Epsilon()})
+        relevance(both, x, operations={"Split": Epsilon()})
+
+
+def test_rules_for_operations_of_several_outputs_of_which_one_is_used():
+    x = random(2, 6)
+    split = keras.Sequential([keras.Input((6,)), layers.Lambda(lambda x: tf.split(x, 2, 1)[1])])
+    found = relevance(split, x, 1, operations={"Split": Epsilon()}).values
+    np.testing.assert_allclose(found, x * np.eye(6)[4], rtol=1e-4)
 
 
 def test_layers_can_be_passed_over():

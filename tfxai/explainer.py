@@ -66,6 +66,7 @@ class Explainer:
     polarity: str = "positive"
     rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
+    overflow: str = "Check the model's weights, its precision, and whether its gradient exists everywhere."
     input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
@@ -251,8 +252,8 @@ class Explainer:
         for name in ("score", "values"):
             if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):
                 raise ValueError(
-                    f"{type(self).__name__} found NaN or infinite {name} for finite inputs. Check the model's weights, "
-                    "its precision, and whether its gradient exists everywhere."
+                    f"{type(self).__name__} found NaN or infinite {name} for finite inputs. "
+                    + (self.overflow if name == "values" else Explainer.overflow)
                 )
         return Explanation(
             result["values"],

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
-from tfxai.models import convolutions, custom_gradients, overrides
+from tfxai.models import convolutions, custom_gradients, overrides, quantized
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
@@ -81,6 +81,8 @@ class FlatGraph:
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
         moved = overrides.bend_graph(graph_def, rule)
+        if rule == "flat":
+            quantized.write_in_floats(graph_def, {_node(name) for name in self.inputs})
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 
@@ -132,7 +134,14 @@ def _inlined(function: Any) -> tf.compat.v1.GraphDef:
     # An imagined device: to ask for the real ones takes time, and TensorFlow would write about it.
     device = NamedDevice(name="/device:CPU:0", properties=DeviceProperties(type="CPU"))
     imagined = cluster.Cluster(devices=[device])
-    return _loosened(tf_optimizer.OptimizeGraph(config, meta, verbose=False, cluster=imagined))
+    try:
+        return _loosened(tf_optimizer.OptimizeGraph(config, meta, verbose=False, cluster=imagined))
+    except tf.errors.UnimplementedError as error:
+        raise ValueError(
+            f"TensorFlow cannot write this model as one flat graph: {error.message.splitlines()[0]}. Floating-point "
+            'numbers of 8 bits, as of quantize("float8"), are a reason. Use a model without them, such as of '
+            'quantize("int8"), or a method that bends nothing, such as Saliency or IntegratedGradients.'
+        ) from error
 
 
 def _loosened(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:

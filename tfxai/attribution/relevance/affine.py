@@ -22,12 +22,14 @@ LINEAR = {
     "DepthwiseConv2dNative": (0, 1, -1),
     "MatMul": (0, 1, -1),
     "BatchMatMulV2": (0, 1, -1),
+    "BatchMatMulV3": (0, 1, -1),
     "Einsum": (0, 1, -1),
     "Conv2DBackpropInput": (2, 1, -2),
     "Conv3DBackpropInputV2": (2, 1, -2),
 }
 _SHIFTS = ("BiasAdd", "AddV2", "Add", "Sub")
 _SCALES = ("Mul", "RealDiv")
+NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _SAME = ("EnsureShape", "Identity")  # as between functions that have been inlined
 
 
@@ -133,9 +135,12 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     source = before[0].inputs[0] if before else op.inputs[data]
     end = behind[-1].outputs[0] if behind else op.outputs[0]
     found = Affine(op, before, behind, _float(source), _float(op.inputs[weights]), None, (end,))
-    if end.shape[-1] is None or (op.type == "Einsum" and not _last_axis_is_weights(op)):
+    first = channels_first(op)
+    channels = end.shape[1 if first else -1]
+    if channels is None or (op.type == "Einsum" and not _last_axis_is_weights(op)):
         return found
-    tail = [end.shape[-1]]  # sizes of the axes along which the channels lie
+    behind_channels = [1] * (end.shape.rank - 2 if first else 0)
+    tail = [channels, *behind_channels]  # sizes of the axes along which the channels lie
     while (step := _next(found.through[-1], on_path)) is not None:
         constant = _constant(step, on_path, tail)
         if step.type in _SHIFTS and constant is not None:
@@ -143,17 +148,28 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
             found = replace(found, b=shift if found.b is None else found.b + shift)
         elif step.type in _SCALES and constant is not None:
             found = _scaled(found, 1 / constant if step.type == "RealDiv" else constant, axis)
-        elif step.type == "FusedBatchNormV3" and not step.get_attr("is_training"):
+        elif step.type in NORMS and not step.get_attr("is_training") and channels_first(step) == first:
             gamma, beta, mean, variance = map(_float, step.inputs[1:5])
             scale = gamma * tf.math.rsqrt(variance + step.get_attr("epsilon"))
             found = _scaled(found, scale, axis)
             found = replace(found, b=beta - mean * scale + (0 if found.b is None else found.b))
-        elif step.type in graph.PASSING - {"Transpose"} and (arranged := _tail(step.outputs[0], tail)):
+        elif step.type == "IdentityN":  # a custom gradient, as quantised layers have
+            place = [x.name for x in step.inputs].index(found.through[-1].name)
+            found = replace(found, through=(*found.through, step.outputs[place]))
+            continue
+        elif first and step.type in (*_SAME, "Cast"):
+            pass
+        elif not first and step.type in graph.PASSING - {"Transpose"} and (arranged := _tail(step.outputs[0], tail)):
             tail = arranged
         else:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
-    return found
+    return found if found.b is None else replace(found, b=tf.reshape(found.b, [-1, *behind_channels]))
+
+
+def channels_first(op: tf.Operation) -> bool:
+    """Whether an operation takes channels before positions."""
+    return op.node_def.attr["data_format"].s.startswith(b"NC")
 
 
 def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -186,8 +202,8 @@ def _behind(tensor: tf.Tensor, on_path: Collection[str], dilated: bool) -> tuple
 def _again(op: tf.Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
     """The same operation in float32 on other inputs."""
     attributes = {key: value for key, value in op.node_def.attr.items() if key == "_gradient_op_type" or key[0] != "_"}
-    if "T" in attributes:
-        attributes["T"] = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
+    for key in {"T", "Ta", "Tb", "Tout"} & attributes.keys():
+        attributes[key] = tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum)
     current = tf.compat.v1.get_default_graph()
     return current.create_op(op.type, inputs, [tf.float32], attrs=attributes, op_def=op.op_def).outputs[0]
 
@@ -220,6 +236,8 @@ def _constant(op: tf.Operation, on_path: Collection[str], tail: list[int]) -> tf
     free = [x for x in op.inputs if x.op.name not in on_path]
     if len(free) != 1 or not free[0].shape.is_fully_defined():
         return None
+    if op.type == "BiasAdd" and channels_first(op):
+        return _float(free[0]) if len(tail) > 1 else None
     size = free[0].shape.as_list()
     while size and size[0] == 1:
         size = size[1:]

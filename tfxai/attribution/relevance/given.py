@@ -8,12 +8,13 @@ from typing import Any, cast
 import tensorflow as tf
 
 from tfxai.attribution.relevance.affine import Affine
-from tfxai.attribution.relevance.operations import Share, data_of, pulled_back
+from tfxai.attribution.relevance.flow import data_of
+from tfxai.attribution.relevance.operations import Share, pulled_back
 from tfxai.attribution.relevance.rules import Epsilon, Pass, Rule, Zero
 
 
 class Weightless:
-    """An operation and one of the tensors that it takes, as a layer for rules that need no weights.
+    """An operation, one of the tensors that it takes and one that it makes, as a layer for rules without weights.
 
     Attributes
     ----------
@@ -25,12 +26,12 @@ class Weightless:
 
     W = b = None
 
-    def __init__(self, op: tf.Operation, source: tf.Tensor):
-        self.op, self.source = op, source
-        self.a, self.z = tf.cast(source, tf.float32), tf.cast(op.outputs[0], tf.float32)
+    def __init__(self, source: tf.Tensor, made: tf.Tensor):
+        self.op, self.source, self._made = made.op, source, made
+        self.a, self.z = tf.cast(source, tf.float32), tf.cast(made, tf.float32)
 
     def back(self, s: tf.Tensor, W: None) -> tf.Tensor:
-        found = pulled_back(self.op, [s], [self.source])
+        found = pulled_back(self.op, [s if y is self._made else None for y in self.op.outputs], [self.source])
         if not found:
             raise ValueError(f"The operation {self.op.name!r} cannot be differentiated: give it the rule Pass.")
         return found[0][1]
@@ -42,11 +43,11 @@ class Weightless:
 def shares_by(rule: Any, op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str]) -> list[Share]:
     """Relevance of what an operation takes by a rule that the user has given for it."""
     if isinstance(rule, Epsilon | Pass | Zero):
-        if R[0] is None or len(op.outputs) > 1:
-            raise ValueError(
-                f"The operation {op.name!r} has {len(op.outputs)} outputs: give it a function as its rule."
-            )
-        return [(x, rule(cast(Affine, Weightless(op, x)), R[0])) for x in data_of(op, on_path)]
+        given = [(y, r) for y, r in zip(op.outputs, R, strict=True) if r is not None]
+        if len(given) > 1:
+            raise ValueError(f"Relevance comes from {len(given)} outputs of {op.name!r}: give it a function.")
+        ((y, r),) = given
+        return [(x, rule(cast(Affine, Weightless(x, y)), r)) for x in data_of(op, on_path)]
     if isinstance(rule, Rule) or not callable(rule):
         raise TypeError(f"Expected Epsilon, Zero, Pass or a function as rule of {op.name!r}, got {rule!r}.")
     found = list(rule(op, R))

@@ -71,6 +71,10 @@ class LRP(Explainer):
         reference="Bach et al. 2015",
     )
     rule = "flat"
+    overflow = (
+        "Where contributions cancel, rules such as epsilon divide by what is left, and grow layer after layer. Use the "
+        'composite "epsilon_plus" or "epsilon_gamma_box", or Epsilon with a larger epsilon, such as 0.25.'
+    )
 
     def __init__(
         self,
@@ -106,14 +110,14 @@ class LRP(Explainer):
         if signal is None:
             raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
         R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
-        network = Network(inputs, start)
+        network = Network(inputs, start, self.operations)
         facts = network.facts()
 
         def rule_of(layer: Affine) -> Rule:
             rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        relevance = network.propagate(R, rule_of, self.bias, self.operations)
+        relevance = network.propagate(R, rule_of, self.bias)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function

@@ -13,16 +13,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.attribution.relevance.affine import LINEAR
+from tfxai.attribution.relevance.affine import LINEAR, NORMS
+from tfxai.attribution.relevance.flow import data_of
 from tfxai.attribution.relevance.network import Network
 from tfxai.attribution.relevance.operations import (
     CHOICES,
     ELEMENTWISE,
-    HANDS_ON,
     MOVES,
     Share,
-    data_of,
     function_of,
+    hands_on,
+    made_of_one,
     pulled_back,
     summed_to,
     way_out,
@@ -30,7 +31,7 @@ from tfxai.attribution.relevance.operations import (
 
 TINY = 1e-30  # a smaller change counts as none, and the slope is the derivative: its quotients would overflow
 _SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BiasAdd", "Mean", "Neg", "Sub", "Sum"}
-_LINEAR = MOVES | _SUMS | {"Cumsum", "FusedBatchNormV3", "ResizeBicubic", "ResizeBilinear"}
+_LINEAR = MOVES | _SUMS | {"Cumsum", *NORMS, "ResizeBicubic", "ResizeBilinear"}
 _PRODUCTS = {"Mul", *LINEAR}
 _SINGULAR = {"Reciprocal", "Rsqrt"}  # infinite at zero, until what comes behind cuts it off
 _FUNCTIONS = ELEMENTWISE | _SINGULAR
@@ -112,13 +113,13 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
     """
     on_path = passes.network.on_path
     data = data_of(op, on_path)
-    if op.type in HANDS_ON:
+    if hands_on(op):
         return [(x, one) for x, one in zip(op.inputs, m, strict=True) if one is not None and x.op.name in on_path]
     if is_linear(op, passes.network):
         return pulled_back(op, m, data)
     if op.type in CHOICES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
         return _chosen(op, m, data, passes)
-    if (x := argument(op, on_path)) is not None:
+    if (x := argument(op, passes.network)) is not None:
         return [(x, summed_to(x, m[0] * passes.slope(x, op.outputs[0])))]
     if op.type in _PRODUCTS | {"SquaredDifference"} and len(data) <= 2:
         return _product(op, m, data, passes)
@@ -136,14 +137,24 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
     )
 
 
-def argument(op: tf.Operation, on_path: set[str]) -> tf.Tensor | None:
+def argument(op: tf.Operation, network: Network) -> tf.Tensor | None:
     """The tensor of which the output of an operation is an elementwise function, if there is one."""
+    on_path = network.on_path
     data = data_of(op, on_path)
     if op.type not in _FUNCTIONS or len(data) > 2:
         return None
     x = data[0] if len(data) == 1 else function_of(data[0], data[1], on_path)
     while x is not None and x.op.type in _SINGULAR:
         (x,) = data_of(x.op, on_path)
+    return x if x is None else _unscaled(op, x, network)
+
+
+def _unscaled(op: tf.Operation, x: tf.Tensor, network: Network) -> tf.Tensor:
+    """In round(s a) / s with a scale s that depends on the inputs: a, for s cancels. Else x."""
+    scales = {t.name for t in op.inputs if t.op.name in network.between - network.on_path}
+    for tensor in made_of_one(x, network.on_path) if scales else ():
+        if tensor.op.type in ("Mul", "RealDiv") and scales & {t.name for t in tensor.op.inputs}:
+            (x,) = data_of(tensor.op, network.on_path)
     return x
 
 

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from tfxai.attribution.relevance.affine import Affine, find_affine
 from tfxai.attribution.relevance.composites import LayerFacts, fits
+from tfxai.attribution.relevance.flow import Flow
 from tfxai.attribution.relevance.given import shares_by
-from tfxai.attribution.relevance.operations import Share, carries, shares, way_out
+from tfxai.attribution.relevance.operations import Share, shares, way_out
 from tfxai.models import graph
 
 RuleOf = Callable[[Affine], Callable[[Affine, tf.Tensor], tf.Tensor]]
@@ -20,6 +21,13 @@ RuleOf = Callable[[Affine], Callable[[Affine, tf.Tensor], tf.Tensor]]
 class Network:
     """Operations between inputs and an output.
 
+    Parameters
+    ----------
+    inputs, output : tensors
+        Where they begin and end.
+    operations : dict, optional
+        Rules that the user gives, by type or by pattern of names.
+
     Attributes
     ----------
     output : tf.Tensor
@@ -27,8 +35,7 @@ class Network:
     between : set of str
         Names of all operations that depend on the inputs and on which the output depends.
     path : list of tf.Operation
-        Those through which values flow, in an order in which they can run. What depends on the inputs by integers and
-        truth values alone, such as the choice of a class, is not among them.
+        Those through which values flow, in an order in which they can run; see `Flow`.
     on_path : set of str
         Names of these, and of the operations that make the inputs.
     layers : dict of Affine
@@ -37,10 +44,11 @@ class Network:
         Names of these operations, and of those that depend on one.
     """
 
-    def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor):
+    def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor, operations: Mapping[str, Any] | None = None):
         self.output = output
         self.between = {op.name for x in inputs for op in graph.between(x, output)}
-        self.path = self._carrying(inputs)
+        self.operations = operations or {}
+        self.path = Flow(inputs, output, self.between, lambda op: self._given(op) is not None).path
         self.on_path = {op.name for op in self.path} | {x.op.name for x in inputs}
         found = (find_affine(op, self.on_path) for op in self.path)
         self.layers = {layer.op.name: layer for layer in found if layer is not None}
@@ -49,18 +57,9 @@ class Network:
             if any(x.op.name in self.behind for x in op.inputs):
                 self.behind.add(op.name)
 
-    def _carrying(self, inputs: Sequence[tf.Tensor]) -> list[tf.Operation]:
-        candidates = [op for op in self.output.graph.get_operations() if op.name in self.between]
-        reached = {x.name for x in inputs}
-        for op in candidates:
-            if any(x.name in reached for x in op.inputs) and op.type not in ("OnesLike", "ZerosLike"):
-                reached |= {y.name for y in op.outputs if carries(y)}
-        needed, path = {self.output.name}, []
-        for op in reversed(candidates):
-            if any(y.name in needed & reached for y in op.outputs):
-                needed |= {x.name for x in op.inputs if carries(x)}
-                path.append(op)
-        return path[::-1]
+    def _given(self, op: tf.Operation) -> Any:
+        """The rule that the user has given for an operation; None if there is none."""
+        return next((rule for key, rule in self.operations.items() if op.type == key or fits(scope(op), key)), None)
 
     def facts(self) -> dict[str, LayerFacts]:
         """What the conditions of composites ask, by the name of each layer's operation."""
@@ -84,9 +83,7 @@ class Network:
             for tensor, earlier in zip(layer.through, (None, *layer.through), strict=False)
         }
 
-    def propagate(
-        self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True, operations: Mapping[str, Any] | None = None
-    ) -> dict[str, tf.Tensor]:
+    def propagate(self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True) -> dict[str, tf.Tensor]:
         """Relevance of every tensor, by its name, given that of the output and the rule of each affine layer.
 
         Parameters
@@ -97,8 +94,6 @@ class Network:
             The rule of an affine layer.
         bias : bool
             Whether constants that are added, but belong to no affine layer, take their part.
-        operations : dict, optional
-            Rules of other operations, by type or by pattern of names.
 
         Raises
         ------
@@ -109,11 +104,12 @@ class Network:
 
         def step(op: tf.Operation, signals: list[tf.Tensor | None]) -> list[Share]:
             if op.name not in parts:
-                return self._shares(op, signals, bias, operations or {})
+                return self._shares(op, signals, bias)
             layer, earlier = parts[op.name]
+            signal = next(one for one in signals if one is not None)
             if earlier is not None:
-                return [(earlier, tf.reshape(signals[0], tf.shape(earlier)))]
-            return [(layer.source, rule_of(layer)(layer, signals[0]))]
+                return [(earlier, tf.reshape(signal, tf.shape(earlier)))]
+            return [(layer.source, rule_of(layer)(layer, signal))]
 
         return self.walk_back(R, step)
 
@@ -145,12 +141,9 @@ class Network:
                     found[tensor.name] = share if known is None else tf.nest.map_structure(tf.add, known, share)
         return found
 
-    def _shares(
-        self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool, operations: Mapping[str, Any]
-    ) -> list[Share]:
-        for key, rule in operations.items():
-            if op.type == key or fits(scope(op), key):
-                return shares_by(rule, op, signals, self.on_path)
+    def _shares(self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool) -> list[Share]:
+        if (rule := self._given(op)) is not None:
+            return shares_by(rule, op, signals, self.on_path)
         bias = bias and op.name in self.behind  # a shift before all layers changes the unit of the inputs, no more
         found = shares(op, signals, self.on_path, bias)
         if found is None:

@@ -1,6 +1,7 @@
 """What operations without weights do with relevance.
 
-What only moves values, or chooses among them, moves their relevance. An activation keeps it where it is. A sum or mean
+What only moves values, or chooses among them, moves their relevance. An activation keeps it where it is, and so does
+rounding. A sum or mean
 shares it by contribution, as the epsilon rule does. Gates (Arras et al. 2017) and the statistics of a normalisation get
 none, and what they scale gets all. Products and softmax in attention follow Achtibat et al. (2024). For anything else
 there is no sound rule, and none is made up.
@@ -12,6 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import tensorflow as tf
 
+from tfxai.attribution.relevance.affine import NORMS
+from tfxai.attribution.relevance.flow import ROUNDS, data_of, in_floats, is_number
 from tfxai.attribution.relevance.rules import stabilized
 from tfxai.models import graph
 
@@ -19,7 +22,7 @@ Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and it
 
 HANDS_ON = {"EnsureShape", "Identity", "IdentityN", "PreventGradient", "StopGradient"}
 MOVES = {
-    *("BroadcastTo", "Cast", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
+    *("BroadcastTo", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
     *("ConcatV2", "GatherNd", "GatherV2", "Pack", "ReverseV2", "Roll"),
     *("Slice", "Split", "SplitV", "StridedSlice", "Unpack"),
     *("MirrorPad", "Pad", "PadV2"),
@@ -31,6 +34,7 @@ ELEMENTWISE = {
     *("Abs", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p", "Maximum", "Minimum", "Neg"),
     *("Pow", "SelectV2", "Sqrt", "Square"),
     *("Add", "AddV2", "BiasAdd", "Mul", "RealDiv", "Sub"),
+    *ROUNDS,
 }
 _SHIFTS = {"Add", "AddV2", "BiasAdd", "Sub"}
 _SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "Mean", "ResizeBicubic", "ResizeBilinear", "Sub", "Sum"}
@@ -56,16 +60,18 @@ def shares(
         Whether a constant that is added takes its part.
     """
     data = data_of(op, on_path)
-    if op.type in HANDS_ON:
+    if hands_on(op):
         return [(x, r) for x, r in zip(op.inputs, R, strict=True) if r is not None and x.op.name in on_path]
     if op.type in MOVES | CHOICES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
         return pulled_back(op, R, data)  # each value gets what became of it
     r = R[0]
     if r is None or not data:
         return []
-    if len(data) == 1 and op.type in _SHIFTS and bias:
+    if op.type in NORMS and op.get_attr("is_training"):
+        return None
+    if len(data) == 1 and op.type in (*_SHIFTS, *NORMS) and bias:
         return _by_part(op, r, data)
-    if len(data) == 1 and op.type in ELEMENTWISE:
+    if len(data) == 1 and op.type in (*ELEMENTWISE, *NORMS):
         return [(data[0], summed_to(data[0], r))]
     common = function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in ELEMENTWISE else None
     if common is not None:  # x * sigmoid(x), relu(x) - a relu(-x): activations that are written with several operations
@@ -77,7 +83,7 @@ def shares(
         return _by_part(op, r, data)
     if op.type in ("Mul", "RealDiv"):
         return _product(op, r, data, on_path)
-    if op.type in ("BatchMatMulV2", "Einsum", "MatMul"):
+    if op.type in ("BatchMatMulV2", "BatchMatMulV3", "Einsum", "MatMul"):
         return [(x, share / len(data)) for x, share in _by_part(op, r, data)]
     if op.type == "Softmax":
         x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
@@ -86,10 +92,17 @@ def shares(
     return None
 
 
+def hands_on(op: tf.Operation) -> bool:
+    """Whether an operation only hands on what it takes; a cast does, but for one that rounds."""
+    return op.type in HANDS_ON or (
+        op.type == "Cast" and not (is_number(op.inputs[0]) and op.outputs[0].dtype.is_integer)
+    )
+
+
 def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor]) -> list[Share]:
     """Each value by what it adds to the output."""
-    s = r / stabilized(tf.cast(op.outputs[0], tf.float32))
-    return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, [s], data)]
+    s = [r / stabilized(tf.cast(op.outputs[0], tf.float32)), *[None] * (len(op.outputs) - 1)]
+    return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, s, data)]
 
 
 def _product(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str]) -> list[Share] | None:
@@ -121,19 +134,13 @@ def _normalized(op: tf.Operation, data: list[tf.Tensor], on_path: Collection[str
 
 def function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tensor | None:
     """The last tensor of which both are elementwise functions."""
-    kinds = ELEMENTWISE | HANDS_ON | {"Cast"}
-    behind = {t.name for t in _back(b, kinds, on_path)}
-    return next((t for t in _back(a, kinds, on_path) if t.name in behind), None)
+    behind = {t.name for t in made_of_one(b, on_path)}
+    return next((t for t in made_of_one(a, on_path) if t.name in behind), None)
 
 
-def data_of(op: tf.Operation, on_path: Collection[str]) -> list[tf.Tensor]:
-    """What an operation takes that depends on the model's inputs, but for choices."""
-    return [x for x in op.inputs if x.op.name in on_path and carries(x)]
-
-
-def carries(tensor: tf.Tensor) -> bool:
-    """Whether values flow through a tensor: numbers, or lists of them, but not positions and truth values."""
-    return tensor.dtype.is_floating or tensor.dtype in (tf.variant, tf.complex64, tf.complex128)
+def made_of_one(tensor: tf.Tensor, on_path: Collection[str]) -> Iterator[tf.Tensor]:
+    """A tensor, and what it is an elementwise function of, from the last to the first."""
+    return _back(tensor, ELEMENTWISE | HANDS_ON, on_path)
 
 
 def _back(tensor: tf.Tensor, kinds: set[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
@@ -162,16 +169,19 @@ def _made_of(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
 def way_out(op: tf.Operation) -> str:
     """What to tell about an operation without a rule, if it is a loop."""
     loops = op.type.startswith("TensorList") or op.type in ("While", "StatelessWhile")
-    return "Loops are not followed: recurrent layers need unroll=True. " if loops else ""
+    if not loops:
+        return ""
+    return "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True; it may be trained. "
 
 
 def pulled_back(op: tf.Operation, signals: Sequence[tf.Tensor | None], data: Sequence[tf.Tensor]) -> list[Share]:
     """Signals at the outputs of an operation, sent back to what it takes by its partial derivatives."""
+    given, op = op, in_floats(op)
     pairs = zip(op.outputs, signals, strict=True)
     found = graph.pulled_back(op, [None if s is None else tf.cast(s, y.dtype) for y, s in pairs])
     wanted = {x.name for x in data}
     sums: dict[str, Share] = {}
-    for x, g in zip(op.inputs, found, strict=True):
+    for x, g in zip(given.inputs, found, strict=True):
         if g is not None and x.name in wanted:  # x + x takes one tensor twice
             g = tf.cast(g, tf.float32)
             sums[x.name] = (x, sums[x.name][1] + g if x.name in sums else g)

@@ -12,11 +12,13 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.relevance.affine import Affine, parts
+from tfxai.attribution.relevance.flow import ROUNDS, carries, in_floats
 from tfxai.attribution.relevance.multipliers import TINY, Passes, argument, divided, is_linear, rescale
-from tfxai.attribution.relevance.operations import carries, summed_to
+from tfxai.attribution.relevance.operations import summed_to
 from tfxai.models import graph
 
-_SINGULAR = {"Log", "Pow", "RealDiv", "Reciprocal", "Rsqrt", "Sqrt"}  # one part alone may leave where they are defined
+# Functions of a change as a whole: one part alone may leave where they are defined, or be no whole number.
+_WHOLE = {"Log", "Pow", "RealDiv", "Reciprocal", "Rsqrt", "Sqrt", *ROUNDS}
 Pair = tuple[tf.Tensor, tf.Tensor]  # of d+ and d-
 
 
@@ -54,7 +56,7 @@ class RevealCancel:
             if op.name == layer.through[-1].op.name:
                 self._changes[op.outputs[0].name] = self._sorted(layer)
             return
-        x = argument(op, self.network.on_path)
+        x = argument(op, self.network)
         if x is not None:
             (up, down), (rise, fall) = self._changes[x.name], self._slopes(x, op.outputs[0])
             gains, losses = zip(parts(rise * up), parts(fall * down), strict=True)
@@ -75,9 +77,10 @@ class RevealCancel:
         }
         if is_linear(op, self.network):
             moved = [
-                tf.cast(self.passes.both(x)[1] + change[x.name], x.dtype) if x.name in change else x for x in op.inputs
+                tf.cast(self.passes.both(x)[1] + change[x.name], now.dtype) if x.name in change else now
+                for x, now in zip(op.inputs, in_floats(op).inputs, strict=True)
             ]
-            ends = zip(op.outputs, graph.again(op, moved), strict=True)
+            ends = zip(op.outputs, graph.again(in_floats(op), moved), strict=True)
             return [(y, tf.cast(end, tf.float32) - self.passes.both(y)[1]) for y, end in ends if carries(y)]
         probes = [tf.zeros_like(y, tf.float32) for y in op.outputs]  # the derivative of the linear map back
         shares = rescale(op, probes, self.passes)
@@ -91,7 +94,7 @@ class RevealCancel:
             if earlier is not None:
                 return [(earlier, tuple(tf.reshape(one, tf.shape(earlier)) for one in m[0]))]
             return [(layer.source, (self._through(layer, m[0]),) * 2)]
-        x = argument(op, self.network.on_path)
+        x = argument(op, self.network)
         if x is not None:
             (of_gain, of_loss), (rise, fall) = m[0], self._slopes(x, op.outputs[0])
             raising = rise * tf.where(rise >= 0, of_gain, of_loss)
@@ -126,7 +129,7 @@ class RevealCancel:
     def _slopes(self, x: tf.Tensor, y: tf.Tensor) -> Pair:
         """How an elementwise function y of x answers to a unit of what raises x, and of what lowers it."""
         slope = self.passes.slope(x, y)
-        if (self.dense_only and y.shape.rank > 2) or _SINGULAR & {y.op.type, *(one.op.type for one in y.op.inputs)}:
+        if (self.dense_only and y.shape.rank > 2) or _WHOLE & {y.op.type, *(one.op.type for one in y.op.inputs)}:
             return slope, slope
         (_, x0), (up, down) = self.passes.both(x), self._changes[x.name]
 

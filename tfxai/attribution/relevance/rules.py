@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.relevance.affine import Affine, parts
+from tfxai.attribution.relevance.affine import Affine, channels_first, parts
 
 EPSILON = 1e-6  # keeps shares of what is zero finite
 
@@ -144,7 +144,7 @@ class ZBox(Rule):
             raise ValueError(f"Expected low < high, got {self.low} and {self.high}.")
 
     def share(self, layer: Affine, R: tf.Tensor) -> tf.Tensor:
-        low, high = (tf.zeros_like(layer.a) + tf.constant(bound, tf.float32) for bound in (self.low, self.high))
+        low, high = (tf.zeros_like(layer.a) + _bound(bound, layer) for bound in (self.low, self.high))
         positive, negative = parts(layer.W)
         z = layer.forward(layer.a, layer.W) - layer.forward(low, positive) - layer.forward(high, negative)
         s = R / stabilized(z)
@@ -189,6 +189,12 @@ class Pass(Rule):
 def stabilized(z: tf.Tensor, epsilon: float = EPSILON) -> tf.Tensor:
     """z moved away from zero, on its own side; zero counts as positive."""
     return z + tf.where(z >= 0, epsilon, -epsilon)
+
+
+def _bound(value: float | tuple[float, ...], layer: Affine) -> tf.Tensor:
+    bound = tf.constant(value, tf.float32)
+    before = channels_first(layer.op) and bound.shape.rank
+    return tf.reshape(bound, [-1] + [1] * (layer.a.shape.rank - 2)) if before else bound
 
 
 def _shift(layer: Affine, gamma: float, sign: int) -> tf.Tensor | float:
