@@ -96,7 +96,8 @@ def rows(spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | N
     """
     found: dict[str, np.ndarray] = {}
     for name, one in by_input(spec, list(inputs)).items():
-        shape, n = np.shape(one) if hasattr(one, "__array__") else (), len(inputs[name])
+        shape: tuple[int, ...] = np.shape(one) if hasattr(one, "__array__") else ()
+        n = len(inputs[name])
         if len(shape) == inputs[name].ndim and shape[0] != 1:  # one row serves all
             if shape[0] != total and (total is not None or shape[0] < start + n):
                 raise ValueError(

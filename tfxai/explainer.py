@@ -270,11 +270,12 @@ class Explainer:
 
     def _averaged(self, compiled: _Compiled, batch: Any, ids: np.ndarray, beside: dict[str, np.ndarray]) -> Any:
         """The result for a batch; of a random model, the mean over its draws."""
-        if self.draws is None:
+        draw = self.view.draw
+        if self.draws is None or draw is None:
             return compiled(batch, ids, beside)
         results = []
         for number in range(self.draws):
-            self.view.draw.assign(number)
+            draw.assign(number)
             results.append(compiled(batch, ids, beside))
             ids = results[0]["ids"].numpy()
         return tf.nest.map_structure(lambda *x: tf.add_n(x) / len(x) if x[0].dtype.is_floating else x[0], *results)

@@ -221,10 +221,11 @@ def _place(laid: Laid, shape: Sequence[int]) -> Place:
     sides = []
     for axis, one in zip(laid.positions, laid.stretches, strict=True):
         along = None if one.span.fixed else one.span.axis
-        centre, step = (one.span.low + one.span.high) / 2, one.span.step
-        if step * one.span.units == shape[axis] and abs(centre - (step - 1) / 2) <= step / 2:
-            centre = (step - 1) / 2
-        sides.append(Side(axis, along, float(centre), float(step), float(one.low), float(one.high)))
+        centre, step = float(one.span.low + one.span.high) / 2, float(one.span.step)
+        even = (step - 1) / 2
+        if abs(step * one.span.units - shape[axis]) < 1e-6 and abs(centre - even) <= step / 2:
+            centre = even
+        sides.append(Side(axis, along, centre, step, float(one.low), float(one.high)))
     return Place(tuple(sides))
 
 
