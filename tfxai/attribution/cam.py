@@ -16,6 +16,7 @@ from tfxai.attribution.backprop import GuidedBackprop
 from tfxai.explainer import Explainer, Facts
 from tfxai.maps import Place, of_layers, unit
 from tfxai.models import graph
+from tfxai.models.stack import check_maps
 from tfxai.run import Run
 
 
@@ -78,7 +79,7 @@ class LayerMap(Explainer):
         raise NotImplementedError
 
     def attribute(self, run: Run) -> tf.Tensor:
-        maps = {name: self.map(run, _spatial(name, run.read[name])) for name in self.reads}
+        maps = {name: self.map(run, _spatial(name, run.read[name], run.inputs)) for name in self.reads}
         if len(maps) == 1:
             return maps[self.reads[0]]
         return self.combined(run, maps)
@@ -374,12 +375,13 @@ def _first_component(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.where(flip, -scores, scores), [-1, *x.shape[1:-1]])
 
 
-def _spatial(name: str, output: tf.Tensor) -> tf.Tensor:
+def _spatial(name: str, output: tf.Tensor, inputs: Any) -> tf.Tensor:
     if output.shape.rank < 3 or all(size == 1 for size in output.shape[1:-1]):
         raise ValueError(
             f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
             "Choose a layer that tfxai.layers(model) calls spatial."
         )
+    check_maps(name, output, tf.nest.flatten(inputs))
     return output
 
 

@@ -6,7 +6,8 @@ Nothing here knows Keras: these functions work on any tensors of the current gra
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,20 @@ def within(outer: tf.Graph) -> bool:
     while here is not None and here is not outer:
         here = getattr(here, "outer_graph", None)
     return here is outer
+
+
+_COPYING = frozenset({"Identity", "IdentityN"})
+
+# Operations whose results do not depend on the values of what they are given.
+SIZES = frozenset({"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"})
+
+
+class Step(NamedTuple):
+    """An operation through which values flow: its inputs that hold some, by number and name, and such outputs."""
+
+    op: tf.Operation
+    sources: list[tuple[int, str]]
+    outputs: list[tf.Tensor]
 
 
 def between(start: tf.Tensor, end: tf.Tensor) -> list[tf.Operation]:
@@ -52,6 +67,53 @@ def ancestors(tensors: Sequence[tf.Tensor], stop: tf.Tensor | None = None) -> se
         found.add(tensor.op.name)
         waiting.extend(tensor.op.inputs)
     return found
+
+
+def flow(starts: Sequence[tf.Tensor], end: tf.Tensor) -> list[Step]:
+    """The operations through which values of ``starts`` reach ``end``, in an order in which they can run.
+
+    Followed are numbers that have a gradient, and integers until they become such numbers. Sizes, masks and choices are
+    not: they say where values go. Identities are left out, and tensors are called by their `origin`.
+    """
+    begin = {tensor.name for tensor in starts}
+    needed, reached, path = ancestors([end]), set(begin), []
+    for op in end.graph.get_operations():  # creation order is a topological order
+        if op.name not in needed or op.type in SIZES or op.type in _COPYING:
+            continue
+        named = [(number, origin(tensor, begin).name) for number, tensor in enumerate(op.inputs)]
+        sources = [(number, name) for number, name in named if name in reached]
+        whole = all(op.inputs[number].dtype.is_integer for number, _ in sources)
+        outputs = [y for y in op.outputs if _has_gradient(y) or (whole and y.dtype.is_integer)] if sources else []
+        reached.update(y.name for y in outputs)
+        path.append(Step(op, sources, outputs))
+    wanted, kept = {origin(end, begin).name}, []
+    for step in reversed(path):
+        outputs = [y for y in step.outputs if y.name in wanted]
+        if outputs:
+            wanted.update(name for _, name in step.sources)
+            kept.append(step._replace(outputs=outputs))
+    return kept[::-1]
+
+
+def origin(tensor: tf.Tensor, stop: Collection[str] = ()) -> tf.Tensor:
+    """The tensor of which this is the same under other names."""
+    while tensor.op.type in _COPYING and tensor.name not in stop:
+        tensor = tensor.op.inputs[tensor.value_index]
+    return tensor
+
+
+def cuts(steps: Sequence[Step], end: str) -> list[str]:
+    """Names of the tensors that all paths of a flow to its end pass, in the order in which they run."""
+    last = {name: number for number, step in enumerate(steps) for _, name in step.sources}
+    last[end] = len(steps)
+    waiting: set[str] = {name for name in last if name not in {y.name for step in steps for y in step.outputs}}
+    found = []
+    for number, step in enumerate(steps):
+        waiting -= {name for _, name in step.sources if last[name] == number}
+        waiting |= {y.name for y in step.outputs}
+        if len(waiting) == 1:
+            found += waiting
+    return list(dict.fromkeys(found))
 
 
 def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
@@ -197,3 +259,7 @@ def logits(outputs: tf.Tensor) -> tuple[tf.Tensor, str | None]:
         return outputs, None
     kind = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}[op.type]
     return rerun(op.outputs[0], op.inputs[0], outputs), kind
+
+
+def _has_gradient(tensor: tf.Tensor) -> bool:
+    return tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,10 +22,12 @@ import tensorflow as tf
 from tfxai.models import graph
 from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Rules
+from tfxai.models.stack import last_stack
 from tfxai.models.traced import as_given
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
 _TRACING = threading.RLock()  # one trace wraps layers at a time
+_ANSWERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # by model: names and shapes, no tensors
 
 
 class KerasView(ModelView):
@@ -74,28 +77,38 @@ class KerasView(ModelView):
         return Pass(tensors[0], dict(zip(wanted, tensors[1:], strict=True)), bent)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
-        return [
-            Layer(name, type(layer).__name__, tuple(tensor.shape))
-            for name, layer, tensor in self._record_all(inputs)[0]
-            if isinstance(tensor, tf.Tensor)
-        ]
+        def look() -> list[Layer]:
+            return [
+                Layer(name, type(layer).__name__, tuple(tensor.shape))
+                for name, layer, tensor in self._record_all(inputs)[0]
+                if isinstance(tensor, tf.Tensor)
+            ]
+
+        return list(self._remembered("layers", inputs, look))
 
     def last_spatial(self, inputs: Any = None) -> str:
-        records, outputs = self._record_all(inputs)
-        before_output = graph.ancestors([self._chosen(outputs)])
-        rank = max(len(spec.shape) for spec in self._specs(inputs).values())
-        seen: dict[str, str] = {}  # an inner model's output is that of its last layer: name the layer
-        for name, layer, tensor in records:
-            if not isinstance(tensor, tf.Tensor) or tensor.op.name not in before_output:
-                continue
-            if tensor.shape.rank == rank and Layer(name, type(layer).__name__, tuple(tensor.shape)).spatial:
-                seen.setdefault(tensor.name, name)
-        if rank < 3 or not seen:
-            raise ValueError(
-                f"The model {self.model.name!r} has no layer with spatial output, "
-                "so there is no map to weigh. Use a gradient method, such as IntegratedGradients."
-            )
-        return list(seen.values())[-1]
+        def look() -> tuple[str, str]:
+            records, outputs, given = self._record_all(inputs)
+            tensors = [(name, tensor) for name, _, tensor in records if isinstance(tensor, tf.Tensor)]
+            try:
+                return last_stack(f"the model {self.model.name!r}", given, self._chosen(outputs), tensors), ""
+            except ValueError as error:
+                return "", str(error)
+
+        name, error = self._remembered(("last", self.output), inputs, look)
+        if error:
+            raise ValueError(error)
+        return name
+
+    def _remembered(self, question: Any, inputs: Any, look: Callable[[], Any]) -> Any:
+        """The answer to a question, for which the model is traced once, as long as its layers stay the same."""
+        structure = tuple((name, id(layer)) for name, layer in _walk(self.model))
+        key = (question, structure, *self._specs(inputs).items())
+        with _TRACING:
+            known = _ANSWERS.setdefault(self.model, {})
+            if key not in known:
+                known[key] = look()
+            return known[key]
 
     def find(self, layer: Any) -> str:
         if isinstance(layer, str):
@@ -167,8 +180,8 @@ class KerasView(ModelView):
                 return self._chosen(self._stateless(tf.nest.map_structure(tf.constant, inputs), draw)).numpy()
         return super().probe(inputs, draw)
 
-    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any]:
-        """(name, layer, output) of every call of every layer, in the order of running, and the model's outputs."""
+    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any, list[tf.Tensor]]:
+        """(name, layer, output) of every call of every layer, in the order of running; the outputs and the inputs."""
         found: list[tuple[str, keras.Operation, Any]] = []
         result: list[Any] = []
         layers: dict[int, tuple[str, keras.Operation]] = {}
@@ -180,7 +193,7 @@ class KerasView(ModelView):
             found.clear()  # a model that makes its weights now is traced twice
             result.clear()
             outputs, records = self._trace(inputs, [layer for _, layer in layers.values()])
-            result.append(outputs)
+            result.extend([outputs, tf.nest.flatten(inputs)])
             for key, calls in records.items():
                 name, layer = layers[key]
                 for number, tensor in enumerate(calls):
@@ -199,7 +212,7 @@ class KerasView(ModelView):
         operations = tf.nest.flatten(result[0])[0].graph.get_operations()
         order = {op.name: number for number, op in enumerate(operations)}
         found.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
-        return found, result[0]
+        return found, result[0], result[1]
 
     def _specs(self, inputs: Any) -> dict[str, tf.TensorSpec]:
         if inputs is not None:

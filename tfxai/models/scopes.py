@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.stack import last_stack
 from tfxai.models.view import Layer, unknown_layer
 
 Path = tuple[str, ...]  # scopes from the outside to the inside
@@ -43,6 +44,7 @@ class Scopes:
     """
 
     def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor, variables: Mapping[str, str]):
+        self._inputs, self._output = list(inputs), output
         path = _data_path(inputs, output)
         places = _places(path)
         self._numbered = _is_numbered(variables)
@@ -102,13 +104,9 @@ class Scopes:
             raise ValueError(f"The layer name {name!r} is ambiguous: {known}. Give the whole name.")
         return _flat(next(iter(found.values())))
 
-    def last_spatial(self, rank: int) -> str | None:
-        """Name of the last layer with maps, of a model whose inputs have so many axes."""
-        seen: dict[str, str] = {}  # a model's output is that of its last layer: name the layer, which comes first
-        for layer in self.layers:
-            if layer.spatial and len(layer.shape) == rank:
-                seen.setdefault(self._tensors[layer.name].name, layer.name)
-        return list(seen.values())[-1] if seen else None
+    def last_spatial(self, model: str) -> str:
+        """Name of the layer with the last maps, of a model that errors call so."""
+        return last_stack(model, self._inputs, self._output, self._tensors.items())
 
     def _is_layer(self, scope: Path, places: Sequence[Path]) -> bool:
         if self._numbered:  # scopes that a layer's own operations open have no number

@@ -69,15 +69,7 @@ class TracedView(ModelView):
         return layer
 
     def last_spatial(self, inputs: Any = None) -> str:
-        traced = self._traced(inputs)
-        rank = max(spec.shape.rank or 0 for spec in traced.specs.values())
-        found = traced.scopes.last_spatial(rank) if rank >= 3 else None
-        if found is None:
-            raise ValueError(
-                f"No tensor inside {self.name} is a stack of maps, so there is no map to weigh. "
-                "Use a gradient method, such as IntegratedGradients."
-            )
-        return found
+        return self._traced(inputs).scopes.last_spatial(self.name)
 
     def _traced(self, inputs: Any = None) -> _Traced:
         """What is known of the function, for inputs like these."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.models import Layer, ModelView, graph
+from tfxai.models import ModelView, graph
+from tfxai.models.positions import positions
 from tfxai.models.signs import is_nonnegative
 from tfxai.models.view import Pass, traced
 from tfxai.run import Run
 
 CELLS = 12  # along the shorter side of a fine layer; the last convolution of VGG, which the paper takes, has 14
-PADDINGS = {"Pad", "PadV2", "MirrorPad"}  # their rings have no place in the image
 
 
 def base_layer(rule: str, inversion: str, view: ModelView, inputs: Any) -> str:
@@ -22,41 +22,35 @@ def base_layer(rule: str, inversion: str, view: ModelView, inputs: Any) -> str:
         return inversion
     layers = view.layers(inputs)
     number = next((n for n, layer in enumerate(layers) if f"/{layer.name}".endswith(f"/{inversion}")), 0)
-    fine = _fine(layers[:number], inversion, view, inputs) if rule == "fine" else None
-    return fine or _pooled(layers[: number + 1], inversion)
+    last, before = layers[number], [layer for layer in layers[:number] if len(layer.shape) == 4]
+    fine = [layer for layer in before if min(side or 0 for side in layer.shape[1:3]) >= CELLS] if rule == "fine" else []
+    pooled = [layer for layer in before if layer.shape[-1] == last.shape[-1]] if "Pool" in last.kind else []
+    found = _leading([layer.name for layer in [*fine, *pooled]], inversion, view, inputs)
+    names = [layer.name for layer in fine if found.get(layer.name)]  # which have no negative values
+    names = names or [layer.name for layer in fine or pooled if layer.name in found]
+    names = names or [layer.name for layer in pooled if layer.name in found]  # their maps are larger than the pooled
+    return names[-1] if names else inversion
 
 
-def _pooled(layers: Sequence[Layer], inversion: str) -> str:
-    """The layer before a pooling, whose maps are larger than the pooled ones; of any other layer, itself."""
-    *before, last = layers
-    if "Pool" in last.kind:
-        for layer in reversed(before):
-            if layer.spatial and len(layer.shape) == len(last.shape) and layer.shape[-1] == last.shape[-1]:
-                return layer.name
-    return inversion
+def _leading(names: Sequence[str], inversion: str, view: ModelView, inputs: Any) -> dict[str, bool]:
+    """Of some layers those with maps that lead to the inversion layer, and whether these have no negative values."""
 
-
-def _fine(layers: Sequence[Layer], inversion: str, view: ModelView, inputs: Any) -> str | None:
-    """The last of some layers that leads to the inversion layer and has enough positions."""
-    names = [
-        layer.name for layer in layers if len(layer.shape) == 4 and min(side or 0 for side in layer.shape[1:3]) >= CELLS
-    ]
-
-    def leading(_: Any, run: Pass) -> list[tuple[bool, str]]:
-        end = run.read[inversion]
-        path = graph.ancestors([end])
-        found = [(name, run.read[name]) for name in names if run.read[name] is not end]
-        return [
-            (is_nonnegative(tensor), name)
-            for name, tensor in found
-            if tensor.op.name in path and tensor.op.type not in PADDINGS
-        ]
+    def look(given: Any, run: Pass) -> dict[str, bool]:
+        starts, end = tf.nest.flatten(given), run.read[inversion]
+        steps = graph.flow(starts, end)
+        known, passed = positions(steps, starts), graph.cuts(steps, graph.origin(end).name)
+        found = {}
+        for name in names:
+            tensor = graph.origin(run.read[name])
+            leads = tensor.name in known and tensor is not graph.origin(end)
+            by_luck = "#" in name and tensor.name not in passed  # one of several runs
+            if leads and known[tensor.name].holds_features(tensor) and not by_luck:
+                found[name] = is_nonnegative(tensor)
+        return found
 
     if inputs is None and view.inputs:
         inputs = view.inputs if len(view.inputs) > 1 else next(iter(view.inputs.values()))
-    found = traced(view, [*names, inversion], inputs, leading) if names else []
-    without_negative = [name for positive, name in found if positive]
-    return next(reversed(without_negative or [name for _, name in found]), None)
+    return traced(view, [*names, inversion], inputs, look) if names else {}
 
 
 def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
