@@ -28,7 +28,8 @@ class LayerMap(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer, sequence of them, or None
-        A layer with spatial output; None: the last one. For several, the mean of their heat-maps at the input's size.
+        A layer with spatial output; None: the last that all paths to the output pass. For several, the mean of their
+        heat-maps at the input's size.
         Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they lie, as the frames of a clip do, and added;
         where they lie in several inputs, values are a dict with an array for each.
     **options

@@ -107,7 +107,7 @@ def cuts(steps: Sequence[Step], end: str) -> list[str]:
     last = {name: number for number, step in enumerate(steps) for _, name in step.sources}
     last[end] = len(steps)
     waiting: set[str] = {name for name in last if name not in {y.name for step in steps for y in step.outputs}}
-    found = []
+    found: list[str] = []
     for number, step in enumerate(steps):
         waiting -= {name for _, name in step.sources if last[name] == number}
         waiting |= {y.name for y in step.outputs}

@@ -310,15 +310,23 @@ def _width(tensor: tf.Tensor) -> int | None:
 
 def _rows(shape: Sequence[int | None], other: Sequence[int | None]) -> int | None:
     """Number of rows; if it is unknown, some number, times how many there are for each of the other shape's."""
-    if shape[0] is not None or None in [*shape[1:], *other[1:]]:
+    own, others = _known(shape[1:]), _known(other[1:])
+    if shape[0] is not None or own is None or others is None:
         return shape[0]
-    return _MANY * max(1, math.prod(other[1:]) // max(1, math.prod(shape[1:])))
+    return _MANY * max(1, math.prod(others) // max(1, math.prod(own)))
+
+
+def _known(sizes: Sequence[int | None]) -> list[int] | None:
+    """Sizes, if all of them are known."""
+    known = [size for size in sizes if size is not None]
+    return known if len(known) == len(sizes) else None
 
 
 def _groups(old: Sequence[int | None], new: Sequence[int | None]) -> list[tuple[list[int], list[int]]]:
     """Which axes became which: the smallest groups of neighbours with equal numbers of values."""
-    if None not in old and None not in new:
-        return _grouped(old, new)
+    known = _known(old), _known(new)
+    if known[0] is not None and known[1] is not None:
+        return _grouped(known[0], known[1])
     shorter = min(len(old), len(new))
     first = next((n for n in range(shorter) if old[n] != new[n]), shorter)
     last = 0

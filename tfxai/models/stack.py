@@ -138,7 +138,7 @@ def _before_head(steps: Sequence[graph.Step], known: Mapping[str, Positions], en
     """Names of tensors; where the output has positions, only of those that further weights follow."""
     names = {y.name for step in steps for y in step.outputs}
     held = zip(known[end.name].axes, end.shape, strict=True) if end.name in names else ()
-    if not any(dimensions([axis]) and size != 1 for axis, size in held):
+    if not any(dimensions((axis,)) and size != 1 for axis, size in held):
         return names
     inside: set[str] = set()
     for step in reversed(steps):

@@ -135,7 +135,7 @@ class ModelView(abc.ABC):
 
     @abc.abstractmethod
     def last_spatial(self, inputs: Any = None) -> str:
-        """Name of the last layer before the selected output that has spatial output."""
+        """Name of the layer with the last maps that all paths to the selected output pass; else ValueError."""
 
 
 def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Pass], Any]) -> Any:
