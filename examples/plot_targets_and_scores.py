@@ -63,8 +63,9 @@ for score in ("logit", "probability"):
 # %%
 # Any function of the outputs
 # ---------------------------
-# A function takes the outputs, (n, classes) logits, and returns one score for each input. Here: why blue leaves
-# rather than blue petals? What speaks for both, such as the colour by itself, cancels.
+# A function takes the outputs as the model gives them, or with ``score="logit"`` its logits, (n, classes), and returns
+# one score for each input. Here: why blue leaves rather than blue petals? What speaks for both, such as the colour by
+# itself, cancels.
 
 leaves, petals = classes.index("blue leaves"), classes.index("blue petals")
 
@@ -73,7 +74,7 @@ def leaves_not_petals(logits):
     return logits[:, leaves] - logits[:, petals]
 
 
-contrast = explainer(images, target=leaves_not_petals)
+contrast = tfxai.GradCAM(model, layer="block4_relu", score="logit")(images, target=leaves_not_petals)
 figure = tfxai.plot_grid({"blue leaves": explainer(images, target="blue leaves"), "rather than blue petals": contrast})
 
 # %%

@@ -81,13 +81,36 @@ def test_explain_writes_figures_and_the_values_of_the_python_interface(folder, t
     assert first == (f"{chances[best]:.2%}"[:-1], ["cat", "dog", "red fox"][best])
 
 
-def test_explain_prints_probabilities_whatever_the_model_ends_in(folder, tmp_path, capsys):
+def test_explain_prints_probabilities_of_named_classes_whatever_the_model_ends_in(folder, tmp_path, capsys):
     tables = []
+    options = ["--method", "saliency", "--top", "2", "--classes", str(folder / "names.txt")]
     for model in ("logits.keras", "softmax.keras"):
-        assert explain(folder, tmp_path, "--method", "saliency", "--top", "2", model=model) == 0
+        assert explain(folder, tmp_path, *options, model=model) == 0
         tables.append(re.findall(r"[\d.]+%  .+", capsys.readouterr().out))
     assert tables[0] == tables[1]
     assert len(tables[0]) == 4
+
+
+@pytest.mark.parametrize("units", [1, 4])
+def test_explain_prints_quantities_as_they_are(folder, tmp_path, capsys, units):
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(units)])
+    model.layers[-1].set_weights([np.zeros((768, units)), 40.5 + np.arange(units)])
+    model.save(folder / "regression.keras")
+    assert explain(folder, tmp_path, "--method", "saliency", "--target", "0", model="regression.keras") == 0
+    printed = capsys.readouterr().out
+    assert "%" not in printed
+    assert re.findall(r"([\d.]+)  output (\d)", printed)[0] == (str(39.5 + units), str(units - 1))
+
+
+def test_explain_prints_both_classes_of_one_sigmoid_unit(folder, tmp_path, capsys):
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")])
+    model.layers[-1].set_weights([np.zeros((768, 1)), np.log([0.25 / 0.75])])
+    model.save(folder / "binary.keras")
+    (folder / "two.txt").write_text("no\nyes\n")
+    for classes, names in (([], ["class 0", "class 1"]), (["--classes", str(folder / "two.txt")], ["no", "yes"])):
+        assert explain(folder, tmp_path, "--method", "saliency", *classes, model="binary.keras") == 0
+        shown = re.findall(r"([\d.]+)%  (.+)", capsys.readouterr().out)[:2]
+        assert shown == [("75.00", names[0]), ("25.00", names[1])]
 
 
 def test_explain_understands_csv_patterns_and_numbers(folder, tmp_path, capsys):

@@ -315,7 +315,8 @@ class TestLayers:
         logit = layers.Dense(1)(layers.GlobalAveragePooling2D()(maps))
         one = keras.Model(inputs, layers.Activation("sigmoid")(logit))
         two = keras.Model(inputs, layers.Softmax()(layers.Concatenate()([0 * logit, logit])))
-        as_one, as_two = (guided(model, stages="target", channels="activations") for model in (one, two))
+        options = {"stages": "target", "channels": "activations", "classes": ("no", "yes")}
+        as_one, as_two = (guided(model, **options) for model in (one, two))
         for target in (0, 1):
             np.testing.assert_allclose(as_one(x, target).values, as_two(x, target).values, atol=1e-4)
 

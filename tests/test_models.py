@@ -199,20 +199,20 @@ def test_probability_needs_a_last_activation(residual, x):
         tfxai.Saliency(residual, score="probability")(x)
 
 
-def test_one_sigmoid_unit_is_two_classes():
+def test_one_sigmoid_unit_is_two_classes_if_these_have_names():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1, activation="sigmoid")])
     x = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
     w = model.layers[0].kernel.numpy()[:, 0]
     logits = x @ w
     for target, sign in ((1, 1), (0, -1)):
-        explanation = tfxai.Saliency(model)(x, target=target)
+        explanation = tfxai.Saliency(model, classes=("no", "yes"))(x, target=target)
         np.testing.assert_allclose(explanation.score, sign * logits, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(explanation.values, np.tile(sign * w, (6, 1)), rtol=1e-5)
-    np.testing.assert_array_equal(tfxai.Saliency(model)(x).target, logits > 0)
-    probability = tfxai.Saliency(model, score="probability")(x, target=0).score
+    np.testing.assert_array_equal(tfxai.Saliency(model, classes=("no", "yes"))(x).target, logits > 0)
+    probability = tfxai.Saliency(model, score="probability", classes=("no", "yes"))(x, target=0).score
     np.testing.assert_allclose(probability, 1 - 1 / (1 + np.exp(-logits)), rtol=1e-4)
     with pytest.raises(ValueError, match="2 classes, 0 to 1"):
-        tfxai.Saliency(model)(x, target=2)
+        tfxai.Saliency(model, classes=("no", "yes"))(x, target=2)
 
 
 def state(model):

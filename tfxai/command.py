@@ -11,15 +11,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfxai import api, images
-from tfxai.explainer import Explainer, positive, scores
+from tfxai.explainer import Explainer, positive
 from tfxai.models import ModelView, open_model
+from tfxai.models.head import scores
 from tfxai.models.loading import UnknownObject
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
@@ -138,25 +139,47 @@ def input_shape(view: ModelView) -> tuple[tuple[int | None, int | None], int]:
     return (height, width), channels or 3
 
 
-def predict(view: ModelView, inputs: np.ndarray, batch_size: int) -> np.ndarray:
-    """(n, classes) probabilities; of a model that ends in logits, their softmax."""
+class Predicted(NamedTuple):
+    """What a model says.
+
+    Attributes
+    ----------
+    values : ndarray
+        (n, outputs).
+    probable : bool
+        Whether they are probabilities of classes.
+    """
+
+    values: np.ndarray
+    probable: bool
+
+
+def predict(view: ModelView, inputs: np.ndarray, batch_size: int, names: int | None = None) -> Predicted:
+    """Probabilities of classes where the model gives some, else its outputs.
+
+    Logits and the outputs of a regression look alike. Where there are as many names of classes as outputs, these are
+    taken for logits, and their softmax is given.
+    """
     batch_size = positive("batch_size", batch_size)
+    probable = []
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def probabilities(x: tf.Tensor) -> tf.Tensor:
+    def predicted(x: tf.Tensor) -> tf.Tensor:
         outputs = view.forward(x).outputs
         if outputs.shape.rank != 2:
-            raise ValueError(f"Expected a classifier with outputs (n, classes), got {tuple(outputs.shape)}.")
-        found, scale, _ = scores(tf.cast(outputs, tf.float32), "auto")
-        return found if scale == "probability" else tf.nn.softmax(found)
+            raise ValueError(f"Expected a model with outputs (n, outputs), got {tuple(outputs.shape)}.")
+        values, scale, _, doubled = scores(tf.cast(outputs, tf.float32), "auto", names)
+        softmax = scale == "logit" and names == values.shape[-1] > 1
+        probable.append(softmax or (scale == "probability" and names != 1))
+        return tf.nn.softmax(values / 2 if doubled else values) if softmax else values
 
     fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
     batch_size = fixed or batch_size
     short = -len(inputs) % fixed if fixed else 0
     padded = np.concatenate([inputs, np.repeat(inputs[-1:], short, 0)])
     starts = range(0, len(inputs), batch_size)
-    found = [probabilities(tf.constant(padded[start : start + batch_size])) for start in starts]
-    return np.concatenate(found)[: len(inputs)]
+    found = [predicted(tf.constant(padded[start : start + batch_size])) for start in starts]
+    return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
 
 
 def read_classes(file: str) -> list[str]:

@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", type=Path, default=Path("tfxai-output"), help="folder (default: %(default)s)"
     )
     parser.add_argument(
-        "--top", metavar="N", type=int, default=5, help="how many classes to print (default: %(default)s)"
+        "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
     )
 
 
@@ -84,9 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         for group, photographs in _readable(paths, fixed or min(GROUP, arguments.batch_size)):
             size = size[0] or photographs[0].shape[0], size[1] or photographs[0].shape[1]
             inputs = images.prepare(photographs, size, channels, arguments.preprocess)
-            probabilities = predict(view, inputs, arguments.batch_size)
-            if names is not None and len(names) != probabilities.shape[1]:
-                raise ValueError(f"Expected the names of {probabilities.shape[1]} classes, got {len(names)}.")
+            predicted = predict(view, inputs, arguments.batch_size, names and len(names))
+            if names is not None and len(names) != predicted.values.shape[1]:
+                raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
             found = {
                 name: explainer.explain(inputs, target, arguments.batch_size, verbose=0)
                 for name, explainer in explainers.items()
@@ -94,8 +94,10 @@ def run(arguments: argparse.Namespace) -> int:
             written.add(found, group)
             for row, path in enumerate(group):
                 print(f"\n{path}")
-                for number in probabilities[row].argsort()[::-1][: max(1, arguments.top)]:
-                    print(f"  {probabilities[row, number]:7.2%}  {names[number] if names else f'class {number}'}")
+                for number in predicted.values[row].argsort()[::-1][: max(1, arguments.top)]:
+                    value = f"{predicted.values[row, number]:{'7.2%' if predicted.probable else '7.4g'}}"
+                    kind = "class" if predicted.probable else "output"
+                    print(f"  {value}  {names[number] if names else f'{kind} {number}'}")
                 figure = plot_grid({title: one[row] for title, one in found.items()}, [photographs[row]])
                 _save(figure, arguments.output / f"{titles[path]}.png")
     finally:

@@ -16,10 +16,11 @@ from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
 from tfxai.joining import RaggedExplanation, join
 from tfxai.maps import Place
-from tfxai.models import ModelView, graph, open_model
+from tfxai.models import ModelView, open_model
+from tfxai.models.head import Scores, own, scores
 from tfxai.models.overrides import Rules, bends_relus
 from tfxai.run import Run, tiled
-from tfxai.targets import Goal, parse
+from tfxai.targets import Channel, Goal, Neuron, Rows, check_one_hot, check_rows, meaning, name, parse, told
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
 
@@ -49,11 +50,14 @@ class Explainer:
         Which output, if the model has several.
     signature : str, optional
         Which signature of a SavedModel. Default: ``"serving_default"``, else the only one.
-    score : {"logit", "probability", "auto"}
-        What a class is scored by. A final softmax or sigmoid is stepped over for the logit. "auto": the probability
-        if the model gives one, else the logit. Of a Python function it is always the output as it is.
+    score : {"logit", "probability", "auto"}, optional
+        What is explained. Default: of a class the logit, for which a final softmax or sigmoid is stepped over, or the
+        output as it is where no logit is known; a function as target is given the outputs as they are. "logit",
+        "probability": these, for classes and functions, or an error where they cannot be reached. "auto": of a class
+        the probability if the model gives one. Of a Python function it is always the output as it is.
     classes : sequence of str or dict, optional
-        Names of the classes, for targets by name and for titles: in order, by number, or numbers by name.
+        Names of the classes, for targets by name and for titles: in order, by number, or numbers by name. Two names
+        make two classes of one output unit.
     jit_compile : {"auto", True, False}
         Compile by XLA; "auto": if there is a GPU. On CPUs XLA is many times slower than plain graphs.
     draws : int, optional
@@ -82,12 +86,12 @@ class Explainer:
         *,
         output: str | int | None = None,
         signature: str | None = None,
-        score: str = "logit",
+        score: str | None = None,
         classes: Sequence[str] | Mapping | None = None,
         jit_compile: bool | str = "auto",
         draws: int | None = None,
     ):
-        if score not in ("logit", "probability", "auto"):
+        if score not in (None, "logit", "probability", "auto"):
             raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
         if jit_compile not in ("auto", True, False):
             raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
@@ -96,6 +100,7 @@ class Explainer:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
         self.score = score
         self.classes = class_names(classes)
+        self.of_classes = len(self.classes or ()) > 1  # whether a number as target is known to be a class
         on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
         self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
         self.draws = None if draws is None else positive("draws", draws)
@@ -129,13 +134,21 @@ class Explainer:
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."
             )
+        found = self._scores(forward.outputs, goal.what)
+        score, goal = goal.score(found.values, forward.read, found.doubled)
+        run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
+        return replace(run, doubled=found.doubled, bent=forward.bent, view=self.view, chosen=self.input)
+
+    def _scores(self, outputs: tf.Tensor, what: Any) -> Scores:
+        if isinstance(what, Neuron | Channel):
+            return Scores(outputs, "activation")
         if self.view.opaque:
-            outputs, scale, head = forward.outputs, "output", None
-        else:
-            outputs, scale, head = scores(forward.outputs, self.score, classes=goal.what is None)
-        score, goal = goal.score(outputs, forward.read)
-        run = Run(inputs, score, goal, outputs, forward.read, batch_size, scale, head, forward.bent)
-        return replace(run, view=self.view, chosen=self.input)
+            if what is None and outputs.shape.rank == 2 and outputs.shape[1] == 1 and len(self.classes or ()) == 2:
+                raise ValueError("Expected a function to return two outputs for its two classes, got one.")
+            return Scores(outputs, "output")
+        if what is not None:
+            return own(outputs, self.score)
+        return scores(outputs, self.score, len(self.classes) if self.classes else None)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
@@ -159,10 +172,10 @@ class Explainer:
             What `keras.Model.predict` takes: a batch; a list or dict for several inputs, or a table with such columns.
             Batches are streamed, their labels left aside, and generators read to their end. A list of images of
             different size is explained in runs of one size.
-        target : None, int, str, sequence, callable, Neuron or Channel
-            The predicted class (None), a class, one for each input, a function from the model's outputs to (n,)
-            scores that treats every row alike, or a unit of a layer. Several classes for each input, (n, k), make
-            n * k explanations, those of the first input first.
+        target : None, int, str, sequence, callable, Rows, Neuron or Channel
+            The predicted class (None), a class or output, one for each input, a function from the model's outputs to
+            (n,) scores that treats every row alike, with data of each row as `targets.Rows`, or a unit of a layer.
+            Several classes for each input, (n, k), make n * k explanations, those of the first input first.
         batch_size : int
             How many inputs, perturbed copies included, pass through the model at once: bounds the memory.
         verbose : {"auto", 0, 1}
@@ -184,22 +197,24 @@ class Explainer:
         batch_size = fixed or positive("batch_size", batch_size)
         repeats = ids.shape[1] if np.ndim(ids) == 2 else 1
         stream, steps, total = given.batches(inputs, self.view.takes, max(1, batch_size // repeats))
-        if total is not None and np.ndim(ids) and len(ids) != total:
-            raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
+        asked = len(what) if isinstance(what, Rows) else len(ids) if np.ndim(ids) else None
+        if total is not None and asked not in (None, total):
+            raise ValueError(f"Expected one target for each of the {total} inputs, got {asked}.")
 
         parts: list[Explanation] = []
         done = 0
         try:
             for batch in given.with_progress(stream, steps, verbose):
                 n = given.count(batch)
-                rows = _rows(ids, done, n)
+                if asked is not None and done + n > asked:
+                    raise ValueError(f"Expected one target for each input, got {asked} for at least {done + n}.")
                 beside = self._beside(batch, done, total)
                 if repeats > 1:
                     batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), (batch, beside))
-                parts.append(self._explain_batch(batch, beside, rows, what, batch_size, fixed, repeats))
+                parts.append(self._explain_batch(batch, beside, ids, what, batch_size, fixed, done))
                 done += n
-            if np.ndim(ids) and done != len(ids):
-                raise ValueError(f"Expected one target for each of the {done} inputs, got {len(ids)}.")
+            if asked not in (None, done):
+                raise ValueError(f"Expected one target for each of the {done} inputs, got {asked}.")
             if not parts:
                 raise ValueError("The dataset is empty: expected at least one batch.")
             return join(parts)
@@ -220,80 +235,87 @@ class Explainer:
         self,
         batch: Any,
         beside: dict[str, np.ndarray],
-        ids: np.ndarray,
+        ids: Any,
         what: Any,
         batch_size: int,
         fixed: int | None,
-        repeats: int,
+        done: int,
     ) -> Explanation:
         n = given.count(batch)
-        padded = batch
+        repeats = ids.shape[1] if np.ndim(ids) == 2 else 1
+        padded, wanted = batch, _rows(ids, what, done, n // repeats)
         if fixed and n > fixed:
             raise ValueError(
                 f"The model takes batches of {fixed}, got one of {n}. Give such, for example dataset.rebatch({fixed})."
             )
         if fixed and n < fixed:
             short = fixed - n
-            padded, beside = tf.nest.map_structure(
-                lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), (batch, beside)
+            padded, beside, wanted = tf.nest.map_structure(
+                lambda x: np.concatenate([x, np.repeat(x[-1:], short, 0)]), (batch, beside, wanted)
             )
-            ids = np.concatenate([ids, np.repeat(ids[-1:], short)])
         repeats = 1 if fixed else repeats  # padding is no repetition
-        compiled = self._compile(padded, beside, what, batch_size, fixed, repeats)
-        if compiled.classes is not None and ids.max() >= compiled.classes:
+        compiled = self._compile((padded, beside, wanted), what, batch_size, fixed, repeats)
+        if compiled.classes is not None and wanted[0].max() >= compiled.classes:
             raise ValueError(
-                f"The class {ids.max()} is out of range: the model has {compiled.classes} classes, "
+                f"The class {wanted[0].max()} is out of range: the model has {compiled.classes} classes, "
                 f"0 to {compiled.classes - 1}."
             )
         check_count(self.classes, compiled.classes)
-        with self.view.running():
-            result = self._averaged(compiled, padded, ids, beside)
+        check_one_hot(ids, compiled.classes)
+        check_rows(what, compiled.rows, done + n)
+        means = meaning(what, compiled.known, compiled.doubled, self.of_classes, np.asarray(ids))
+        with self.view.running(), told(what):
+            result = self._averaged(compiled, padded, beside, wanted)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
-        for name in ("score", "values"):
-            if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[name])):
+        for found in ("score", "values"):
+            if not all(np.isfinite(x).all() for x in tf.nest.flatten(result[found])):
+                first = "Check where the target function divides or takes a logarithm. " if means == "function" else ""
                 raise ValueError(
-                    f"{type(self).__name__} found NaN or infinite {name} for finite inputs. "
-                    + (self.overflow if name == "values" else Explainer.overflow)
+                    f"{type(self).__name__} found NaN or infinite {found} for finite inputs. {first}"
+                    + (self.overflow if found == "values" else Explainer.overflow)
                 )
         return Explanation(
             result["values"],
-            result["ids"] if what is None else _name(what),
+            result["ids"] if what is None else name(what),
             result["score"],
             batch,
             self.facts.name,
             self.polarity,
             self.classes,
             result["extras"],
-            provenance.origin(self) | self.describe() | compiled.facts,
+            provenance.origin(self) | self.describe() | compiled.facts | {"target": means},
             compiled.places,
         )
 
-    def _averaged(self, compiled: _Compiled, batch: Any, ids: np.ndarray, beside: dict[str, np.ndarray]) -> Any:
+    def _averaged(self, compiled: _Compiled, batch: Any, beside: dict[str, np.ndarray], wanted: list[Any]) -> Any:
         """The result for a batch; of a random model, the mean over its draws."""
         draw = self.view.draw
         if self.draws is None or draw is None:
-            return compiled(batch, ids, beside)
+            return compiled(batch, beside, wanted)
         results = []
         for number in range(self.draws):
             draw.assign(number)
-            results.append(compiled(batch, ids, beside))
-            ids = results[0]["ids"].numpy()
+            results.append(compiled(batch, beside, wanted))
+            wanted = [results[0]["ids"], *wanted[1:]]
         return tf.nest.map_structure(lambda *x: tf.add_n(x) / len(x) if x[0].dtype.is_floating else x[0], *results)
 
-    def _compile(
-        self, batch: Any, beside: dict[str, np.ndarray], what: Any, batch_size: int, fixed: int | None, repeats: int
-    ) -> _Compiled:
-        """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter."""
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), (batch, beside))
+    def _compile(self, given: Any, what: Any, batch_size: int, fixed: int | None, repeats: int) -> _Compiled:
+        """The compiled step for this kind of batch; class ids, seeds and the number of rows do not matter.
+
+        ``given`` are the inputs, what stands beside them, and what is wanted of them, with a row for each input.
+        """
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), given)
+        batch, beside, _ = given
+        what = what.function if isinstance(what, Rows) else what
         with self._compiling:
             self.view.prepare(batch)
             self.settle(batch)
-            key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads)
+            key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads, self.of_classes)
             if key not in self._compiled:
                 if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                     del self._compiled[next(iter(self._compiled))]
                 compared = baselines.by_input(self.reference, list(self._named(batch)))
-                compiled = _Compiled(self, specs, compared, what, batch_size, fixed, repeats)
+                compiled = _Compiled(self, specs, compared, what, batch_size, repeats)
                 if key[0] not in self._steady:
                     steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws)
                     self._steady.add(key[0])
@@ -309,25 +331,23 @@ class _Compiled:
     """An explainer's `attribute`, traced for one kind of batch."""
 
     def __init__(
-        self,
-        explainer: Explainer,
-        specs: Any,
-        compared: dict[str, Any],
-        what: Any,
-        batch_size: int,
-        fixed: int | None,
-        repeats: int,
+        self, explainer: Explainer, specs: Any, compared: dict[str, Any], what: Any, batch_size: int, repeats: int
     ):
         self.facts: dict[str, Any] = {}
         self.places: dict[str, Place] | None = None
         self.classes: int | None = None
+        self.rows: int | None = None  # how many scores a target function returns, if always as many
 
-        def step(inputs: Any, beside: dict[str, tf.Tensor], ids: tf.Tensor) -> dict[str, Any]:
-            run = explainer.run(inputs, Goal(ids, what), batch_size)
+        def step(inputs: Any, beside: dict[str, tf.Tensor], wanted: list[tf.Tensor]) -> dict[str, Any]:
+            ids, *rows = wanted
+            run = explainer.run(inputs, Goal(ids, what, tuple(rows), explainer.of_classes), batch_size)
             run.repeats, run.baselines = repeats, compared | beside
             if what is None:
                 self.classes = run.outputs.shape[-1]
-                self.facts["score"] = run.scale
+            self.facts["score"] = run.scale
+            self.known = run.head is not None or run.scale == "probability" or explainer.of_classes
+            self.doubled = run.doubled
+            self.rows = run.score.shape[0] if run.outputs.shape.rank and run.outputs.shape[0] is None else None
             values = explainer.attribute(run)
             if run.bent:
                 self.facts["bent_relus"] = run.bent
@@ -338,11 +358,10 @@ class _Compiled:
             return {"values": values, "ids": run.goal.ids, "score": run.score, "extras": run.extras}
 
         function = tf.function(step, autograph=False, jit_compile=explainer.jit_compile or None)
-        self._step = function.get_concrete_function(*specs, tf.TensorSpec([fixed], tf.int32))
+        self._step = function.get_concrete_function(*specs)
 
-    def __call__(self, inputs: Any, ids: np.ndarray, beside: dict[str, np.ndarray]) -> dict[str, Any]:
-        inputs, beside = tf.nest.map_structure(tf.convert_to_tensor, (inputs, beside))
-        return self._step(inputs, beside, tf.constant(ids, tf.int32))
+    def __call__(self, *given: Any) -> dict[str, Any]:
+        return self._step(*tf.nest.map_structure(tf.convert_to_tensor, given))
 
 
 def positive(name: str, value: Any) -> int:
@@ -352,40 +371,10 @@ def positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def scores(outputs: tf.Tensor, score: str, classes: bool = True) -> tuple[tf.Tensor, str, str | None]:
-    """Logits or probabilities, which of these, and what the model ends in.
-
-    As ``classes``, a single sigmoid unit is two, with opposite logits.
-    """
-    logits, kind = graph.logits(outputs)
-    if score == "auto":
-        score = "probability" if kind else "logit"
-    if score == "probability":
-        if kind is None:
-            raise ValueError(
-                'score="probability" needs a model that ends in a softmax or sigmoid; this one does not. '
-                'Use score="logit", or add keras.layers.Softmax().'
-            )
-        chosen = tf.exp(outputs) if kind == "log_softmax" else outputs
-    else:
-        chosen = logits
-    if kind == "sigmoid" and classes and chosen.shape.rank == 2 and chosen.shape[-1] == 1:
-        other = -chosen if score == "logit" else 1 - chosen
-        chosen = tf.concat([other, chosen], -1)
-    return chosen, score, kind
-
-
-def _rows(ids: Any, start: int, n: int) -> np.ndarray:
-    if np.ndim(ids) == 0:
-        return np.full(n, ids, np.int64)
-    rows = ids[start : start + n]
-    if len(rows) < n:
-        raise ValueError(f"Expected one target for each input, got {len(ids)} for at least {start + n}.")
-    return rows.reshape(-1)
-
-
-def _name(what: Any) -> str:
-    return str(what) if not callable(what) else getattr(what, "__name__", type(what).__name__)
+def _rows(ids: Any, what: Any, start: int, n: int) -> list[np.ndarray]:
+    """What is asked of n inputs: int32 ids, one after the other, and what a target function is given besides."""
+    own_ids = np.full(n, ids) if np.ndim(ids) == 0 else ids[start : start + n].reshape(-1)
+    return [own_ids.astype(np.int32), *(what[start : start + n].arrays if isinstance(what, Rows) else ())]
 
 
 def _joined(parts: list[Explanation]) -> Explanation:

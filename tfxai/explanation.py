@@ -223,8 +223,10 @@ class Explanation:
         if isinstance(self.target, str):
             return self.target
         class_id = int(self.target[number])
-        names = self.classes or ()
-        return names[class_id] if class_id < len(names) else f"class {class_id}"
+        names, only = self.classes or (), self.facts.get("target") == "only output"
+        if class_id < len(names):
+            return names[class_id]
+        return "output" if only else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
         """Figure with a row for each input: the image, and the heat-map over it.

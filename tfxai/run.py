@@ -24,15 +24,17 @@ class Run:
     goal : Goal
         The target, with classes decided.
     outputs : tf.Tensor
-        Logits or probabilities, as asked.
+        Logits or probabilities, as asked; of one unit that is two classes, of both.
     read : dict
         Layer name to output.
     batch_size : int
         How many inputs may pass through the model at once.
-    scale : {"logit", "probability", "output"}
-        What the outputs are.
-    head : {"softmax", "log_softmax", "sigmoid"}, optional
-        What the model ends in.
+    scale : {"logit", "probability", "output", "activation"}
+        What the score is made of: outputs, as far as is known what they are, or the activation of a layer.
+    head : {"softmax", "sigmoid"}, optional
+        What makes probabilities of the logits that the model ends in.
+    doubled : bool
+        Whether one output unit was made two classes.
     bent : int
         How many ReLUs are bent.
     repeats : int
@@ -55,6 +57,7 @@ class Run:
     batch_size: int
     scale: str = "logit"
     head: str | None = None
+    doubled: bool = False
     bent: int = 0
     repeats: int = 1
     baselines: dict[str, Any] = field(default_factory=dict)
@@ -149,8 +152,8 @@ class Run:
         for x in tf.nest.flatten(self.inputs):
             self.positions(x)  # seen in the graph from the input to the score, of which the first rows are no part
         inputs, score, outputs, read = tf.nest.map_structure(first, (self.inputs, self.score, self.outputs, self.read))
-        goal = replace(self.goal, ids=first(self.goal.ids))
         rows = {name: first(x) if tf.is_tensor(x) else x for name, x in self.baselines.items()}
+        goal = self.goal.once(self.repeats)
         once = replace(self, inputs=inputs, score=score, goal=goal, outputs=outputs, read=read, repeats=1, extras={})
         return replace(once, baselines=rows)
 

@@ -315,7 +315,7 @@ class GuidedGradCAM(GradCAM):
         if interpolation not in ("nearest", "linear"):
             raise ValueError(f'Expected interpolation to be "nearest" or "linear", got {interpolation!r}.')
         self.interpolation = interpolation
-        self._guided = GuidedBackprop(self.view, strided, pooling, score=self.score)
+        self._guided = GuidedBackprop(self.view, strided, pooling, score=self.score, classes=self.classes)
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | self._guided.describe()

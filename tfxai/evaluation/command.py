@@ -103,15 +103,18 @@ def run(arguments: argparse.Namespace) -> None:
     check_file(arguments.csv)
     view = opened(arguments)
     given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess)
-    given.check_classes(predict(view, given[:1], arguments.batch_size).shape[1])
+    given.check_classes(predict(view, given[:1], arguments.batch_size).values.shape[1])
     facts = {
         "tfxai": __version__,
         "model": digest(arguments.model),
         **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target")},
         "size": given.size,
     }
+    explainers = {name: cls(view, **options) for name, (cls, options) in methods.items()}
+    for explainer in explainers.values():
+        explainer.of_classes = True  # boxes have classes, so this is a classifier
     rows = evaluate_localization(
-        {name: cls(view, **options) for name, (cls, options) in methods.items()},
+        explainers,
         given,
         None if arguments.target == "predicted" else given.classes,
         arguments.cache,

@@ -48,6 +48,7 @@ class UpsampledActivation(Explainer):
 
     def __init__(self, features: RelevantFeatures, top: int = 3):
         super().__init__(features.view)
+        self.of_classes = True
         self.reads = features.layers_
         self.features, self.top = features, top
 
@@ -134,7 +135,7 @@ def evaluate_flowers(
         print(f"{name}: fold {number + 1} of {folds} ...", flush=True)
         test = fold == number
         view = open_model(train_flowers.train(name, seed=number) if retrain else flowers.load_model(name))
-        correct[test] = predict(view, inputs[test], batch_size).argmax(1) == labels[test]
+        correct[test] = predict(view, inputs[test], batch_size).values.argmax(1) == labels[test]
         features = RelevantFeatures(view, mu=mu).fit(inputs[~test], labels[~test], batch_size=batch_size, verbose=0)
         for method, made in METHODS.items():
             explanation = made(view, features)(inputs[test], batch_size=batch_size, verbose=0)

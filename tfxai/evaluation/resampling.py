@@ -166,7 +166,7 @@ def _measured(
 ) -> Stage:
     view = open_model(model)
     inputs = pictures.astype(np.float32)
-    accuracy = float((predict(view, inputs, batch_size).argmax(1) == labels).mean())
+    accuracy = float((predict(view, inputs, batch_size).values.argmax(1) == labels).mean())
     result = InputResampling(view, seed=seed, **{"relative": True} | options)(inputs, batch_size=batch_size, verbose=0)
     selected = {metric: result.top(metric, top) for metric in SELECTIONS} | {"random": _drawn(result, top, seed)}
     train = np.random.default_rng(seed).permutation(len(labels)) < TRAINED_ON * len(labels)

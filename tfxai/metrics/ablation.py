@@ -207,6 +207,7 @@ class _Ablated(Explainer):
 
     def __init__(self, view: ModelView, removed: Mapping[str, np.ndarray]):
         super().__init__(view, score="auto", jit_compile=False)
+        self.of_classes = True
         self.reads = tuple(removed)
         self.removed = {layer: tf.constant(masks) for layer, masks in removed.items()}
 

@@ -243,23 +243,5 @@ def bypassed(start: tf.Tensor, end: tf.Tensor, inputs: Sequence[tf.Tensor]) -> b
     return bool(ancestors(side) & {tensor.op.name for tensor in inputs})
 
 
-def logits(outputs: tf.Tensor) -> tuple[tf.Tensor, str | None]:
-    """Step back over a final softmax or sigmoid, whatever wrote it.
-
-    Returns
-    -------
-    tuple
-        The logits and ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``; ``outputs`` itself and None where there is
-        neither.
-    """
-    op = outputs.op
-    while op.type in PASSING:
-        op = op.inputs[0].op
-    if op.type not in ("Softmax", "Sigmoid", "LogSoftmax"):
-        return outputs, None
-    kind = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}[op.type]
-    return rerun(op.outputs[0], op.inputs[0], outputs), kind
-
-
 def _has_gradient(tensor: tf.Tensor) -> bool:
     return tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant

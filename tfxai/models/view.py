@@ -180,4 +180,8 @@ def choose_output(outputs: Any, names: Sequence[str], output: str | int | None) 
         return flat[list(names).index(output)]
     if isinstance(output, int) and not isinstance(output, bool) and -len(flat) <= output < len(flat):
         return flat[output]
-    raise ValueError(f"The model has {len(flat)} outputs; expected output= to be one of {list(names)}, got {output!r}.")
+    raise ValueError(
+        f"The model has {len(flat)} outputs; expected output= to be one of {list(names)}, got {output!r}. For a score "
+        "over several of them, explain a model that ends in their concatenation, such as keras.Model(model.inputs, "
+        "keras.layers.Concatenate()(model.outputs)), with a function as target."
+    )

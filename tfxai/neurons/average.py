@@ -20,6 +20,7 @@ from tfxai import inputs as given
 from tfxai import labelled
 from tfxai.display import composite
 from tfxai.explainer import Explainer, Facts, positive
+from tfxai.models.head import scores
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
 from tfxai.run import Run
 
@@ -236,8 +237,7 @@ class _Peaks(Explainer):
             self._layer(layer, run.read[layer], [c for name, c in ordered if name == layer]) for layer in self.reads
         ]
         if run.outputs.shape.rank == 2:
-            second = int(run.head == "sigmoid" and run.outputs.shape[-1] == 1)  # one unit: the other class has logit 0
-            run.extras["predicted"] = tf.argmax(tf.pad(run.outputs, [[0, 0], [second, 0]]), 1)
+            run.extras["predicted"] = tf.argmax(scores(run.outputs).values, 1)
         run.extras["units"] = tf.gather(tf.concat([units for _, units in found], 1), back, axis=1)
         return tf.gather(tf.concat([responses for responses, _ in found], 1), back, axis=1)
 

@@ -93,6 +93,7 @@ class PredictionByFeatures(Explainer):
         if not hasattr(features, "weights_"):
             raise ValueError("The features are not fitted: call fit(images, labels) first.")
         super().__init__(features.view, **options)
+        self.of_classes = True
         self.features = features
         self.top = min(positive("top", top), len(features.weights_))
         self.rule = backward_rules(relus, strided, pooling)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfxai.explainer import Explainer, positive
 from tfxai.models.graph import edited
 from tfxai.resampling.result import ranked
-from tfxai.targets import Goal
+from tfxai.targets import Goal, Rows
 
 if TYPE_CHECKING:
     from tfxai.resampling.result import Resampling
@@ -103,6 +103,8 @@ def ablate(
         raise ValueError(f"Expected some of the layers {list(result.channels)}, got {unknown[0]!r}.")
     if result.method is None or (isinstance(result.target, str) and result.what is None):
         raise ValueError("An ablation needs the model and the target, and the result was loaded without. Make it anew.")
+    if isinstance(result.what, Rows):
+        raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs alone, got Rows.")
     positive("controls", controls)
     masks = {layer: _masks(result, layer, metrics, n, controls, seed) for layer in wanted}
     step = _without(result, wanted)
@@ -151,7 +153,7 @@ def _without(result: Resampling, layers: tuple[str, ...]) -> Any:
 
     @tf.function(autograph=False, reduce_retracing=True)
     def changes(inputs: Any, ids: tf.Tensor, masks: dict[str, tf.Tensor]) -> tf.Tensor:
-        run = explainer.run(inputs, Goal(ids, result.what), 1)
+        run = explainer.run(inputs, Goal(ids, result.what, of_classes=True), 1)
 
         def score(removed: dict[str, tf.Tensor]) -> tf.Tensor:
             edits = [(run.read[layer], _zeroed(mask)) for layer, mask in removed.items()]

@@ -44,7 +44,7 @@ class Projector(Explainer):
         layer = forward.read[self.reads[0]]
         peaks = tf.reduce_max(layer, range(1, layer.shape.rank - 1))
         score, goal = goal.score(peaks, {})
-        return Run(inputs, score, goal, peaks, forward.read, batch_size, "output", None, forward.bent)
+        return Run(inputs, score, goal, peaks, forward.read, batch_size, "activation", bent=forward.bent)
 
     def attribute(self, run: Run) -> tf.Tensor:
         return run.gradients(run.image)

@@ -20,7 +20,7 @@ from tfxai.resampling.observer import Observer
 from tfxai.resampling.patches import Projector
 from tfxai.resampling.result import Resampling, nested
 from tfxai.resampling.scores import SPATIAL
-from tfxai.targets import parse
+from tfxai.targets import Rows, check_one_hot, parse
 
 FEWEST = 3  # copies of which a correlation means anything
 
@@ -213,6 +213,8 @@ class InputResampling:
         stream, steps, total = given.batches(images, self.view.takes, fixed or 1)
         if total is not None and np.ndim(ids) and len(ids) != total:
             raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
+        # Images are explained one by one, but their labels tell together whether a 0 is a class.
+        self._observer.of_classes = len(self._observer.classes or ()) > 1 or (np.ndim(ids) > 0 and bool(ids.any()))
         parts: list[Explanation] = []
         done = 0
         try:
@@ -228,8 +230,11 @@ class InputResampling:
                 for start in range(0, given.count(batch), fixed or 1):
                     rows = tf.nest.map_structure(lambda x: x[start : start + (fixed or 1)], batch)  # noqa: B023
                     end = done + given.count(rows)
-                    goal = ids.reshape(-1)[done:end] if np.ndim(ids) else target
+                    goal = what[done:end] if isinstance(what, Rows) else target
+                    goal = ids.reshape(-1)[done:end] if np.ndim(ids) else goal
                     parts.append(self._observer.explain(rows, goal, batch_size, verbose=0))
+                    if not done:
+                        check_one_hot(ids, [*self._observer._compiled.values()][-1].classes)
                     done = end
             if not parts:
                 raise ValueError("The dataset is empty: expected at least one batch.")

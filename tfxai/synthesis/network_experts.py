@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import scores
 from tfxai.models import ModelView, open_model
+from tfxai.models.head import scores
 from tfxai.run import totals
 
 
@@ -152,7 +152,7 @@ class DiscriminatorExpert:
         if tf.executing_eagerly():  # logits are found in a graph
             return tf.function(self.log_prob, autograph=False)(images)
         outputs = self.view.forward(tf.cast(images, tf.float32)).outputs
-        logits, _, _ = scores(tf.cast(outputs, tf.float32), "logit", classes=False)
+        logits = scores(tf.cast(outputs, tf.float32), "logit", names=1).values
         if int(np.prod(logits.shape[1:], dtype=int)) != 1:
             raise ValueError(f"Expected a discriminator of one output, (n, 1), got {tuple(logits.shape)}.")
         return tf.reshape(logits, [-1])

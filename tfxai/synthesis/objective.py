@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import scores
 from tfxai.models import ModelView
+from tfxai.models.head import Scores, scores
 from tfxai.models.view import Pass
 
 Shapes = Mapping[Any, tuple[int | None, ...]]  # of layers, by name; of the outputs, by None
@@ -33,35 +33,38 @@ class Seen:
         return tf.cast(self.forward.read[self.view.find(layer)], tf.float32)
 
     @functools.cached_property
-    def _scores(self) -> tuple[tf.Tensor, str | None]:
+    def _scores(self) -> Scores:
         if self.forward.outputs.shape.rank != 2:
             raise ValueError(
                 f"Classes need outputs of shape (n, classes), the model's are {self.forward.outputs.shape}. "
                 "Give a function of the outputs as objective."
             )
-        logits, _, head = scores(tf.cast(self.forward.outputs, tf.float32), "logit")
-        return logits, head
+        return scores(tf.cast(self.forward.outputs, tf.float32))
 
     @property
     def knows_probabilities(self) -> bool:
-        """Whether the scores of classes have any: a single logit has none."""
-        logits, head = self._scores
-        return head is not None or logits.shape[-1] != 1
+        """Whether the scores of classes have any: a single logit has none, nor has what is no logit."""
+        values, scale, head, _ = self._scores
+        return scale == "probability" or head is not None or (scale == "logit" and values.shape[-1] != 1)
 
     def classes(self, on: str) -> tf.Tensor:
         """(n, classes) logits, log-probabilities or probabilities."""
-        logits, head = self._scores
+        values, scale, head, _ = self._scores
         if on == "logit":
-            return logits
+            return values
         if not self.knows_probabilities:
-            raise ValueError('The model ends in one logit, of which no probability is known. Give on="logit".')
-        known = tf.math.log_sigmoid(logits) if head == "sigmoid" else tf.nn.log_softmax(logits)
+            ends = "one logit" if scale == "logit" else "an output"
+            raise ValueError(f'The model ends in {ends}, of which no probability is known. Give on="logit".')
+        if scale == "probability":
+            known = tf.math.log(tf.maximum(values, 1e-30))
+        else:
+            known = tf.math.log_sigmoid(values) if head == "sigmoid" else tf.nn.log_softmax(values)
         return known if on == "log_probability" else tf.exp(known)
 
     @property
     def shapes(self) -> Shapes:
         """What objectives are checked against."""
-        outputs = {None: tuple(self._scores[0].shape)} if self.forward.outputs.shape.rank == 2 else {}
+        outputs = {None: tuple(self._scores.values.shape)} if self.forward.outputs.shape.rank == 2 else {}
         return outputs | {name: tuple(tensor.shape) for name, tensor in self.forward.read.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import scores
+from tfxai.models.head import scores
 from tfxai.synthesis.objective import Numbers, Objective, Seen, Shapes, unchecked
 
 SCALES = ("logit", "log_probability", "probability")
@@ -32,6 +32,7 @@ def class_score(target: Any, on: str = "logit") -> Objective:
     on : {"logit", "log_probability", "probability"}
         Which score. Default: the logit, as in Simonyan et al. (2014): a probability also rises where other classes
         fall. A final softmax or sigmoid is stepped over for it; a model that ends in logits is taken to mean a softmax.
+        One sigmoid unit is two classes, of which 0 is the opposite of the unit.
 
     Returns
     -------
@@ -323,7 +324,7 @@ def function(call: Callable, *layers: Any) -> Objective:
         raise TypeError(f"Expected a function, got {type(call).__name__}.")
 
     def compute(seen: Seen, numbers: Numbers) -> tf.Tensor:
-        given = [seen.activation(one) for one in layers] or [scores(seen.forward.outputs, "logit", classes=False)[0]]
+        given = [seen.activation(one) for one in layers] or [scores(seen.forward.outputs, names=1).values]
         found = tf.cast(call(*given), tf.float32)
         if found.shape.rank != 1:
             raise ValueError(f"An objective must return one score an image, (n,), got shape {found.shape}.")

@@ -32,7 +32,7 @@ class Contrast(Explainer):
         if head not in (None, "softmax", "sigmoid"):
             raise ValueError(f'Expected head to be None, "softmax" or "sigmoid", got {head!r}.')
         self.head = head
-        self._logits = Explainer(self.view)
+        self._logits = Explainer(self.view, classes=self.classes)
 
     def contrast(
         self, run: Run, x: tf.Tensor, p: tf.Tensor, masks: tf.Tensor, weights: tuple[float, float], objective: str

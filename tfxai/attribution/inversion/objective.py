@@ -10,6 +10,7 @@ from tfxai.descent import State
 from tfxai.run import Run
 
 LEAST = -1e30  # a logit that takes part in no sum
+LEAST_P = 1e-30  # of which there is a logarithm
 
 OBJECTIVES = ("probability", "log_probability", "cross_entropy", "logit")
 
@@ -32,7 +33,7 @@ def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor
     Parameters
     ----------
     run : Run
-        A pass whose outputs are logits.
+        A pass whose outputs are logits, or probabilities of which no logits are known.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         With p the probability of the class: (-p, p); (-log p, log p); (-log p, -log(1 - p)); or the logit z as (-z, z).
         A target that is no class, or the output of a model that has one only, counts as z does.
@@ -43,11 +44,23 @@ def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor
     -------
     tuple of tf.Tensor
         Both (n,) float32.
+
+    Raises
+    ------
+    ValueError
+        If it is not known what the outputs are, nor said by ``head``.
     """
     logit = run.score
     if objective == "logit" or run.goal.what is not None or run.outputs.shape[-1] == 1:
         return -logit, logit
-    if (head or run.head) == "sigmoid":
+    if run.scale == "output" and head is None:
+        raise ValueError(
+            "The outputs of the model are neither logits nor probabilities, as far as is known. Say by head= what "
+            'makes probabilities of them, or give objective="logit" for the output as it is.'
+        )
+    if run.scale == "probability":
+        log_p, log_rest = (tf.math.log(tf.maximum(p, LEAST_P)) for p in (logit, 1 - logit))
+    elif (head or run.head) == "sigmoid":
         log_p, log_rest = tf.math.log_sigmoid(logit), tf.math.log_sigmoid(-logit)
     else:
         logits = tf.cast(run.outputs, tf.float32)
