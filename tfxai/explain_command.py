@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         for group, photographs in _readable(paths, fixed or min(GROUP, arguments.batch_size)):
             size = size[0] or photographs[0].shape[0], size[1] or photographs[0].shape[1]
             inputs = images.prepare(photographs, size, channels, arguments.preprocess)
-            predicted = predict(view, inputs, arguments.batch_size, names and len(names))
+            predicted = predict(view, inputs, arguments.batch_size, len(names) if names else None)
             if names is not None and len(names) != predicted.values.shape[1]:
                 raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
             found = {

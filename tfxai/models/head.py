@@ -132,16 +132,20 @@ _CALLED = {"probability": "probabilities of which the logits are not known", "ou
 
 def find(outputs: tf.Tensor) -> Head:
     """What the model ends in, found in the graph that computes its outputs."""
-    found, end = _written_out(outputs), None
-    if found is None:
-        end = Ending(outputs)
-        found = _tried(end)
-    if found is not None:
-        logits, kind, log = found
-        return Head(outputs, "output" if log else "probability", kind, logits, tf.exp(outputs) if log else outputs)
+    written = _written_out(outputs)
+    if written is not None:
+        return _activated(outputs, *written)
+    end = Ending(outputs)
+    tried = _tried(end)
+    if tried is not None:
+        return _activated(outputs, *tried)
     if end.curves & _SQUASHING and _is_probability(end):
         return Head(outputs, "probability", probabilities=outputs)
     return Head(outputs, "logit", logits=outputs) if end.linear else Head(outputs, "output")
+
+
+def _activated(outputs: tf.Tensor, logits: tf.Tensor, kind: str, log: bool) -> Head:
+    return Head(outputs, "output" if log else "probability", kind, logits, tf.exp(outputs) if log else outputs)
 
 
 def _written_out(outputs: tf.Tensor) -> tuple[tf.Tensor, str, bool] | None:
@@ -171,7 +175,7 @@ def _tried(end: Ending) -> tuple[tf.Tensor, str, bool] | None:
     for cut in reversed(end.cuts):  # the earliest counts: of softmax(z - max z), the logits are z
         z = _random(cut)
         y = None if z is None else end.run({cut.name: z})
-        if y is None or not np.isfinite(y).all():
+        if z is None or y is None or not np.isfinite(y).all():
             continue
         loose = 1e-3 if cut.dtype in (tf.float32, tf.float64) else 3e-2
         for way in _ways(z, y):
@@ -235,8 +239,9 @@ def _is_probability(end: Ending) -> bool:
     """Whether the outputs stay within 0..1 whatever the last layers give, and sum to 1, or reach from end to end."""
     found = []
     for same in (None, 8.0, -8.0):
-        values = {x.name: _random(x, same) for x in end.sources}
-        y = None if any(value is None for value in values.values()) else end.run(values)
+        drawn = {x.name: _random(x, same) for x in end.sources}
+        values = {name: value for name, value in drawn.items() if value is not None}
+        y = end.run(values) if len(values) == len(drawn) else None
         if y is None or not ((y > -1e-4) & (y < 1 + 1e-4)).all():
             return False
         found.append(y)
