@@ -131,8 +131,9 @@ def run_references(run: Run, draws: int = 10) -> Any:
 def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
     """Baselines (b, n, ...) of one of a run's inputs, floating, see `references`."""
     name, spec = compared_with(run, x)
+    own = x if x.dtype.is_floating else tf.cast(x, tf.float32)
     try:
-        return references(spec, x if x.dtype.is_floating else tf.cast(x, tf.float32), draws, run.positions(x))
+        return run.with_padding(references(spec, own, draws, run.positions(x), run.kept(x)), x)
     except (TypeError, ValueError) as error:
         if not isinstance(run.inputs, dict):
             raise
@@ -140,7 +141,13 @@ def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
         raise type(error)(f"For the input {name!r}: {error} Each input may have its own: {{{each}}}.") from None
 
 
-def references(spec: Any, x: tf.Tensor, draws: int = 10, positions: Sequence[int] | None = None) -> tf.Tensor:
+def references(
+    spec: Any,
+    x: tf.Tensor,
+    draws: int = 10,
+    positions: Sequence[int] | None = None,
+    kept: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Baselines of each input of a batch.
 
     Parameters
@@ -156,6 +163,8 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10, positions: Sequence[int
         How many baselines ``"noise"`` stands for.
     positions : sequence of int, optional
         Axes of the inputs that are positions. Default: all but the batch and the last.
+    kept : tf.Tensor, optional
+        (n, steps, 1, ...) False where a step is padding, which counts for no mean, range or blur.
 
     Returns
     -------
@@ -168,21 +177,23 @@ def references(spec: Any, x: tf.Tensor, draws: int = 10, positions: Sequence[int
         If it is none of these or does not fit the inputs.
     """
     if isinstance(spec, Background):
-        return _several(spec, x, draws, positions)
+        return _several(spec, x, draws, positions, kept)
     if isinstance(spec, str):
         if spec not in NAMES:
             raise ValueError(f"Expected a baseline to be a number, an array or one of {NAMES}, got {spec!r}.")
         if spec == "noise":
-            return _noise(x, draws)
+            return _noise(x, draws, kept)
         axes = tuple(range(1, max(2, x.shape.rank - 1))) if positions is None else positions
-        return {"mean": _mean, "blur": _blur}[spec](x, axes)
+        return {"mean": _mean, "blur": _blur}[spec](x, axes, kept)
     if callable(spec):
         return _fit(tf.cast(spec(x), x.dtype)[None], x)
     values = tf.cast(spec, x.dtype) if tf.is_tensor(spec) else tf.constant(_numbers(spec, x.dtype.as_numpy_dtype))
     return _fit(values[None] if values.shape.rank == x.shape.rank else values[None, None], x)
 
 
-def _several(background: Background, x: tf.Tensor, draws: int, positions: Sequence[int] | None) -> tf.Tensor:
+def _several(
+    background: Background, x: tf.Tensor, draws: int, positions: Sequence[int] | None, kept: tf.Tensor | None
+) -> tf.Tensor:
     given = background.given
     if hasattr(given, "__array__"):
         array = _numbers(given, x.dtype.as_numpy_dtype)
@@ -198,7 +209,7 @@ def _several(background: Background, x: tf.Tensor, draws: int, positions: Sequen
             f"{len(given)} numbers may mean a colour or as many baselines. Give np.array({list(given)!r}) for the "
             "colour, or background= for the baselines."
         )
-    return tf.concat([references(one, x, draws, positions) for one in given], 0)
+    return tf.concat([references(one, x, draws, positions, kept) for one in given], 0)
 
 
 def _numbers(spec: Any, dtype: Any) -> np.ndarray:
@@ -224,21 +235,38 @@ def _fit(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(values, tf.concat([tf.shape(values)[:1], tf.shape(x)], 0))
 
 
-def _mean(x: tf.Tensor, positions: Sequence[int]) -> tf.Tensor:
-    return _fit(tf.reduce_mean(x, positions, keepdims=True)[None], x)
+def _mean(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.Tensor:
+    if kept is None:
+        return _fit(tf.reduce_mean(x, positions, keepdims=True)[None], x)
+    counted = tf.broadcast_to(kept, tf.shape(x))
+    total = tf.reduce_sum(tf.where(counted, x, 0), positions, keepdims=True)
+    number = tf.reduce_sum(tf.cast(counted, x.dtype), positions, keepdims=True)
+    return _fit(tf.math.divide_no_nan(total, number)[None], x)
 
 
-def _noise(x: tf.Tensor, draws: int) -> tf.Tensor:
-    axes = list(range(1, x.shape.rank))
-    low, high = tf.reduce_min(x, axes, keepdims=True), tf.reduce_max(x, axes, keepdims=True)
+def _noise(x: tf.Tensor, draws: int, kept: tf.Tensor | None) -> tf.Tensor:
+    low, high = limits(x, kept)
     # The same draws for every image, so that an explanation does not depend on its batch.
     shares = tf.random.stateless_uniform([draws, 1, *x.shape[1:]], [0, 0], dtype=x.dtype)
     return low + shares * (high - low)
 
 
-def _blur(x: tf.Tensor, positions: Sequence[int]) -> tf.Tensor:
+def limits(x: tf.Tensor, kept: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    """The least and the largest number of each input, (n, 1, ...), but for padding."""
+    axes = list(range(1, x.shape.rank))
+    if kept is None:
+        return tf.reduce_min(x, axes, keepdims=True), tf.reduce_max(x, axes, keepdims=True)
+    low = tf.reduce_min(tf.where(kept, x, x.dtype.max), axes, keepdims=True)
+    high = tf.reduce_max(tf.where(kept, x, x.dtype.min), axes, keepdims=True)
+    empty = low > high  # all of it is padding
+    return tf.where(empty, 0.0, low), tf.where(empty, 0.0, high)
+
+
+def _blur(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.Tensor:
     if x.shape.rank < 3:
         raise ValueError(f'The baseline "blur" needs images, series or volumes, got inputs of shape {x.shape}.')
+    if kept is not None:
+        x = tf.where(kept, x, _mean(x, positions, kept)[0])
     sigma = 0.05 * min(x.shape[axis] for axis in positions)
     blurred = x
     for axis in positions:

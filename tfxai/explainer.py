@@ -137,7 +137,8 @@ class Explainer:
         found = self._scores(forward.outputs, goal.what)
         score, goal = goal.score(found.values, forward.read, found.doubled)
         run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
-        return replace(run, doubled=found.doubled, bent=forward.bent, view=self.view, chosen=self.input)
+        run = replace(run, doubled=found.doubled, bent=forward.bent, masks=forward.masks)
+        return replace(run, view=self.view, chosen=self.input)
 
     def _scores(self, outputs: tf.Tensor, what: Any) -> Scores:
         if isinstance(what, Neuron | Channel):

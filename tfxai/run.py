@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models import masks
 from tfxai.models.placement import position_axes
 from tfxai.targets import Goal
 
@@ -39,6 +40,8 @@ class Run:
         How many ReLUs are bent.
     repeats : int
         How many rows in succession hold the same input, one for each of its classes.
+    masks : list of tf.Tensor
+        Masks that layers of the model gave to their outputs.
     baselines : dict
         What each input is compared with, by name; tensors have a row for each input.
     extras : dict
@@ -60,6 +63,7 @@ class Run:
     doubled: bool = False
     bent: int = 0
     repeats: int = 1
+    masks: list[tf.Tensor] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
     view: Any = None
@@ -78,11 +82,43 @@ class Run:
             return self.inputs
         return {name: x for name, x in self.inputs.items() if x.dtype.is_floating}
 
+    @property
+    def noisy(self) -> Any:
+        """The inputs that noise may be added to: those with gradients, or else images of integers."""
+        if any(x.dtype.is_floating for x in tf.nest.flatten(self.inputs)):
+            return self.floating
+        return self.image if not isinstance(self.inputs, dict) else {self.name(self.image): self.image}
+
     def name(self, x: tf.Tensor) -> str:
         """Which of the inputs this is; a single one is called "input"."""
         if not isinstance(self.inputs, dict):
             return "input"
         return next(name for name, own in self.inputs.items() if own is x)
+
+    def kept(self, x: tf.Tensor) -> tf.Tensor | None:
+        """(n, steps, 1, ...) False where a step of one of the inputs is padding; None if the model knows no padding."""
+        if x.dtype == tf.bool:
+            return None
+        found = masks.kept(x, self.masks)
+        if found is None:  # a mask beside a sequence is an input of its own
+            beside = [y for y in tf.nest.flatten(self.inputs) if y.dtype == tf.bool and y.shape.rank == 2]
+            found = next((y for y in beside if x is not y and y.shape[1] == x.shape[1]), None)
+        return None if found is None else tf.reshape(found, [-1, tf.shape(x)[1], *[1] * (x.shape.rank - 2)])
+
+    def with_padding(self, changed: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """(..., n, steps, ...) changed copies of an input, whose padding stays what it is."""
+        kept = self.kept(x)
+        return changed if kept is None else tf.where(kept, changed, tf.cast(x, changed.dtype))
+
+    def unpadded(self, x: tf.Tensor) -> tf.Tensor:
+        """(n, steps, ...) values of the input or of a layer of sequences, zero where the input has padding."""
+        found = [kept for kept in map(self.kept, tf.nest.flatten(self.inputs)) if kept is not None]
+        if len(found) != 1 or x.shape[1] is None:
+            return x
+        kept = tf.reshape(found[0], [-1, tf.shape(found[0])[1]])
+        nearest = (2 * tf.range(x.shape[1]) + 1) * tf.shape(kept)[1] // (2 * x.shape[1])  # the middle of each position
+        kept = tf.gather(kept, nearest, axis=1)
+        return tf.where(tf.reshape(kept, [-1, x.shape[1], *[1] * (x.shape.rank - 2)]), x, 0)
 
     def among(self, changed: Any, repeats: tf.Tensor | int = 1) -> Any:
         """All inputs, some of them changed: (repeats * n, ...); every other is repeated alike."""

@@ -80,7 +80,8 @@ class LayerMap(Explainer):
         raise NotImplementedError
 
     def attribute(self, run: Run) -> tf.Tensor:
-        maps = {name: self.map(run, _spatial(name, run.read[name], run.inputs)) for name in self.reads}
+        stacks = {name: _spatial(name, run.read[name], run.inputs) for name in self.reads}
+        maps = {name: run.unpadded(self.map(run, stack)) for name, stack in stacks.items()}
         if len(maps) == 1:
             return maps[self.reads[0]]
         return self.combined(run, maps)
@@ -108,7 +109,8 @@ class GradientMap(LayerMap):
     """Base of the methods that need A and G only. A subclass writes `weigh`."""
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        return self.weigh(tf.cast(layer, tf.float32), run.gradients(layer))
+        A, G = tf.cast(layer, tf.float32), run.gradients(layer)
+        return self.weigh(run.unpadded(A), run.unpadded(G))
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         """(n, h, w) from activations and gradients, both (n, h, w, c)."""

@@ -101,7 +101,7 @@ class Occlusion(Explainer):
         scores = tf.reduce_mean(tf.reshape(scores, [-1, fills.shape[0], windows]), 1)
         drops = tf.reshape(run.score[:, None] - scores, [-1, *grid])
         run.extras["drops"] = drops
-        return _spread(drops, covers) / _spread(tf.ones([1, *grid]), covers)
+        return run.unpadded(_spread(drops, covers) / _spread(tf.ones([1, *grid]), covers))
 
 
 class RISE(Explainer, Seeded):

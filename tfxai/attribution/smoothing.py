@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.gradients import Saliency
+from tfxai.baselines import limits
 from tfxai.explainer import Explainer, Facts, positive
 from tfxai.loops import Seeded, accumulate, merge, split
 from tfxai.provenance import made_with
@@ -63,19 +64,22 @@ class _Noisy(Explainer, Seeded):
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
         return tf.random.stateless_normal(x.shape[1:], seed)
 
-    def spread(self, x: tf.Tensor) -> tf.Tensor:
+    def spread(self, run: Run, x: tf.Tensor) -> tf.Tensor:
         """What a noise level of 1 means for each input: its range."""
-        axes = list(range(1, x.shape.rank))
-        x = tf.cast(x, tf.float32)
-        return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+        low, high = limits(tf.cast(x, tf.float32), run.kept(x))
+        return high - low
 
     def attribute(self, run: Run) -> Any:
+        noised = run.noisy
+
         def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            return cast(merge(tf.cast(x, tf.float32) + self.noise * self.spread(x) * noise[:, None]), x.dtype)
+            copies = tf.cast(x, tf.float32) + self.noise * self.spread(run, x) * noise[:, None]
+            return cast(merge(run.with_padding(copies, x)), x.dtype)
 
         def samples(index: tf.Tensor, active: tf.Tensor) -> Any:
-            noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), run.inputs))
-            copies = self.rerun(run, tf.nest.map_structure(noisy, run.inputs, noise), tf.size(index))
+            noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), noised))
+            perturbed = tf.nest.map_structure(noisy, noised, noise)
+            copies = self.rerun(run, run.among(perturbed, tf.size(index)), tf.size(index))
             values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
             weight = active / self.samples
             powers = [values if power == 1 else tf.nest.map_structure(tf.square, values) for power in self.powers]

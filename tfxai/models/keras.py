@@ -59,11 +59,16 @@ class KerasView(ModelView):
     def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
         wanted = {name: self._locate(name) for name in read}
 
+        masking = [layer for _, layer in _walk(self.model) if _masks(layer)]
+
         def run(inputs: Any) -> list[tf.Tensor]:
-            outputs, records = self._trace(inputs, [layer for layer, _ in wanted.values()])
+            outputs, records = self._trace(inputs, [*(layer for layer, _ in wanted.values()), *masking])
+            here, calls = tf.compat.v1.get_default_graph(), [call for one in masking for call in records[id(one)]]
+            masks = [keras_mask(one) for one in tf.nest.flatten(calls)]
             return [
                 self._chosen(outputs),
                 *(_pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()),
+                *(mask for mask in masks if isinstance(mask, tf.Tensor) and mask.graph is here),
             ]
 
         if rule is None:
@@ -74,7 +79,8 @@ class KerasView(ModelView):
                 function = tf.function(run, autograph=False).get_concrete_function(specs)
             flat = FlatGraph(function)
             tensors, bent = flat.paste_bent(tf.nest.flatten(inputs), flat.outputs, rule)
-        return Pass(tensors[0], dict(zip(wanted, tensors[1:], strict=True)), bent)
+        reads, masks = tensors[1 : 1 + len(wanted)], tensors[1 + len(wanted) :]
+        return Pass(tensors[0], dict(zip(wanted, reads, strict=True)), bent, masks)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         def look() -> list[Layer]:
@@ -312,6 +318,16 @@ def _children(layer: keras.Operation) -> list[keras.Operation]:
         known = {id(part) for part in parts}
         parts += [sub for sub in layer._flatten_layers(include_self=False, recursive=False) if id(sub) not in known]
     return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
+
+
+def _masks(layer: keras.Operation) -> bool:
+    """Whether a layer may make a mask of its own."""
+    return isinstance(layer, keras.Layer) and type(layer).compute_mask is not keras.Layer.compute_mask
+
+
+def keras_mask(tensor: Any) -> Any:
+    """The mask that a layer gave to its output."""
+    return getattr(tensor, "_keras_mask", None)
 
 
 def _inlined(layer: keras.Operation) -> Callable:

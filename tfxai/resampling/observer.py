@@ -68,7 +68,7 @@ class Observer(Explainer, Seeded):
 
         def copies(index: tf.Tensor) -> tuple[Run, tf.Tensor]:
             """A pass of the copies with these numbers, and (k, rows) how far they are from the image."""
-            images = self.draw(index, sample)
+            images = run.with_padding(self.draw(index, sample), run.image)
             level = tf.sqrt(tf.reduce_mean(tf.math.squared_difference(images, pixels), range(2, images.shape.rank)))
             return self.rerun(run, run.with_image(merge(images), tf.size(index)), tf.size(index)), level
 

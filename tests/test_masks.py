@@ -1,0 +1,162 @@
+"""Padding that a model masks is left alone by noise, baselines and fills, and gets no values."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import tfxai
+
+pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not support masking")  # Keras, of convolutions
+
+RNG = np.random.default_rng(0)
+LENGTHS = (2, 4)
+
+
+def padded(value=0.0):
+    x = RNG.normal(size=(2, 6, 4)).astype("float32")
+    for row, length in zip(x, LENGTHS, strict=True):
+        row[length:] = value
+    return x
+
+
+class NegativePadding(keras.layers.Layer):
+    """A layer with a mask of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+
+    def compute_mask(self, x, mask=None):
+        return ops.max(x, -1) > -5
+
+    def call(self, x):
+        return x * 1.0
+
+
+def recurrent(masking):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 4))
+    steps = layers.SimpleRNN(6, return_sequences=True, name="steps")(masking(inputs))
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.SimpleRNN(5)(steps)))
+
+
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.masking, self.steps = layers.Masking(), layers.SimpleRNN(6, return_sequences=True, name="steps")
+        self.last, self.head = layers.SimpleRNN(5), layers.Dense(3)
+
+    def call(self, x):
+        return self.head(self.last(self.steps(self.masking(x))))
+
+
+def convolved():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 4))
+    maps = layers.Conv1D(6, 3, padding="same", activation="relu", name="steps")(layers.Masking()(inputs))
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(maps)))
+
+
+def masked_by_an_input():
+    keras.utils.set_random_seed(0)
+    inputs, mask = keras.Input((6, 4), name="series"), keras.Input((6,), dtype="bool", name="mask")
+    steps = layers.SimpleRNN(6, return_sequences=True, name="steps")(inputs, mask=mask)
+    return keras.Model([inputs, mask], layers.Dense(3)(layers.SimpleRNN(5)(steps, mask=mask)))
+
+
+X = padded()
+CASES = {
+    "masking": (lambda: recurrent(layers.Masking()), X),
+    "another value": (lambda: recurrent(layers.Masking(-999.0)), padded(-999.0)),
+    "own mask": (lambda: recurrent(NegativePadding()), padded(-9.0)),
+    "subclass": (Subclass, X),
+    "input": (masked_by_an_input, {"series": X, "mask": (X != 0).any(-1)}),
+    "convolution": (convolved, X),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    make, x = CASES[request.param]
+    model = make()
+    if request.param == "subclass":
+        model(x)
+    return model, x
+
+
+def on_padding(values):
+    values = values["series"] if isinstance(values, dict) else values
+    assert all(np.abs(row[:length]).max() > 0 for row, length in zip(values, LENGTHS, strict=True))
+    return max(np.abs(row[length:]).max() for row, length in zip(values, LENGTHS, strict=True))
+
+
+PERTURBING = {
+    "smooth_grad": lambda model: tfxai.SmoothGrad(model, samples=3),
+    "occlusion": lambda model: tfxai.Occlusion(model, window=2, fill=0.7),
+    "grad_cam": lambda model: tfxai.GradCAM(model, layer="steps"),
+}
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+def test_nothing_lies_on_padding(case, name):
+    model, x = case
+    assert on_padding(PERTURBING[name](model)(x, 1).values) == 0
+
+
+def test_baselines_leave_padding_as_it_is(case):
+    model, x = case
+    for baseline in ("mean", RNG.normal(size=X.shape)):
+        given = {"series": baseline} if isinstance(x, dict) else baseline
+        found = tfxai.IntegratedGradients(model, steps=20, baseline=given)(x, 1)
+        assert np.abs(found.extras["completeness_gap"]).max() < 3e-2
+        assert on_padding(found.values) == 0
+
+
+def test_every_kind_of_baseline_and_of_map_leaves_it():
+    model = recurrent(layers.Masking())
+    methods = [tfxai.IntegratedGradients(model, steps=3, baseline=baseline) for baseline in ("blur", "noise", 0.3)]
+    methods += [tfxai.VarGrad(model, samples=3), tfxai.EigenCAM(model, "steps"), tfxai.AblationCAM(model, "steps")]
+    for method in methods:
+        assert on_padding(method(X, 1).values) == 0
+
+
+def test_the_mean_is_that_of_the_steps_that_count():
+    model = recurrent(layers.Masking(-999.0))
+    x = padded(-999.0)
+    start = np.where(x == -999, x, 0)
+    for row, length in zip(start, LENGTHS, strict=True):
+        row[:length] = x[LENGTHS.index(length), :length].mean(0)
+    by_name = tfxai.IntegratedGradients(model, steps=5, baseline="mean")(x, 1)
+    by_hand = tfxai.IntegratedGradients(model, steps=5, baseline=start)(x, 1)
+    np.testing.assert_allclose(by_name.values, by_hand.values, atol=1e-6)
+
+
+def test_noise_is_a_share_of_the_range_of_the_steps_that_count():
+    """The same series padded by 0 and by -999 are explained alike."""
+    zero, large = X, np.where((X == 0).all(-1, keepdims=True), -999, X)
+    one = tfxai.SmoothGrad(recurrent(layers.Masking()), samples=3)(zero, 1)
+    other = tfxai.SmoothGrad(recurrent(layers.Masking(-999.0)), samples=3)(large, 1)
+    np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-6)
+
+
+def test_masks_of_saved_models(tmp_path):
+    model = recurrent(layers.Masking())
+    model.export(tmp_path / "saved", verbose=False)
+    found = tfxai.IntegratedGradients(tmp_path / "saved", steps=5, baseline="mean")(X, 1)
+    expected = tfxai.IntegratedGradients(model, steps=5, baseline="mean")(X, 1)
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+    assert on_padding(found.values) == 0
+
+
+def test_copies_of_a_series_keep_its_padding():
+    """Input resampling: the reading of padded steps is constant over the cloud."""
+    result = tfxai.InputResampling(recurrent(layers.Masking()), layers=["steps"], n=8)(X, 1)
+    assert np.isfinite(result.scores["correlation"]["steps"]).all()
+
+
+def test_models_without_masks_are_explained_as_ever():
+    plain = recurrent(layers.Identity())
+    dense = np.abs(tfxai.SmoothGrad(plain, samples=3)(X, 1).values)
+    assert dense[0, 2:].sum() > 0
