@@ -381,3 +381,10 @@ def test_bad_inputs(residual, x):
     series = keras.Sequential([keras.Input((20, 3)), layers.Conv1D(4, 5), layers.Flatten(), layers.Dense(2)])
     with pytest.raises(ValueError, match="needs images"):
         guided(series)(np.ones((1, 20, 3)))
+
+
+def test_nothing_is_written_to_the_log(residual, x, caplog, capfd):
+    """Not even by TensorFlow, about names of nodes."""
+    guided(residual, "relu4", "relu3", inversion_steps=1, target_steps=1)(x[:1])
+    assert not caplog.records
+    assert "WARNING" not in capfd.readouterr().err

@@ -90,7 +90,11 @@ def whole(step: Callable) -> Callable:
     For gradients in a loop each of whose turns needs the one before: among operations in such a circle TensorFlow's
     oneDNN meets some before their inputs, and leaves gradients of pooling to an operation that takes ten times as long.
     """
-    return tf.function(step, autograph=False, experimental_attributes={"_noinline": True})
+
+    def operation(*given: Any) -> Any:  # arguments name nodes, and "_" is no name that TensorFlow takes
+        return step(*given)
+
+    return tf.function(operation, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def merge(x: tf.Tensor) -> tf.Tensor:
