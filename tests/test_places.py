@@ -106,6 +106,17 @@ def test_an_object_is_shown_where_it_is(form):
         np.testing.assert_allclose(centre_of(heatmap), CENTRE, atol=slack)
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_a_decoder_joined_with_its_encoder(interpolation):
+    inputs = keras.Input((HEIGHT, WIDTH, 1))
+    skip = blurred("encoder")(inputs)
+    low = blurred("bottom")(layers.AveragePooling2D(4)(skip))
+    joined = layers.Concatenate()([layers.UpSampling2D(4, interpolation=interpolation)(low), skip])
+    model = keras.Model(inputs, blurred("end")(joined))
+    explanation = tfxai.GradCAM(model, layer="end")(scene(HEIGHT, WIDTH), target=lambda y: tf.reduce_mean(y, [1, 2, 3]))
+    np.testing.assert_allclose(centre_of(explanation.heatmaps()[0]), CENTRE, atol=0.6)
+
+
 def test_units_that_divide_the_input_are_laid_evenly():
     halvings = [blurred(name, strides=2) for name in ("a", "b", "c", "d", "end")]
     explanation = tfxai.GradCAM(seeing(*halvings, size=(64, 64, 1)), layer="end")(np.ones((1, 64, 64, 1)), target=0)

@@ -186,7 +186,9 @@ def _beside(op: tf.Operation, output: tf.Tensor, stretches: Sequence[Stretch]) -
     moving = [stretch for stretch in stretches if not stretch.span.fixed] or stretches
     low, high = min(one.low for one in moving), max(one.high for one in moving)
     spans = [stretch.span for stretch in moving]
-    if len({(span.axis, span.units, span.inner, span.apart) for span in spans}) > 1:
+    if len({span[3:] for span in spans}) > 1:  # an upsampled branch has several places for each unit
+        spans = [along_axis(span, output) for span in spans]
+    if len({span[3:] for span in spans}) > 1:
         return Stretch(joined([together(span) for span in spans]), low, high)
     step = sum((span.step for span in spans), Fraction(0)) / len(spans)  # they differ where one branch was resized
     return Stretch(joined([span._replace(step=step) for span in spans]), low, high)
