@@ -60,12 +60,16 @@ class Positions(NamedTuple):
         return dimensions(self.axes)
 
     def is_map(self, tensor: tf.Tensor) -> bool:
-        """Whether the tensor is a stack of maps as the input lies, channels last, with more than one position."""
+        """Whether the tensor is a stack of maps, channels last, with more than one position."""
         if len(self.axes) < 3 or self.axes[0] != (0,) or self.axes[-1] or not has_positions(tensor):
             return False
         between = zip(self.axes[1:-1], tensor.shape[1:-1], strict=True)
-        single = all(len(held) == 1 or (not held and size == 1) for held, size in between)
-        return single and list(self.dimensions) == sorted(self.dimensions)
+        return all(len(held) == 1 or (not held and size == 1) for held, size in between)
+
+    @property
+    def upright(self) -> bool:
+        """Whether dimensions come in the order in which the input has them."""
+        return list(self.dimensions) == sorted(self.dimensions)
 
     def holds_features(self, tensor: tf.Tensor) -> bool:
         """Whether it is a stack of maps that says what is where, at places of the input."""

@@ -50,6 +50,7 @@ def last_stack(
     if most == 1 and max(len(dimensions(own(tensor))) for tensor in starts) > 1:
         maps = {}  # a sequence that was made of images has no place in these
     maps = {key: name for key, name in maps.items() if len(known[key].dimensions) == most}
+    maps = {key: name for key, name in maps.items() if known[key].upright} or maps
 
     passed = graph.cuts(steps, end.name)
     common = [key for key in passed if key in maps]
@@ -77,7 +78,7 @@ def check_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> None
     if sequence or known.holds_tokens():
         what = "tokens or steps, (n, tokens, features), and which part of the image each stands for is not known yet"
     elif not known.is_map(layer):
-        what = "something else than maps that lie as the input does: heads, channels first, or positions turned round"
+        what = "something else than maps, (n, h, w, channels): channels come first, or heads of attention"
     else:
         return
     raise ValueError(
