@@ -19,7 +19,7 @@ from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.head import Scores, own, scores
 from tfxai.models.overrides import Rules, bends_relus
-from tfxai.run import Run, tiled
+from tfxai.run import Run, check_floating, tiled
 from tfxai.targets import Channel, Goal, Neuron, Rows, check_one_hot, check_rows, meaning, name, parse, told
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
@@ -130,6 +130,7 @@ class Explainer:
         """Pass inputs through the model, as this explainer wants it passed (reads, bent operations)."""
         forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.rule)
         if bends_relus(self.rule) and not forward.bent:
+            check_floating(inputs)  # what is advised needs numbers
             raise ValueError(
                 f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
                 "gradient. Use Saliency or IntegratedGradients."

@@ -137,10 +137,12 @@ class Run:
         images = [name for name, x in inputs.items() if x.shape.rank >= 3]
         if len(images) != 1:
             shapes = {name: tuple(x.shape[1:]) for name, x in inputs.items()}
-            advice = f'Choose one by input="{(images or list(inputs))[0]}", where the method takes that, or use'
+            closed = self.view is not None and self.view.opaque
+            numbers = not closed and any(x.dtype.is_floating for x in inputs.values())
+            choice = "" if len(inputs) == 1 else f', with input="{(images or list(inputs))[0]}"'
             raise ValueError(
                 f"Expected a model with one input that has positions, such as an image; this one takes {shapes}. "
-                f"{advice} a gradient method, such as IntegratedGradients."
+                f"Use {'a gradient method, such as IntegratedGradients, or ' if numbers else ''}Occlusion{choice}."
             )
         return inputs[images[0]]
 
@@ -216,13 +218,12 @@ class Run:
         except LookupError as error:
             reason = str(error).partition(". ")[0]
             raise ValueError(
-                f"The model cannot be differentiated: {reason}. Use a method without gradients, such "
-                "as Occlusion or RISE."
+                f"The model cannot be differentiated: {reason}. Use a method without gradients, such as Occlusion."
             ) from error
         if all(g is None for g in found):
             raise ValueError(
                 f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
-                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion or RISE."
+                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion."
             )
         found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
         return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])
@@ -241,9 +242,10 @@ def tiled(x: tf.Tensor, repeats: tf.Tensor | int) -> tf.Tensor:
 def check_floating(inputs: Any) -> None:
     """ValueError if none of the inputs has a gradient."""
     if not any(x.dtype.is_floating for x in tf.nest.flatten(inputs)):
+        choice = f', with input="{next(iter(inputs))}"' if isinstance(inputs, dict) else ""
         raise ValueError(
-            "The model takes integers, which have no gradient. Use a method without gradients, such as Occlusion, "
-            "or explain the part of the model after the embedding."
+            "The model takes integers, which have no gradient. Use a method without gradients, such as "
+            f"Occlusion{choice}, or explain the part of the model after the embedding."
         )
 
 
@@ -251,7 +253,7 @@ def check_images(image: tf.Tensor, method: str) -> None:
     """ValueError unless the method, which is named, is given images that have gradients."""
     check_floating(image)
     if image.shape.rank != 4:
-        raise ValueError(f"{method} needs images, (n, h, w, c), got shape {image.shape}. Use GradCAM.")
+        raise ValueError(f"{method} needs images, (n, h, w, c), got shape {image.shape}. Use IntegratedGradients.")
 
 
 def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

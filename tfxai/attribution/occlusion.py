@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,15 @@ class Occlusion(Explainer):
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
-        What is explained; images, series or volumes.
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
     window : int or sequence of int, optional
         Size of the window along each axis. Default an eighth of the input. It need not divide the input: the last
         window is cut by the border.
     stride : int or sequence of int, optional
         Step between windows. Default half a window.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
-        What hides the window, in the model's own scale. Default 0. See `tfxai.baselines.references`.
+        What hides the window, in the model's own scale; of words, the number of the one that stands for none. Default
+        0. See `tfxai.baselines.references`.
     input : str, optional
         Which of several inputs is hidden in parts. Default: the only one with positions.
     **options
@@ -40,7 +42,7 @@ class Occlusion(Explainer):
     Raises
     ------
     ValueError
-        For windows or strides that do not fit, or inputs without positions (tables).
+        For windows or strides that do not fit, or several inputs of which none is chosen.
 
     Examples
     --------
@@ -74,6 +76,8 @@ class Occlusion(Explainer):
         self.window, self.stride, self.reference = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
+        if run.chosen is None and not isinstance(run.inputs, dict):
+            run = replace(run, chosen="input")  # the only one, also without channels: a table, numbers of words
         image, x = run.image, run.pixels
         size = run.size(image)
         window = _per_axis("window", self.window, [max(1, length // 8) for length in size])

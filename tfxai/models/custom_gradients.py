@@ -104,5 +104,5 @@ def _around(op: tf.Operation, tensor: tf.Tensor, name: str) -> tf.Tensor:
     except KeyError as error:
         raise ValueError(
             f"The custom gradient of {op.name!r} needs {tensor.name!r}, which cannot be reached from where it is used. "
-            "Use a method without gradients, such as Occlusion or RISE."
+            "Use a method without gradients, such as Occlusion."
         ) from error

@@ -99,7 +99,7 @@ class FunctionView(ModelView):
 
     def _closed(self) -> ValueError:
         return ValueError(
-            f"This method needs gradients or layers, and {self.name} has none to show. Use Occlusion or RISE; or, if "
+            f"This method needs gradients or layers, and {self.name} has none to show. Use Occlusion; or, if "
             "it is made of TensorFlow operations, give tf.function(f)."
         )
 

@@ -91,10 +91,8 @@ def instead(inputs: Sequence[tf.Tensor]) -> str:
     """What works on a model with such inputs, and needs no layer."""
     if all(tensor.dtype.is_floating for tensor in inputs):
         methods = "Saliency or IntegratedGradients"
-    elif sum(has_positions(tensor) for tensor in inputs) == 1:
-        methods = "Occlusion"
     else:
-        return "Explain the part of the model after its embedding, for example by IntegratedGradients."
+        methods = "Occlusion" if len(inputs) == 1 else "Occlusion with input="
     return f"Use a method that needs no layer, such as {methods}."
 
 
