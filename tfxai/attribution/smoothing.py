@@ -64,16 +64,18 @@ class _Noisy(Explainer, Seeded):
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
         return tf.random.stateless_normal(x.shape[1:], seed)
 
-    def spread(self, run: Run, x: tf.Tensor) -> tf.Tensor:
-        """What a noise level of 1 means for each input: its range."""
-        low, high = limits(tf.cast(x, tf.float32), run.kept(x))
+    def spread(self, x: tf.Tensor, kept: tf.Tensor | None = None) -> tf.Tensor:
+        """What a noise level of 1 means for each input: its range, of which padding is no part."""
+        low, high = limits(tf.cast(x, tf.float32), kept)
         return high - low
 
     def attribute(self, run: Run) -> Any:
         noised = run.noisy
 
         def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            copies = tf.cast(x, tf.float32) + self.noise * self.spread(run, x) * noise[:, None]
+            kept = run.kept(x)
+            spread = self.spread(x) if kept is None else self.spread(x, kept)
+            copies = tf.cast(x, tf.float32) + self.noise * spread * noise[:, None]
             return cast(merge(run.with_padding(copies, x)), x.dtype)
 
         def samples(index: tf.Tensor, active: tf.Tensor) -> Any:
