@@ -136,3 +136,44 @@ def test_a_grouped_convolution_is_neither_fused_nor_differentiated_by_its_own_ke
     }
     assert behind == {"EnsureShape"}
     assert sum(op.type == "Conv2DBackpropInput" for op in operations) == 1
+
+
+@pytest.fixture(scope="module")
+def formats():
+    """The same network with channels first and last."""
+    keras.utils.set_random_seed(0)
+    pair = [
+        keras.Sequential(
+            [
+                keras.Input(shape),
+                layers.Conv2D(4, 3, activation="relu", data_format=form, name="conv"),
+                layers.GlobalAveragePooling2D(data_format=form),
+                layers.Dense(3),
+            ]
+        )
+        for form, shape in (("channels_first", (2, 9, 7)), ("channels_last", (9, 7, 2)))
+    ]
+    pair[1].set_weights(pair[0].get_weights())
+    return pair
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("method", ["saliency", "lrp", "occlusion"])
+def test_channels_first_runs_or_says_how(formats, method, compiled):
+    """Some processors have no kernels for it; XLA has."""
+    first, last = formats
+    x = noise(2, 2, 9, 7)
+    try:
+        found = tfxai.explain(first, x, method, target=0, jit_compile=compiled)
+    except ValueError as error:
+        assert "jit_compile=True" in str(error)  # noqa: PT017
+        assert not compiled
+        return
+    expected = tfxai.explain(last, x.transpose(0, 2, 3, 1), method, target=0)
+    np.testing.assert_allclose(found.heatmaps(), expected.heatmaps(), atol=1e-4)
+
+
+def test_maps_with_channels_first_are_refused(formats):
+    for method in (tfxai.GradCAM, tfxai.ScoreCAM, tfxai.AblationCAM):
+        with pytest.raises(ValueError, match="channels come first"):
+            method(formats[0], layer="conv")(noise(2, 2, 9, 7))

@@ -19,7 +19,7 @@ from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.head import Scores, own, scores
 from tfxai.models.overrides import Rules, bends_relus
-from tfxai.run import Run, check_floating, tiled
+from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Goal, Neuron, Rows, check_one_hot, check_rows, meaning, name, parse, told
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
@@ -213,7 +213,8 @@ class Explainer:
                 beside = self._beside(batch, done, total)
                 if repeats > 1:
                     batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, repeats, 0), (batch, beside))
-                parts.append(self._explain_batch(batch, beside, ids, what, batch_size, fixed, done))
+                with on_this_device():
+                    parts.append(self._explain_batch(batch, beside, ids, what, batch_size, fixed, done))
                 done += n
             if asked not in (None, done):
                 raise ValueError(f"Expected one target for each of the {done} inputs, got {asked}.")
@@ -319,7 +320,7 @@ class Explainer:
                 compared = baselines.by_input(self.reference, list(self._named(batch)))
                 compiled = _Compiled(self, specs, compared, what, batch_size, repeats)
                 if key[0] not in self._steady:
-                    steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws)
+                    steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws, self.jit_compile is True)
                     self._steady.add(key[0])
                 self._compiled[key] = compiled
             return self._compiled[key]

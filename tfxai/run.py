@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -261,3 +263,16 @@ def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     if images.dtype == dtype or dtype.is_floating:
         return tf.cast(images, dtype)
     return tf.saturate_cast(tf.round(images), dtype)
+
+
+@contextlib.contextmanager
+def on_this_device() -> Iterator[None]:
+    """ValueError in place of TensorFlow's own error, if an operation of the model has no kernel here."""
+    try:
+        yield
+    except tf.errors.UnimplementedError as error:
+        reason = str(error).partition("\n")[0].rpartition("}} ")[2]
+        raise ValueError(
+            f"The model, or its gradient, cannot run here as it is: {reason} Give the explainer jit_compile=True, for "
+            "XLA has kernels of its own; or run it on a GPU."
+        ) from error

@@ -12,7 +12,7 @@ from tfxai.models import ModelView
 PAIR, COMPANY = 1e-3, 2e-2  # shares of the largest output that are rounding: in one pass, and in passes of other sizes
 
 
-def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None) -> None:
+def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None, compiled: bool = False) -> None:
     """Pass a row of a batch through the model, alone and beside a copy of itself and another row.
 
     Parameters
@@ -27,6 +27,8 @@ def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None
         Whether it must have so many.
     draws : int, optional
         Over how many draws of a random model the user wants the mean.
+    compiled : bool
+        Whether the model is compiled by XLA.
 
     Raises
     ------
@@ -42,15 +44,15 @@ def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None
         return tf.nest.map_structure(lambda x, y: np.concatenate([x] * copies + [y] * (size - copies)), one, other)
 
     size = rows if fixed else min(rows, 3)
-    alone = view.probe(stacked(size, size) if fixed else one, 0)
-    pair = view.probe(stacked(size, min(size, 2)), 1)[:2]
+    alone = view.probe(stacked(size, size) if fixed else one, 0, compiled)
+    pair = view.probe(stacked(size, min(size, 2)), 1, compiled)[:2]
     if not (np.isfinite(alone).all() and np.isfinite(pair[0]).all()):
         return  # a fault of another kind, which is told elsewhere
     largest = max(np.abs(alone).max(initial=0), np.abs(pair).max(initial=0))
     within, between = np.ptp(pair, 0).max(initial=0), np.abs(pair[0] - alone[0]).max(initial=0)
     if within <= PAIR * largest and between <= COMPANY * largest:
         return
-    again = view.probe(stacked(size, size) if fixed else one, 1)
+    again = view.probe(stacked(size, size) if fixed else one, 1, compiled)
     across = np.abs(again[0] - alone[0]).max(initial=0)
     if within <= PAIR * largest and across <= PAIR * largest:
         raise ValueError(

@@ -95,13 +95,16 @@ class ModelView(abc.ABC):
         """Context in which graphs that hold passes of the model are run."""
         return contextlib.nullcontext()
 
-    def probe(self, inputs: Any, draw: int) -> np.ndarray:
-        """The selected output for a batch of arrays, computed now; of a random model that of a draw, if it is told."""
+    def probe(self, inputs: Any, draw: int, compiled: bool = False) -> np.ndarray:
+        """The selected output for a batch of arrays, computed now; of a random model that of a draw, if it is told.
+
+        ``compiled``: by XLA, where it has to be.
+        """
         rows = next(iter(self.inputs.values())).shape[0] if self.inputs else None
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
-        key = tuple(tf.nest.flatten(specs))
+        key = (*tf.nest.flatten(specs), compiled)
         if key not in self._probes:  # kept, for a new function would begin with the same random numbers
-            function = tf.function(lambda x: self.forward(x).outputs, autograph=False)
+            function = tf.function(lambda x: self.forward(x).outputs, autograph=False, jit_compile=compiled or None)
             self._probes[key] = function.get_concrete_function(specs)
         return self._probes[key](tf.nest.map_structure(tf.constant, inputs)).numpy()
 
