@@ -50,6 +50,18 @@ def test_operations_between_layers_can_be_read(x):
     np.testing.assert_allclose(read(model, rectified, x), np.maximum(conv + 1, 0), rtol=1e-6)
 
 
+def test_layers_that_a_lambda_calls_are_read_from_a_function():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, name="hidden")])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: inner(x)), keras.layers.GlobalAveragePooling2D()]
+    )
+    with pytest.raises(ValueError, match=r"Lambda calls .* tf.function"):
+        tfxai.GradCAM(model, layer="hidden")
+    function = tf.function(lambda x: model(x), input_signature=[tf.TensorSpec([None, 8, 8, 3])])
+    name = next(layer.name for layer in tfxai.layers(function) if layer.name.endswith("hidden"))
+    assert tfxai.GradCAM(function, layer=name)(np.ones((1, 8, 8, 3)), target=0).values.shape == (1, 6, 6)
+
+
 def test_unknown_layers_come_with_close_matches(residual):
     with pytest.raises(ValueError, match=r"Unknown layer 'relu_4'.*'relu4'"):
         tfxai.GradCAM(residual, layer="relu_4")

@@ -26,6 +26,9 @@ from tfxai.models.stack import last_stack
 from tfxai.models.traced import as_given
 from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
 
+_IN_LAMBDA = (
+    " Layers that a Lambda calls are not among them: to see these, explain tf.function(model, input_signature=...)."
+)
 _TRACING = threading.RLock()  # one trace wraps layers at a time
 _ANSWERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # by model: names and shapes, no tensors
 
@@ -134,7 +137,8 @@ class KerasView(ModelView):
         found = {id(layer): layer for full, layer in known if full == plain}
         found = found or {id(layer): layer for full, layer in known if full.rsplit("/", 1)[-1] == plain}
         if not found or (call and not call.isdigit()):
-            raise unknown_layer(name, [full for full, _ in known])
+            hidden = any(isinstance(layer, keras.layers.Lambda) for _, layer in known)
+            raise unknown_layer(name, [full for full, _ in known], _IN_LAMBDA if hidden else "")
         if len(found) > 1:
             paths = [full for full, layer in known if id(layer) in found]
             raise ValueError(

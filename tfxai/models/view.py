@@ -164,14 +164,14 @@ def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Excepti
     return called(*inputs)
 
 
-def unknown_layer(name: str, known: Sequence[str]) -> ValueError:
-    """The error for a layer that does not exist."""
+def unknown_layer(name: str, known: Sequence[str], beside: str = "") -> ValueError:
+    """The error for a layer that does not exist, and what else is to be said of it."""
     # A user may well leave out the path of a nested layer, so its last part is compared too.
     by_tail = {full.rsplit("/", 1)[-1]: full for full in known}
     close = difflib.get_close_matches(name, [*known, *by_tail], n=4, cutoff=0.5)
     names = list(dict.fromkeys(by_tail.get(match, match) for match in close))
     hint = f"Did you mean {' or '.join(map(repr, names))}?" if names else "No name is close."
-    return ValueError(f"Unknown layer {name!r}. {hint} tfxai.layers(model) lists all {len(known)} layers.")
+    return ValueError(f"Unknown layer {name!r}. {hint} tfxai.layers(model) lists all {len(known)} layers.{beside}")
 
 
 def choose_output(outputs: Any, names: Sequence[str], output: str | int | None) -> Any:
