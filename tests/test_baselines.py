@@ -174,5 +174,5 @@ def test_integers_beside_numbers_have_no_values_and_block_none(with_ids, name, t
 
 def test_values_are_asked_for_inputs_that_have_them(with_ids):
     found = tfxai.Saliency(with_ids)({"numbers": ROWS, "ids": np.ones((4, 1), int)})
-    with pytest.raises(ValueError, match=r"values for the inputs \['numbers'\].*got 'ids'"):
+    with pytest.raises(ValueError, match=r"one of \['numbers'\].*got 'ids'"):
         found.heatmaps(input="ids")

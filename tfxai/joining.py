@@ -31,7 +31,7 @@ class RaggedExplanation(Explanation):
     --------
     >>> import numpy as np, tfxai
     >>> images = [np.ones((8, 6, 3)), np.ones((5, 9, 3))]
-    >>> explanation = tfxai.Occlusion(lambda x: x.mean((1, 2)), window=2)(images, target=0)
+    >>> explanation = tfxai.Occlusion(lambda x: x.mean((1, 2)), window=2)(images, target=0, verbose=0)
     >>> [one.shape for one in explanation.heatmaps()], explanation[1].values.shape
     ([(8, 6), (5, 9)], (1, 5, 9))
     """

@@ -22,6 +22,8 @@ def _run(body: tf.Graph, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor] | None:
     for op in body.get_operations():  # creation order is a topological order
         if op.name not in needed or all(tensor.name in copies for tensor in op.outputs):
             continue
+        if any(tensor.name not in copies for tensor in op.inputs):
+            return None  # a loop of TensorFlow 1, which goes back
         given = [copies[tensor.name] for tensor in op.inputs]
         if op.type in CALLS:
             inner = body._get_function(op.get_attr("f").name)

@@ -42,7 +42,7 @@ class FunctionView(ModelView):
             outputs = self._call(row)
             self._first, self._shape = (tf.nest.flatten(row), outputs), outputs.shape[1:]
 
-    def probe(self, inputs: Any, draw: int, compiled: bool = False) -> np.ndarray:
+    def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
         row, outputs = self._first or ([], None)
         known = draw == 0 and all(map(np.array_equal, row, tf.nest.flatten(inputs)))
         return outputs if known and outputs is not None else self._call(inputs)  # a call may cost money

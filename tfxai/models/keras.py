@@ -183,12 +183,13 @@ class KerasView(ModelView):
         with _Stateless(draw):
             return _Within(lambda: self._call(inputs, training=False))(tf.zeros([]))
 
-    def probe(self, inputs: Any, draw: int, compiled: bool = False) -> np.ndarray:
+    def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
         everything = [self.model, *(layer for _, layer in _walk(self.model))]
-        if all(_inlined(layer) == layer.call for layer in everything):  # to trace takes longer than to run once
+        plain = all(_inlined(layer) == layer.call for layer in everything)
+        if plain and not (compiled or traced):  # to trace takes longer than to run once
             with contextlib.suppress(Exception):  # a model that runs in graphs only
                 return self._chosen(self._stateless(tf.nest.map_structure(tf.constant, inputs), draw)).numpy()
-        return super().probe(inputs, draw, compiled)
+        return super().probe(inputs, draw, compiled, traced)
 
     def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any, list[tf.Tensor]]:
         """(name, layer, output) of every call of every layer, in the order of running; the outputs and the inputs."""

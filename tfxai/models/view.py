@@ -95,10 +95,11 @@ class ModelView(abc.ABC):
         """Context in which graphs that hold passes of the model are run."""
         return contextlib.nullcontext()
 
-    def probe(self, inputs: Any, draw: int, compiled: bool = False) -> np.ndarray:
+    def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
         """The selected output for a batch of arrays, computed now; of a random model that of a draw, if it is told.
 
-        ``compiled``: by XLA, where it has to be.
+        ``compiled``: by XLA, where it has to be. ``traced``: in a graph whose number of rows is open, as explanations
+        are, even if that takes longer.
         """
         rows = next(iter(self.inputs.values())).shape[0] if self.inputs else None
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
