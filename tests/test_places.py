@@ -68,6 +68,7 @@ FORMS = {
     "slice": [layers.Lambda(lambda x: x[:, 10:40, 30:80]), blurred("end")],
     "resized crop": [layers.Resizing(24, 24, crop_to_aspect_ratio=True), blurred("end")],
     "resized": [layers.Resizing(24, 24), blurred("end")],
+    "resized with antialias": [layers.Lambda(lambda x: tf.image.resize(x, (24, 24), antialias=True)), blurred("end")],
     "resized and padded": [layers.Resizing(48, 48, pad_to_aspect_ratio=True), blurred("end")],
     "padding before": [layers.ZeroPadding2D(((0, 8), (16, 0))), blurred("end")],
     "padding after": [blurred("first"), layers.ZeroPadding2D(((6, 0), (0, 30)), name="end")],

@@ -315,6 +315,20 @@ def _resized(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Sp
     return span._replace(low=low, high=high, step=span.step * scale, units=after)
 
 
+def _rescaled(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
+    """The whole input on the whole output, each place from a window as wide as it shrinks."""
+    if span.axis not in (1, 2):
+        return span
+    span, moved = along_axis(span, op.inputs[0]), _static(op.inputs[3])
+    before, after = span.units, places(output, span.axis)
+    if span.fixed or span.apart > 1 or math.isinf(after) or moved is None or any(moved):
+        return together(span)
+    scale = Fraction(int(before), int(after))
+    first, reach = (scale - 1) / 2, max(scale, Fraction(1)) * (1 if _attribute(op, "kernel_type") == b"triangle" else 3)
+    low, high = span.low + (first - reach) * span.step, span.high + (first + reach) * span.step
+    return span._replace(low=low, high=high, step=span.step * scale, units=after)
+
+
 def _attribute(op: tf.Operation, name: str) -> Any:
     return op.get_attr(name) if name in op.node_def.attr else None
 
@@ -371,6 +385,7 @@ RULES: dict[str, Rule] = {
     "BatchToSpaceND": _from_batch,
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocked),
     **dict.fromkeys(("ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"), _resized),
+    "ScaleAndTranslate": _rescaled,
 }
 # Operations of which more than the first input has positions.
 _SEVERAL = {*_SAME, "Conv2DBackpropInput", "Conv3DBackpropInputV2", "ConcatV2", "Pack", "Split", "Einsum"}
