@@ -9,7 +9,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,13 +155,18 @@ class Predicted(NamedTuple):
 
 
 def predict(view: ModelView, inputs: np.ndarray, batch_size: int, names: int | None = None) -> Predicted:
-    """Probabilities of classes where the model gives some, else its outputs.
+    """What `predictor` says of inputs that come once."""
+    return predictor(view, batch_size, names)(inputs)
+
+
+def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Callable[[np.ndarray], Predicted]:
+    """From inputs to the probabilities of classes where the model gives some, else to its outputs; traced once.
 
     Logits and the outputs of a regression look alike. Where there are as many names of classes as outputs, these are
     taken for logits, and their softmax is given.
     """
     batch_size = positive("batch_size", batch_size)
-    probable = []
+    probable: list[bool] = []
 
     @tf.function(autograph=False, reduce_retracing=True)
     def predicted(x: tf.Tensor) -> tf.Tensor:
@@ -174,12 +179,16 @@ def predict(view: ModelView, inputs: np.ndarray, batch_size: int, names: int | N
         return tf.nn.softmax(values / 2 if doubled else values) if softmax else values
 
     fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    batch_size = fixed or batch_size
-    short = -len(inputs) % fixed if fixed else 0
-    padded = np.concatenate([inputs, np.repeat(inputs[-1:], short, 0)])
-    starts = range(0, len(inputs), batch_size)
-    found = [predicted(tf.constant(padded[start : start + batch_size])) for start in starts]
-    return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
+    size = fixed or batch_size
+
+    def predict_all(inputs: np.ndarray) -> Predicted:
+        short = -len(inputs) % fixed if fixed else 0
+        padded = np.concatenate([inputs, np.repeat(inputs[-1:], short, 0)])
+        starts = range(0, len(inputs), size)
+        found = [predicted(tf.constant(padded[start : start + size])) for start in starts]
+        return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
+
+    return predict_all
 
 
 def read_classes(file: str) -> list[str]:

@@ -21,7 +21,7 @@ from tfxai.command import (
     chosen_methods,
     input_shape,
     opened,
-    predict,
+    predictor,
     read_classes,
 )
 from tfxai.evaluation.stored import file_name
@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     view = opened(arguments)
     size, channels = input_shape(view)
     explainers = {name: cls(view, classes=names, **options) for name, (cls, options) in methods.items()}
+    predict = predictor(view, arguments.batch_size, len(names) if names else None)
     fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
 
     titles = dict(zip(paths, _unique([path.stem for path in paths]), strict=True))
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         for group, photographs in _readable(paths, fixed or min(GROUP, arguments.batch_size)):
             size = size[0] or photographs[0].shape[0], size[1] or photographs[0].shape[1]
             inputs = images.prepare(photographs, size, channels, arguments.preprocess)
-            predicted = predict(view, inputs, arguments.batch_size, len(names) if names else None)
+            predicted = predict(inputs)
             if names is not None and len(names) != predicted.values.shape[1]:
                 raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
             found = {
