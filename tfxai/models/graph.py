@@ -36,6 +36,11 @@ _COPYING = frozenset({"Identity", "IdentityN"})
 SIZES = frozenset({"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"})
 
 
+def channels_first(op: tf.Operation) -> bool:
+    """Whether an operation takes channels before positions."""
+    return op.node_def.attr["data_format"].s.startswith(b"NC")
+
+
 class Step(NamedTuple):
     """An operation through which values flow: its inputs that hold some, by number and name, and such outputs."""
 

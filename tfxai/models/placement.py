@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.receptive_field import follow, in_flat_graph, whole
-from tfxai.models.span_rules import RULES, channels_first, passed
+from tfxai.models.span_rules import RULES, passed
 from tfxai.models.spans import Span, along_axis, joined, places, shifted, together
 from tfxai.models.view import ModelView
 
@@ -105,7 +105,7 @@ def position_axes(x: tf.Tensor, output: tf.Tensor) -> tuple[int, ...]:
             return False
         source = op.inputs[number]
         if op.type in _CONVOLUTIONS or number == 2:
-            channel = 1 if channels_first(op) else source.shape.rank - 1
+            channel = 1 if graph.channels_first(op) else source.shape.rank - 1
             for axis, span in enumerate(spans, 1):
                 if span.axis > 0:
                     (summed if span.axis == channel else moved).add(axis)

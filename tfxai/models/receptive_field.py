@@ -16,8 +16,6 @@ from tfxai.models.span_rules import passed
 from tfxai.models.spans import Span, along_axis, joined, places
 from tfxai.models.view import ModelView
 
-_SIZES = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}  # what these give does not depend on values
-
 
 @dataclass(frozen=True)
 class ReceptiveField:
@@ -202,7 +200,7 @@ def follow(
     found, needed = {x.name: start}, graph.ancestors(list(ends))
     for op in x.graph.get_operations():
         sources = [(number, found[x.name]) for number, x in enumerate(op.inputs) if x.name in found]
-        if op.name not in needed or op.type in _SIZES or not sources:
+        if op.name not in needed or op.type in graph.SIZES or not sources:
             continue
         if enough(op, sources):
             break

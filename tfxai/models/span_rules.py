@@ -100,11 +100,7 @@ def _geometry(op: tf.Operation, axis: int, size: int, wide: int) -> tuple[int, i
 def _kernel(op: tf.Operation, rank: int) -> list[int]:
     """Size of the kernel along each axis, 0 where values are mixed."""
     sizes = op.inputs[1].shape.as_list()[: rank - 2]
-    return [0, 0, *sizes] if channels_first(op) else [0, *sizes, 0]
-
-
-def channels_first(op: tf.Operation) -> bool:
-    return (_attribute(op, "data_format") or b"").startswith(b"NC")
+    return [0, 0, *sizes] if graph.channels_first(op) else [0, *sizes, 0]
 
 
 def _padded(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
@@ -284,7 +280,7 @@ def _from_batch(op: tf.Operation, number: int, output: tf.Tensor, span: Span) ->
 
 def _blocked(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     """Squares of places become channels, or the reverse."""
-    channel = 1 if channels_first(op) else output.shape.rank - 1
+    channel = 1 if graph.channels_first(op) else output.shape.rank - 1
     if span.axis == 0:
         return span
     span, block = along_axis(span, op.inputs[0]), op.get_attr("block_size")

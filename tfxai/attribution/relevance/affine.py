@@ -135,7 +135,7 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     source = before[0].inputs[0] if before else op.inputs[data]
     end = behind[-1].outputs[0] if behind else op.outputs[0]
     found = Affine(op, before, behind, _float(source), _float(op.inputs[weights]), None, (end,))
-    first = channels_first(op)
+    first = graph.channels_first(op)
     channels = end.shape[1 if first else -1]
     if channels is None or (op.type == "Einsum" and not _last_axis_is_weights(op)):
         return found
@@ -148,7 +148,7 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
             found = replace(found, b=shift if found.b is None else found.b + shift)
         elif step.type in _SCALES and constant is not None:
             found = _scaled(found, 1 / constant if step.type == "RealDiv" else constant, axis)
-        elif step.type in NORMS and not step.get_attr("is_training") and channels_first(step) == first:
+        elif step.type in NORMS and not step.get_attr("is_training") and graph.channels_first(step) == first:
             gamma, beta, mean, variance = map(_float, step.inputs[1:5])
             scale = gamma * tf.math.rsqrt(variance + step.get_attr("epsilon"))
             found = _scaled(found, scale, axis)
@@ -165,11 +165,6 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
     return found if found.b is None else replace(found, b=tf.reshape(found.b, [-1, *behind_channels]))
-
-
-def channels_first(op: tf.Operation) -> bool:
-    """Whether an operation takes channels before positions."""
-    return op.node_def.attr["data_format"].s.startswith(b"NC")
 
 
 def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -236,7 +231,7 @@ def _constant(op: tf.Operation, on_path: Collection[str], tail: list[int]) -> tf
     free = [x for x in op.inputs if x.op.name not in on_path]
     if len(free) != 1 or not free[0].shape.is_fully_defined():
         return None
-    if op.type == "BiasAdd" and channels_first(op):
+    if op.type == "BiasAdd" and graph.channels_first(op):
         return _float(free[0]) if len(tail) > 1 else None
     size = free[0].shape.as_list()
     while size and size[0] == 1:

@@ -22,7 +22,6 @@ ROUNDS = {
     *("QuantizeAndDequantize", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4"),
 }
 _LOOPS = {"StatelessWhile", "While"}
-_WITHOUT_VALUES = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
 _PRODUCTS = {"BatchMatMulV2", "BatchMatMulV3", "DivNoNan", "Einsum", "MatMul", "Mul", "MulNoNan", "RealDiv"}
 _REDUCTIONS = {"Max", "Mean", "Min", "Sum"}
 _CLIPS = {"Maximum", "Minimum"}
@@ -67,7 +66,7 @@ class Flow:
         self._carrying = {x.name for x in inputs if is_number(x)}
         self._depending = set(self._carrying)
         for op in candidates:
-            if op.type not in _WITHOUT_VALUES and any(x.name in self._depending for x in op.inputs):
+            if op.type not in graph.SIZES and any(x.name in self._depending for x in op.inputs):
                 self._depending |= {y.name for y in op.outputs}
                 self._carrying |= {y.name for y in self._carried(op, ruled(op))} - scales
         needed, self.path = {output.name}, []

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.relevance.affine import Affine, channels_first, parts
+from tfxai.attribution.relevance.affine import Affine, parts
+from tfxai.models import graph
 
 EPSILON = 1e-6  # keeps shares of what is zero finite
 
@@ -193,7 +194,7 @@ def stabilized(z: tf.Tensor, epsilon: float = EPSILON) -> tf.Tensor:
 
 def _bound(value: float | tuple[float, ...], layer: Affine) -> tf.Tensor:
     bound = tf.constant(value, tf.float32)
-    before = channels_first(layer.op) and bound.shape.rank
+    before = graph.channels_first(layer.op) and bound.shape.rank
     return tf.reshape(bound, [-1] + [1] * (layer.a.shape.rank - 2)) if before else bound
 
 
