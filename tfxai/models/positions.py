@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.flat import CALLS
 
 Axes = tuple[tuple[int, ...], ...]
 
@@ -22,8 +23,7 @@ POOLING = {"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPool
 CONVOLVING = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Dilation2D", "Conv2DBackpropInput", "Conv3DBackpropInputV2"}
 MULTIPLYING = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 RECURRENT = {"While", "StatelessWhile", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
-CALLING = {"PartitionedCall", "StatefulPartitionedCall"}  # may hold anything, such as Keras's grouped convolutions
-WEIGHING = CONVOLVING | MULTIPLYING | RECURRENT | CALLING
+WEIGHING = {*CONVOLVING, *MULTIPLYING, *RECURRENT, *CALLS}  # calls may hold anything, as Keras's grouped convolutions
 """Operations that make features out of values; pooling does so too, but has no weights."""
 
 _WINDOWED = POOLING | CONVOLVING | {"ExtractImagePatches", "ExtractVolumePatches"}
