@@ -130,6 +130,7 @@ def test_the_mean_is_that_of_the_steps_that_count():
         row[:length] = x[LENGTHS.index(length), :length].mean(0)
     by_name = tfxai.IntegratedGradients(model, steps=5, baseline="mean")(x, 1)
     by_hand = tfxai.IntegratedGradients(model, steps=5, baseline=start)(x, 1)
+    assert np.abs(by_hand.values).max() > 1e-3
     np.testing.assert_allclose(by_name.values, by_hand.values, atol=1e-6)
 
 
@@ -138,6 +139,7 @@ def test_noise_is_a_share_of_the_range_of_the_steps_that_count():
     zero, large = X, np.where((X == 0).all(-1, keepdims=True), -999, X)
     one = tfxai.SmoothGrad(recurrent(layers.Masking()), samples=3)(zero, 1)
     other = tfxai.SmoothGrad(recurrent(layers.Masking(-999.0)), samples=3)(large, 1)
+    assert np.abs(one.values).max() > 1e-3
     np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-6)
 
 

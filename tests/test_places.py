@@ -239,5 +239,6 @@ def test_places_are_kept(tmp_path):
     whole.save(tmp_path / "whole.npz")
     loaded = tfxai.Explanation.load(tmp_path / "whole.npz")
     assert loaded.places == whole.places
+    assert whole.heatmaps().any()
     for one in (loaded, whole[1], next(iter(whole))):
         np.testing.assert_array_equal(one.heatmaps()[0], whole.heatmaps()[0])

@@ -40,6 +40,7 @@ def _lifted(lift):
 def test_an_image_without_channel_is_an_image(form):
     model, images = LIFTED[form](), RNG.uniform(0, 255, (2, 28, 20))
     explanation = tfxai.Saliency(model)(images, target=0)
+    assert explanation.values.any()
     np.testing.assert_allclose(explanation.reduced("absolute"), np.abs(explanation.values))
     assert explanation.heatmaps().shape == (2, 28, 20)
 
@@ -59,6 +60,7 @@ def test_an_image_without_channel_is_an_image(form):
 )
 def test_every_method_sees_an_image_without_channel(method, options):
     explanation = method(without_channel(), **options)(RNG.uniform(0, 255, (2, 28, 20)), target=0)
+    assert explanation.values.any()
     assert explanation.heatmaps().shape == (2, 28, 20)
 
 
@@ -158,6 +160,7 @@ class TestPairs:
     def test_a_map_belongs_to_the_image_that_it_saw(self, siamese, pairs):
         for run, own, other in (("conv#0", "left", "right"), ("conv#1", "right", "left")):
             explanation = tfxai.GradCAM(siamese, layer=run)(pairs)
+            assert explanation.values.any()
             np.testing.assert_array_equal(explanation.heatmaps(), explanation.heatmaps(input=own))
             with pytest.raises(ValueError, match=f"one of \\['{own}'\\]"):
                 explanation.heatmaps(input=other)
@@ -167,6 +170,7 @@ class TestPairs:
         for run, name in enumerate(("left", "right")):
             one = tfxai.GradCAM(siamese, layer=f"conv#{run}")(pairs)
             assert both.values[name].shape == (2, 24, 24)
+            assert both.values[name].any()
             np.testing.assert_allclose(both.heatmaps(input=name), one.heatmaps(), atol=0.05)  # enlarged, then cut at 0
         with pytest.raises(ValueError, match="choose one by input="):
             both.heatmaps()
@@ -177,6 +181,7 @@ class TestPairs:
     )
     def test_methods_that_draw_on_an_image_ask_which(self, siamese, pairs, method, options):
         explanation = method(siamese, input="right", **options)(pairs)
+        assert explanation.values.any()
         assert explanation.heatmaps().shape == (2, 24, 24)
         with pytest.raises(ValueError, match=r"one of \['right'\]"):
             explanation.heatmaps(input="left")
@@ -197,6 +202,7 @@ def test_a_map_beside_columns_belongs_to_the_image():
     batch = [RNG.uniform(size=(2, 16, 16, 3)), RNG.normal(size=(2, 5))]
     explanation = tfxai.GradCAM(model, layer="conv")(batch, target=0)
     assert list(explanation.places) == ["image"]
+    assert explanation.values.any()
     assert explanation.heatmaps().shape == (2, 16, 16)
     assert tfxai.Occlusion(model)(batch, target=0).heatmaps().shape == (2, 16, 16)
 
