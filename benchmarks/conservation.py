@@ -24,12 +24,11 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
-from tfxai.attribution.relevance import lrp
-from tfxai.attribution.relevance.affine import Affine
-from tfxai.attribution.relevance.network import Network, scope
-from tfxai.attribution.relevance.operations import Share
-from tfxai.attribution.relevance.rules import EPSILON
-from tfxai.relevance import Composite, Flat, ZPlus, convolution, depthwise
+from tfxai.relevance import Composite, Flat, ZPlus, convolution, depthwise, lrp
+from tfxai.relevance.affine import Affine
+from tfxai.relevance.network import Network, scope
+from tfxai.relevance.operations import Share
+from tfxai.relevance.rules import EPSILON
 from tfxai.run import Run
 
 LIMIT = 0.01

@@ -100,7 +100,7 @@ class Bench:
 
     def measure(self, name: str, plan: Plan) -> Row:
         """Time one method and count its traces."""
-        explainer = tfxai.methods()[name](self.model, **plan.options)
+        explainer = tfxai.methods("decision")[name](self.model, **plan.options)
         traces = count_calls(explainer, "attribute")
 
         def run(target: int | None = 0, count: int | None = None) -> tfxai.Explanation:
@@ -179,7 +179,7 @@ def plans(model: keras.Model) -> list[tuple[str, Plan]]:
         "meaningful_perturbation": Plan(GRADIENT),
         "deep_lift": Plan(GRADIENT),
     }
-    usual = [(name, special.get(name, Plan())) for name in tfxai.methods()]
+    usual = [(name, special.get(name, Plan())) for name in tfxai.methods("decision")]
     others = [("lrp", _composite(name, limit)) for name, limit in (("epsilon", 2.5), ("epsilon_alpha2_beta1", 6))]
     reveal = Plan(GRADIENT, options={"rule": "reveal_cancel"}, setting="reveal_cancel")
     return [*usual, ("ablation_cam", _channels(narrow, 1.2)), *others, ("deep_lift", reveal)]
@@ -235,7 +235,9 @@ def main() -> None:
     parser.add_argument("--network", default="MobileNetV2", help="else one of keras.applications, with random weights")
     parser.add_argument("--batch", type=int, default=8, help="images in the batch (default 8)")
     parser.add_argument("--repeats", type=int, default=15, help="rounds; long methods take a fifth (default 15)")
-    parser.add_argument("--methods", nargs="+", choices=tfxai.methods(), default=list(tfxai.methods()), metavar="NAME")
+    parser.add_argument(
+        "--methods", nargs="+", choices=tfxai.methods("decision"), default=list(tfxai.methods()), metavar="NAME"
+    )
     parser.add_argument("--clock", choices=CLOCKS, default="wall" if gpu else "cpu", help="which cost the limit is for")
     parser.add_argument("--json", type=Path, help="write the costs to this file")
     given = parser.parse_args()

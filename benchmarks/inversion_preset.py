@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import tfxai
-from tfxai.command import input_shape
+from tfxai.cli.options import input_shape
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table
 from tfxai.evaluation.stored import digest

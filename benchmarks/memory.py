@@ -40,7 +40,9 @@ def peak(method: str, count: int, path: Path | None, batch: int) -> tuple[float,
         model = _with_channels(model, count)
     images = np.random.default_rng(0).normal(size=(batch, *model.input_shape[1:])).astype(np.float32)
     before = _peak_so_far()
-    explanation = tfxai.methods()[method](model, **_options(method, count, model.input_shape[1:3]))(images, verbose=0)
+    explanation = tfxai.methods("decision")[method](model, **_options(method, count, model.input_shape[1:3]))(
+        images, verbose=0
+    )
     return before, _peak_so_far(), explanation.extras["drops"][0].size if method == "occlusion" else count
 
 

@@ -46,7 +46,7 @@ def measure(method: str, bench: Bench, folder: Path) -> str:
     targets = np.arange(len(bench.images)) % bench.model.output_shape[-1]
 
     def caller(explained: Any) -> Callable[[], tfxai.Explanation]:
-        explainer = tfxai.methods()[method](explained, **METHODS[method])
+        explainer = tfxai.methods("decision")[method](explained, **METHODS[method])
         return lambda: explainer(bench.images, target=targets, verbose=0)
 
     base, run = caller(bench.model), caller(folder)

@@ -36,7 +36,7 @@ options = {
     "var_grad": noise,
 }
 explanations = {}
-for name, method in tfxai.methods().items():
+for name, method in tfxai.methods("decision").items():
     if name == "feature_inversion":
         continue
     explainer = method(model, **options.get(name, {}))

@@ -45,7 +45,7 @@ print("same names:", [layer.name for layer in tfxai.layers(folder)] == [layer.na
 # The same explanations
 # ---------------------
 # Every explainer takes the path where it takes a model. Grad-CAM needs a layer and its gradient; guided backpropagation
-# bends the backward pass at every ReLU. Neither would be possible if the SavedModel were a black box.
+# modifies the backward pass at every ReLU. Neither would be possible if the SavedModel were a black box.
 
 settings = {
     "Grad-CAM": (tfxai.GradCAM, {"layer": "block4_relu"}),
@@ -59,7 +59,7 @@ for name, (method, options) in settings.items():
     columns |= {f"{name}, Keras model": keras_one[:3], f"{name}, SavedModel": saved_one[:3]}
 
 # %%
-# Not one bit differs, and all five ReLUs were found and bent. In the figure every map stands beside its twin:
+# Not one bit differs, and all five ReLUs were found. In the figure every map stands beside its twin:
 
 figure = tfxai.plot_grid(columns)
 

@@ -21,11 +21,11 @@ QUICK = {
     "feature_inversion": {"steps": 3},
     "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 3},
 }
-METHODS = list(tfxai.methods())
+METHODS = list(tfxai.methods("decision"))
 
 
 def make(method, model, **options):
-    return tfxai.methods()[method](model, **QUICK.get(method, {}), **options)
+    return tfxai.methods("decision")[method](model, **QUICK.get(method, {}), **options)
 
 
 @pytest.fixture(scope="module")

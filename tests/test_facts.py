@@ -11,14 +11,14 @@ import tensorflow as tf
 
 import tfxai
 from tfxai import provenance
-from tfxai.explainer import Facts
+from tfxai.facts import Facts
 from tfxai.relevance import Composite, Epsilon, Flat, first
 
 
-@pytest.mark.parametrize("name", tfxai.methods())
+@pytest.mark.parametrize("name", tfxai.methods("decision"))
 def test_no_option_of_a_method_is_one_of_explain(name):
     ours = set(inspect.signature(tfxai.explain).parameters) - {"model", "options"}
-    assert not ours & set(inspect.signature(tfxai.methods()[name]).parameters)
+    assert not ours & set(inspect.signature(tfxai.methods("decision")[name]).parameters)
 
 
 def test_quadrature_can_be_chosen_by_name(residual, x):
@@ -52,9 +52,9 @@ def test_an_explanation_is_made_anew_from_its_facts(name, options, residual, x, 
     assert given.items() <= {**found.facts["options"]}.items()
 
 
-@pytest.mark.parametrize("name", tfxai.methods())
+@pytest.mark.parametrize("name", tfxai.methods("decision"))
 def test_facts_name_every_option_of_the_constructor(name, residual):
-    cls = tfxai.methods()[name]
+    cls = tfxai.methods("decision")[name]
     facts = provenance.origin(cls(residual))
     named = set(inspect.signature(cls).parameters) - {"model", "options", "classes"}
     assert named | {"score", "output", "signature", "jit_compile"} <= facts["options"].keys()
@@ -132,8 +132,8 @@ def test_a_wrapped_explainer_keeps_its_options(residual, x):
     found = tfxai.SmoothGrad(tfxai.GradCAM(residual, layer="relu3"), samples=2, seed=7)(x[:2])
     facts = found.facts
     assert (facts["base"], facts["base_options"]["layer"], facts["seed"]) == ("grad_cam", "relu3", 7)
-    base = tfxai.methods()[facts["base"]](residual, **facts["base_options"])
-    again = tfxai.methods()[found.method](base, **facts["options"])(x[:2])
+    base = tfxai.methods("decision")[facts["base"]](residual, **facts["base_options"])
+    again = tfxai.methods("decision")[found.method](base, **facts["options"])(x[:2])
     np.testing.assert_array_equal(again.values, found.values)
     twice = tfxai.VarGrad(tfxai.SmoothGrad(tfxai.GuidedBackprop(residual), samples=2), samples=2)(x[:1]).facts
     assert twice["base_options"]["base"] == "guided_backprop"

@@ -184,7 +184,7 @@ def test_the_way_of_writing_does_not_matter(writing, x, labels):
     model = REWRITTEN[writing]()
     captum, cams = oracle("residual_captum"), oracle("residual_cams")
     guided = tfxai.GuidedBackprop(model)(x, labels)
-    assert guided.facts["bent_relus"] == 4
+    assert guided.facts["modified_relus"] == 4
     assert relative(guided.values, captum["guided_backprop"]) < TOLERANCE
     assert relative(tfxai.Deconvnet(model)(x, labels).values, captum["deconvolution"]) < TOLERANCE
     assert relative(tfxai.Saliency(model)(x, labels).values, captum["gradient"]) < TOLERANCE

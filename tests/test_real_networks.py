@@ -119,11 +119,11 @@ def test_cam_equals_grad_cam_at_the_last_layer(network, data):
 
 
 def test_guided_backprop_on_relu6(data):
-    """Every ReLU6 of a MobileNet is bent, and that matters."""
+    """Every ReLU6 of a MobileNet has a modified gradient, and that matters."""
     model = keras.models.load_model(data / "models" / "mobilenet_v2_224.keras", compile=False)
     x = np.random.default_rng(0).uniform(-1, 1, size=(2, 224, 224, 3))
     guided, plain = tfxai.GuidedBackprop(model)(x, 3), tfxai.Saliency(model)(x, 3)
-    assert guided.facts["bent_relus"] == sum("relu" in layer.name for layer in model.layers)
+    assert guided.facts["modified_relus"] == sum("relu" in layer.name for layer in model.layers)
     assert np.abs(guided.values - plain.values).max() > 0.08 * np.abs(plain.values).max()
     np.testing.assert_array_equal(guided.score, plain.score)
 

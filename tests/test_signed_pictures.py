@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tfxai
-from tfxai import Explanation, display, plot_grid, report
+from tfxai import Explanation, display, plot_grid
 from tfxai.display import composite, overlay, saturate, to_display
+from tfxai.page import page as report
 from tfxai.reading import read
 
 RNG = np.random.default_rng(0)

@@ -262,7 +262,7 @@ class TestRows:
             "integrated_gradients": {"steps": 4},
             "occlusion": {"window": 6, "stride": 6},
         }.get(method, {})
-        explainer = tfxai.methods()[method](model, **options)
+        explainer = tfxai.methods("decision")[method](model, **options)
         whole = explainer(IMAGES, Rows(cross_entropy, self.labels))
         np.testing.assert_allclose(whole.score, cross_entropy(model(IMAGES), self.labels), rtol=1e-4)
         parts = explainer.explain(IMAGES, Rows(cross_entropy, self.labels), batch_size=3, verbose=0)
@@ -301,7 +301,7 @@ class TestRows:
         def loss(p):
             return tf.reduce_sum((p - tf.one_hot(self.labels, 5)) ** 2, 1)
 
-        explainer = tfxai.methods()[method](model)
+        explainer = tfxai.methods("decision")[method](model)
         with pytest.raises(ValueError, match=r"'loss'.*treat every row alike.*Rows") as raised:
             explainer.explain(IMAGES, loss, batch_size=3, verbose=0)
         assert len(str(raised.value)) < 500

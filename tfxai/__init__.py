@@ -1,30 +1,40 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, callbacks, datasets, metrics, relevance, synthesis, targets
+from tfxai import attribution, baselines, callbacks, datasets, inversion, metrics, relevance, synthesis, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.inversion import FeatureInversion, GuidedFeatureInversion, MeaningfulPerturbation
 from tfxai.models import layers
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
+from tfxai.relevance import LRP, DeepLift, DeepTaylor, SimpleTaylor
 from tfxai.resampling import InputResampling
 from tfxai.synthesis import *  # noqa: F403
 from tfxai.synthesis import objectives, priors, transforms
 
 __all__ = [
+    "LRP",
+    "DeepLift",
+    "DeepTaylor",
     "Explainer",
     "Explanation",
+    "FeatureInversion",
+    "GuidedFeatureInversion",
     "InputResampling",
+    "MeaningfulPerturbation",
     "RelevantFeatures",
+    "SimpleTaylor",
     "__version__",
     "attribution",
     "baselines",
     "callbacks",
     "datasets",
     "explain",
+    "inversion",
     "layers",
     "methods",
     "metrics",

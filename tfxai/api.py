@@ -8,18 +8,27 @@ import inspect
 import re
 from typing import Any
 
-from tfxai import attribution
+from tfxai import attribution, inversion, neurons, relevance, resampling, synthesis
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts, Kind
+
+ROOMS = (attribution, relevance, inversion, synthesis, neurons, resampling)
 
 
-def methods() -> dict[str, type[Explainer]]:
+def methods(kind: Kind | None = None) -> dict[str, type[Any]]:
     """Every method by its name.
+
+    Parameters
+    ----------
+    kind : {"decision", "model", "neurons"}, optional
+        Which methods: those that tell why this output for this input, which `explain` takes by name; what a concept
+        looks like to a model; which of its channels matter. Default: all.
 
     Returns
     -------
     dict
-        Name to class; the class's ``facts`` tell use, cost in model passes, needs, drawback and reference.
+        Name to class; the class's ``facts`` tell kind, use, cost in model passes, needs, drawback and reference.
 
     Examples
     --------
@@ -27,15 +36,20 @@ def methods() -> dict[str, type[Explainer]]:
     >>> tfxai.methods()["grad_cam"].facts.reference
     'Selvaraju et al. 2017'
     """
-    return {cls.facts.name: cls for cls in attribution.ALL}
+    exported = [getattr(room, name) for room in ROOMS for name in room.__all__]
+    found = {one.facts.name: one for one in exported if isinstance(getattr(one, "facts", None), Facts)}
+    return {name: cls for name, cls in found.items() if kind in (None, cls.facts.kind)}
 
 
 def by_name(name: str) -> type[Explainer]:
-    """The class of a method; ValueError with close matches if there is none."""
-    known = methods()
+    """The class of a method that explains decisions; ValueError with close matches if there is none."""
+    known = methods("decision")
     plain = {cls.__name__.lower(): short for short, cls in known.items()}  # "GradCAM" is understood too
     chosen = name if name in known else plain.get(str(name).lower().replace("-", "").replace("_", ""))
     if chosen is None:
+        other = methods().get(name)
+        if other is not None:
+            raise ValueError(f"The method {name} explains no single decisions. Use it as tfxai.{other.__name__}.")
         close = difflib.get_close_matches(str(name), known, n=3) or list(known)
         raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
     return known[chosen]

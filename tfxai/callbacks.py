@@ -20,8 +20,9 @@ from scipy.stats import rankdata
 from tfxai import display, streams
 from tfxai import inputs as given
 from tfxai.api import by_name
+from tfxai.checks import positive
 from tfxai.classes import class_names
-from tfxai.explainer import Explainer, positive
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation, normalize
 from tfxai.reading import SIGNED_KEY, read
 from tfxai.targets import PREDICTED, parse

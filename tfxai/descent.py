@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfxai.loops import chosen, whole
+from tfxai.loops import not_inlined, where_rows
 
 DECAYS = (0.9, 0.999)  # of Adam's moments (Kingma and Ba 2015)
 EPSILON = 1e-8
@@ -166,7 +166,7 @@ def descend(
     tuple
         The state, and (n, most, terms): the terms at each step; where a row has made no step, its last ones.
     """
-    first, evaluate = state.number, whole(evaluate)
+    first, evaluate = state.number, not_inlined(evaluate)
     end = first + most if until is None else tf.minimum(first + most, until)
     numbers, history = first + tf.range(most)[:, None], tf.tile(state.terms[:, None], [1, most, 1])
 
@@ -184,19 +184,19 @@ def descend(
         if schedule.patience is not None:
             going &= idle < schedule.patience
 
-        change, moments = adam(chosen(finite, gradient, tf.zeros_like(gradient)), now.moments, now.number + 1)
+        change, moments = adam(where_rows(finite, gradient, tf.zeros_like(gradient)), now.moments, now.number + 1)
         halved = 0.5 ** tf.cast(now.number // schedule.decay, tf.float32) if schedule.decay else 1.0
         moved = project(now.values - schedule.rate * halved * change)
         sound = tf.reduce_all(tf.math.is_finite(_flat(moved)), 1)
         if usable is not None:
             sound &= usable(moved)
-        terms = chosen(seen, terms, now.terms)
+        terms = where_rows(seen, terms, now.terms)
         return State(
-            values=chosen(going & sound, moved, now.values),
+            values=where_rows(going & sound, moved, now.values),
             moments=moments,
             number=now.number + 1,
             active=going & sound,
-            best=chosen(better, now.values, now.best),
+            best=where_rows(better, now.values, now.best),
             lowest=tf.where(better, total, now.lowest),
             idle=idle,
             steps=now.steps + tf.cast(now.active, tf.int32),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,30 +12,19 @@ import tensorflow as tf
 
 from tfxai import baselines, maps, provenance, steadiness
 from tfxai import inputs as given
+from tfxai.checks import positive
 from tfxai.classes import check_count, class_names
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.joining import RaggedExplanation, join
 from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.head import Scores, own, scores
-from tfxai.models.overrides import Rules, bends_relus
+from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.run import Run, check_floating, on_this_device, tiled
-from tfxai.targets import Channel, Goal, Neuron, Rows, check_one_hot, check_rows, meaning, name, parse, told
+from tfxai.targets import Channel, Goal, Neuron, Rows, check_one_hot, check_rows, errors_explained, meaning, name, parse
 
 MOST_TRACES = 32  # kept by one explainer; the oldest goes
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What one should know about a method before choosing it."""
-
-    name: str  # as `tfxai.explain` and the command line call it
-    use: str
-    cost: str  # in model passes
-    needs: str
-    drawback: str
-    reference: str
-    kind: str = "decision"  # why this output for this input; "model" would be: what does a concept look like
 
 
 class Explainer:
@@ -68,7 +57,7 @@ class Explainer:
     facts: ClassVar[Facts]
     options_of: ClassVar[tuple[type, ...]] = ()  # whose parameters ``**options`` may name, beside those of base classes
     polarity: str = "positive"
-    rule: Rules | None = None  # how operations are bent, see `ModelView.forward`
+    backward: Backward | None = None  # how its gradients are modified, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `attribute` looks at
     overflow: str = "Check the model's weights, its precision, and whether its gradient exists everywhere."
     input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
@@ -114,7 +103,7 @@ class Explainer:
         """Attributions of one batch, as tensors: the method itself."""
         raise NotImplementedError
 
-    def settle(self, inputs: Any) -> None:
+    def adapt(self, inputs: Any) -> None:
         """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
 
     @property
@@ -127,18 +116,18 @@ class Explainer:
         return {}
 
     def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
-        """Pass inputs through the model, as this explainer wants it passed (reads, bent operations)."""
-        forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.rule)
-        if bends_relus(self.rule) and not forward.bent:
+        """Pass inputs through the model, as this explainer wants it passed (reads, modified gradients)."""
+        forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.backward)
+        if relu_gradient(self.backward) and not forward.modified_relus:
             check_floating(inputs)  # what is advised needs numbers
             raise ValueError(
-                f"{type(self).__name__} needs ReLUs to bend, and the model has none, so its result would be the plain "
-                "gradient. Use Saliency or IntegratedGradients."
+                f"{type(self).__name__} needs ReLUs whose gradient it modifies, and the model has none, so its result "
+                "would be the plain gradient. Use Saliency or IntegratedGradients."
             )
         found = self._scores(forward.outputs, goal.what)
         score, goal = goal.score(found.values, forward.read, found.doubled)
         run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
-        run = replace(run, doubled=found.doubled, bent=forward.bent, masks=forward.masks)
+        run = replace(run, doubled=found.doubled, modified_relus=forward.modified_relus, masks=forward.masks)
         return replace(run, view=self.view, chosen=self.input)
 
     def _scores(self, outputs: tf.Tensor, what: Any) -> Scores:
@@ -267,7 +256,7 @@ class Explainer:
         check_one_hot(ids, compiled.classes)
         check_rows(what, compiled.rows, done + n)
         means = meaning(what, compiled.known, compiled.doubled, self.of_classes, np.asarray(ids))
-        with self.view.running(), told(what):
+        with self.view.running(), errors_explained(what):
             result = self._averaged(compiled, padded, beside, wanted)
         result = tf.nest.map_structure(lambda x: x.numpy()[:n], result)
         for found in ("score", "values"):
@@ -312,7 +301,7 @@ class Explainer:
         what = what.function if isinstance(what, Rows) else what
         with self._compiling:
             self.view.prepare(batch)
-            self.settle(batch)
+            self.adapt(batch)
             key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads, self.of_classes)
             if key not in self._compiled:
                 if len(self._compiled) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
@@ -352,8 +341,8 @@ class _Compiled:
             self.doubled = run.doubled
             self.rows = run.score.shape[0] if run.outputs.shape.rank and run.outputs.shape[0] is None else None
             values = explainer.attribute(run)
-            if run.bent:
-                self.facts["bent_relus"] = run.bent
+            if run.modified_relus:
+                self.facts["modified_relus"] = run.modified_relus
             values = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), values)
             self.places = maps.of_values(run, explainer.where, values)
             if isinstance(values, dict) and len(values) < len(inputs):
@@ -365,13 +354,6 @@ class _Compiled:
 
     def __call__(self, *given: Any) -> dict[str, Any]:
         return self._step(*tf.nest.map_structure(tf.convert_to_tensor, given))
-
-
-def positive(name: str, value: Any) -> int:
-    """``value`` if it is a positive integer, else an error."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"Expected {name} to be a positive integer, got {value!r}.")
-    return int(value)
 
 
 def _rows(ids: Any, what: Any, start: int, n: int) -> list[np.ndarray]:

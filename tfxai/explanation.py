@@ -52,7 +52,7 @@ class Explanation:
     facts : dict
         What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts of
         which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
-        ``layer``, ``base``, ``bent_relus``. JSON can hold it: arrays are told by shape, type and hash, functions by
+        ``layer``, ``base``, ``modified_relus``. JSON can hold it: arrays are told by shape, type and hash, functions by
         name.
     places : dict, optional
         Where the values lie, a `tfxai.maps.Place` for each of the inputs that they can belong to, by its name ("input",

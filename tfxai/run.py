@@ -38,8 +38,8 @@ class Run:
         What makes probabilities of the logits that the model ends in.
     doubled : bool
         Whether one output unit was made two classes.
-    bent : int
-        How many ReLUs are bent.
+    modified_relus : int
+        How many ReLUs have a modified gradient.
     repeats : int
         How many rows in succession hold the same input, one for each of its classes.
     masks : list of tf.Tensor
@@ -63,7 +63,7 @@ class Run:
     scale: str = "logit"
     head: str | None = None
     doubled: bool = False
-    bent: int = 0
+    modified_relus: int = 0
     repeats: int = 1
     masks: list[tf.Tensor] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)

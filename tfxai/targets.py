@@ -195,7 +195,7 @@ class Goal:
 
 
 @contextlib.contextmanager
-def told(what: Any) -> Iterator[None]:
+def errors_explained(what: Any) -> Iterator[None]:
     """Where a graph runs that holds a target function: an error of TensorFlow in it is told in a sentence."""
     try:
         yield

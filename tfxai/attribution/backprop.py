@@ -1,11 +1,12 @@
-"""Backward passes with bent ReLUs, and, if wanted, without the grids of strided convolutions."""
+"""Backward passes with modified gradients of ReLUs, and, if wanted, without the grids of strided convolutions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tfxai.explainer import Explainer, Facts
-from tfxai.models.overrides import RELUS
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
+from tfxai.models.overrides import backward_rules
 from tfxai.run import Run
 
 
@@ -13,7 +14,7 @@ class GuidedBackprop(Explainer):
     """The gradient with every ReLU passing only positive signal through active units.
 
     Springenberg et al. (2014): at a ReLU with input a and arriving signal g, f'(a) * relu(g). ReLUs are found whatever
-    way they are written; ``facts["bent_relus"]`` says how many there were. The signal starts from 1 at the score.
+    way they are written; ``facts["modified_relus"]`` says how many there were. The signal starts from 1 at the score.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class GuidedBackprop(Explainer):
 
     def __init__(self, model: Any, strided: str = "gradient", pooling: str = "gradient", **options: Any):
         super().__init__(model, **options)
-        self.rule = backward_rules(self.relus, strided, pooling)
+        self.backward = backward_rules(self.relus, strided, pooling)
         self.strided, self.pooling = strided, pooling
 
     def attribute(self, run: Run) -> Any:
@@ -103,17 +104,3 @@ class Deconvnet(GuidedBackprop):
         reference="Zeiler and Fergus 2013",
     )
     relus = "deconvnet"
-
-
-def backward_rules(relus: str, strided: str, pooling: str) -> tuple[str, ...]:
-    """The rules for `ModelView.forward`; ValueError for an option that does not exist."""
-    options = {
-        "relus": (relus, RELUS),
-        "strided": (strided, ("resampled",)),
-        "pooling": (pooling, ("switch", "repeat")),
-    }
-    for name, (value, rules) in options.items():
-        if value not in ("gradient", *rules):
-            known = " or ".join(f'"{one}"' for one in ("gradient", *rules))
-            raise ValueError(f"Expected {name} to be {known}, got {value!r}.")
-    return tuple(value for value, _ in options.values() if value != "gradient")

@@ -13,7 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.attribution.backprop import GuidedBackprop
-from tfxai.explainer import Explainer, Facts
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.maps import Place, of_layers, unit
 from tfxai.models import graph
 from tfxai.models.stack import check_maps
@@ -51,7 +52,7 @@ class LayerMap(Explainer):
         elif self.view.inputs is not None:
             self.reads = (self.view.last_spatial(),)
 
-    def settle(self, inputs: Any) -> None:
+    def adapt(self, inputs: Any) -> None:
         if not self.reads:
             self.reads = (self.view.last_spatial(inputs),)
 
@@ -117,7 +118,7 @@ class GradientMap(LayerMap):
         raise NotImplementedError
 
 
-def map_facts(name: str, **changes: str) -> Facts:
+def map_facts(name: str, **changes: Any) -> Facts:
     """What holds for most methods of the family, but for ``changes``."""
     usual = {
         "use": "important parts of the input",
@@ -331,7 +332,7 @@ class GuidedGradCAM(GradCAM):
             chosen = run
             cam = tf.nn.relu(cam[run.name(run.image)] if isinstance(cam, dict) else cam)
         guided = replace(self._guided.run(run.inputs, run.goal, run.batch_size), chosen=chosen.chosen)
-        run.bent, run.chosen = guided.bent, chosen.chosen
+        run.modified_relus, run.chosen = guided.modified_relus, chosen.chosen
         return guided.gradients(guided.image) * chosen.over(cam, chosen.image)
 
     @property

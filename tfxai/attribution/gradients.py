@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import Baseline, compared, run_references
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.loops import accumulate, column, merge, split
 from tfxai.run import Run, totals
 

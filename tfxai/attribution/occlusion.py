@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import Baseline, input_references
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.loops import Seeded, accumulate, collect, merge, split
 from tfxai.maps import enlarge
 from tfxai.run import Run

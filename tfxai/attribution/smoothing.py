@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from tfxai.attribution.gradients import Saliency
 from tfxai.baselines import limits
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.loops import Seeded, accumulate, merge, split
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
@@ -45,8 +47,8 @@ class _Noisy(Explainer, Seeded):
         """From the mean of each of `powers` of the values."""
         raise NotImplementedError
 
-    def settle(self, inputs: Any) -> None:
-        self.base.settle(inputs)
+    def adapt(self, inputs: Any) -> None:
+        self.base.adapt(inputs)
 
     @property
     def where(self) -> str | None:

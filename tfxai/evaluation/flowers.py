@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from tfxai.attribution.backprop import GuidedBackprop
 from tfxai.attribution.cam import GradCAM, GradCAMPlusPlus, GuidedGradCAM
-from tfxai.command import predict
 from tfxai.datasets import flowers, train_flowers
-from tfxai.explainer import Explainer, Facts
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.loops import merge
 from tfxai.maps import enlarge, unit
 from tfxai.metrics.segmentation import FoldedIoU, iou_over_folds
 from tfxai.models import ModelView, open_model
+from tfxai.models.predict import predict
 from tfxai.neurons import RelevantFeatures
 from tfxai.run import Run
 

@@ -17,10 +17,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfxai.command import predict
 from tfxai.datasets import flowers, train_flowers
 from tfxai.evaluation.patch_classifier import patch_accuracy
 from tfxai.models import open_model
+from tfxai.models.predict import predict
 from tfxai.plotting import INK
 from tfxai.resampling import InputResampling, Resampling
 from tfxai.resampling.patches import boxes

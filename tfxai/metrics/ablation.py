@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.inputs import with_progress
 from tfxai.labelled import batches
 from tfxai.metrics.statistics import mean_by_class

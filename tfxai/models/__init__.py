@@ -1,4 +1,4 @@
-"""Reaching into a model: read a layer, edit it, bend the backward pass."""
+"""Reaching into a model: read a layer, edit it, modify the backward pass."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """ReLUs that a flat graph composes of several operations: with a threshold, a slope or a ceiling, and PReLU.
 
-To bend each of these operations would be wrong; they are found here, and bent as a whole.
+To modify the gradient of each of these operations would be wrong; they are found here, and modified as a whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tensorflow as tf
 Nodes = Mapping[str, Any]  # name to NodeDef
 
 
-def bend_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: str) -> tuple[dict[str, str], set[str]]:
+def modify_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: str) -> tuple[dict[str, str], set[str]]:
     """Put an operation with two inputs, x and f(x), behind every composed ReLU f; it hands f(x) on.
 
     Parameters
@@ -38,13 +38,13 @@ def bend_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: st
         if x is not None:
             found[node.name] = x
             inside |= _members(node.name, x, nodes)
-    moved = {root: f"{root}/bent:1" for root in found}
+    moved = {root: f"{root}/modified:1" for root in found}
     for node in graph_def.node:
         node.input[:] = [moved.get(source.removesuffix(":0"), source) for source in node.input]
     for root, x in found.items():
-        bent = graph_def.node.add(name=f"{root}/bent", op=operation, input=[moved.get(x, x), root])
-        bent.attr["T"].list.type.extend([nodes[root].attr["T"].type] * 2)
-        bent.attr["_gradient_op_type"].s = gradient.encode()
+        modified = graph_def.node.add(name=f"{root}/modified", op=operation, input=[moved.get(x, x), root])
+        modified.attr["T"].list.type.extend([nodes[root].attr["T"].type] * 2)
+        modified.attr["_gradient_op_type"].s = gradient.encode()
     return {f"{root}:0": name for root, name in moved.items()}, inside
 
 

@@ -1,6 +1,6 @@
-"""A traced function as one flat graph, which can be pasted into another graph, whole, with its operations bent.
+"""A traced function as one flat graph, which can be pasted into another graph, whole, with gradients modified.
 
-Functions that it calls are replaced by what they do, so every tensor can be read and every operation bent. Variables
+Functions that it calls are replaced by what they do, so every tensor can be read and every gradient modified. Variables
 stay where they are: the flat graph refers to them, so that nothing is copied and new values are seen at once.
 """
 
@@ -60,7 +60,7 @@ class FlatGraph:
         inputs: Sequence[tf.Tensor],
         fetches: Sequence[str],
         captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
-        rule: overrides.Rules | None = None,
+        backward: overrides.Backward | None = None,
     ) -> list[tf.Tensor]:
         """Run the function in the current graph.
 
@@ -72,7 +72,7 @@ class FlatGraph:
             Names, in the flat graph, of the tensors to return.
         captured : callable, optional
             From what the function refers to outside of it, to a tensor of the current graph.
-        rule : str or tuple of str, optional
+        backward : str or tuple of str, optional
             Backward rules of its operations.
         """
         captured = captured or tf.compat.v1.get_default_graph().capture
@@ -80,20 +80,20 @@ class FlatGraph:
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
-        moved = overrides.bend_graph(graph_def, rule)
-        if rule == "flat":
+        moved = overrides.modify_gradients(graph_def, backward)
+        if backward == "flat":
             quantized.write_in_floats(graph_def, {_node(name) for name in self.inputs})
         wanted = [moved.get(name, name) for name in fetches]
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 
-    def paste_bent(
-        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], rule: overrides.Rules | None
+    def paste_modified(
+        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], backward: overrides.Backward | None
     ) -> tuple[list[tf.Tensor], int]:
-        """The same, and how many ReLUs are bent."""
+        """The same, and how many ReLUs have a modified gradient."""
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
-        tensors = self.paste(inputs, fetches, rule=rule)
-        return tensors, overrides.count_bent(operations()[first:]) if overrides.bends_relus(rule) else 0
+        tensors = self.paste(inputs, fetches, backward=backward)
+        return tensors, overrides.count_modified(operations()[first:]) if overrides.relu_gradient(backward) else 0
 
     def is_closed(self, fetch: str) -> bool:
         """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""
@@ -140,7 +140,7 @@ def _inlined(function: Any) -> tf.compat.v1.GraphDef:
         raise ValueError(
             f"TensorFlow cannot write this model as one flat graph: {error.message.splitlines()[0]}. Floating-point "
             'numbers of 8 bits, as of quantize("float8"), are a reason. Use a model without them, such as of '
-            'quantize("int8"), or a method that bends nothing, such as Saliency or IntegratedGradients.'
+            'quantize("int8"), or a method that modifies no gradient, such as Saliency or IntegratedGradients.'
         ) from error
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models.overrides import Rules
+from tfxai.models.overrides import Backward
 from tfxai.models.traced import as_given
-from tfxai.models.view import Layer, ModelView, Pass, without_gradient
+from tfxai.models.view import Forward, Layer, ModelView, without_gradient
 
 
 class FunctionView(ModelView):
@@ -56,8 +56,8 @@ class FunctionView(ModelView):
             own = next((one for one in reversed(self._errors) if _mark(one) in str(error)), None)
             raise own or error from None
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
-        if read or rule:
+    def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
+        if read or backward:
             raise self._closed()
 
         def call(*arrays: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ class FunctionView(ModelView):
             found.set_shape([None, *(self._shape or ())])
             return found
 
-        return Pass(without_gradient(outputs, tf.nest.flatten(inputs), self._closed()))
+        return Forward(without_gradient(outputs, tf.nest.flatten(inputs), self._closed()))
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         raise self._closed()

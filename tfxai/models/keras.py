@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.flat import FlatGraph
-from tfxai.models.overrides import Rules
+from tfxai.models.overrides import Backward
 from tfxai.models.stack import last_stack
 from tfxai.models.traced import as_given
-from tfxai.models.view import Layer, ModelView, Pass, choose_output, unknown_layer
+from tfxai.models.view import Forward, Layer, ModelView, choose_output, unknown_layer
 
 _IN_LAMBDA = (
     " Layers that a Lambda calls are not among them: to see these, explain tf.function(model, input_signature=...)."
@@ -59,7 +59,7 @@ class KerasView(ModelView):
     def takes(self) -> Mapping[str, tf.TensorSpec | None] | None:
         return self.inputs or dict.fromkeys(self._arguments or self._shapes) or None
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         wanted = {name: self._locate(name) for name in read}
 
         masking = [layer for _, layer in _walk(self.model) if _masks(layer)]
@@ -74,16 +74,16 @@ class KerasView(ModelView):
                 *(mask for mask in masks if isinstance(mask, tf.Tensor) and mask.graph is here),
             ]
 
-        if rule is None:
-            tensors, bent = run(inputs), 0
+        if backward is None:
+            tensors, modified = run(inputs), 0
         else:
             specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
             with tf.init_scope():
                 function = tf.function(run, autograph=False).get_concrete_function(specs)
             flat = FlatGraph(function)
-            tensors, bent = flat.paste_bent(tf.nest.flatten(inputs), flat.outputs, rule)
+            tensors, modified = flat.paste_modified(tf.nest.flatten(inputs), flat.outputs, backward)
         reads, masks = tensors[1 : 1 + len(wanted)], tensors[1 + len(wanted) :]
-        return Pass(tensors[0], dict(zip(wanted, reads, strict=True)), bent, masks)
+        return Forward(tensors[0], dict(zip(wanted, reads, strict=True)), modified, masks)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         def look() -> list[Layer]:

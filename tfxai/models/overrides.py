@@ -1,7 +1,7 @@
-"""Rules for the way back: ReLUs by guided backpropagation or deconvnet, strided convolutions, max-pooling.
+"""Backward for the way back: ReLUs by guided backpropagation or deconvnet, strided convolutions, max-pooling.
 
 Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and ``Maximum`` with zero) get
-another gradient by type, whatever wrote them. A ReLU that is composed of several operations is bent as a whole.
+another gradient by type, whatever wrote them. A ReLU that is composed of several operations is modified as a whole.
 
 The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see them.
 """
@@ -13,9 +13,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfxai.models import convolutions, strided, unpooling
-from tfxai.models.composed import bend_composed
+from tfxai.models.composed import modify_composed
 
-Rules = str | tuple[str, ...]  # one, or several for different kinds of operations
+Backward = str | tuple[str, ...]  # one, or several for different kinds of operations
 RELUS = ("guided", "deconvnet")
 _LAYER = "IdentityN"
 
@@ -88,7 +88,7 @@ def _resampled() -> dict[str, str]:
 tf.RegisterGradient("Tfxai_switch_MaxPool")(unpooling.by_switches)
 tf.RegisterGradient("Tfxai_repeat_MaxPool")(unpooling.by_repetition)
 
-# Rule -> operation type -> name of the gradient. "flat" bends nothing, but has the graph flattened.
+# Rule -> operation type -> name of the gradient. "flat" modifies nothing, but has the graph flattened.
 _OVERRIDES: dict[str, dict[str, str]] = {
     "flat": {},
     "guided": _register("guided", _guided),
@@ -102,7 +102,7 @@ _ONLY_IF["Tfxai_switch_MaxPool"] = unpooling.overlaps
 _ORDINARY = {"Conv2D": convolutions.GRADIENT}  # whatever the rules say nothing of
 
 
-# A bent layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
+# A modified layer ends in IdentityN(input, output): guided sends the signal on into the layer, deconvnet around it.
 @tf.RegisterGradient("Tfxai_guided_layer")
 def _guided_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[tf.Tensor]:
     return [tf.zeros_like(op.inputs[0]), tf.nn.relu(g)]
@@ -113,12 +113,26 @@ def _deconvnet_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[
     return [tf.nn.relu(g), tf.zeros_like(op.inputs[1])]
 
 
-def bends_relus(rule: Rules | None) -> str | None:
+def backward_rules(relus: str, strided: str, pooling: str) -> tuple[str, ...]:
+    """The rules for `ModelView.forward`; ValueError for an option that does not exist."""
+    options = {
+        "relus": (relus, RELUS),
+        "strided": (strided, ("resampled",)),
+        "pooling": (pooling, ("switch", "repeat")),
+    }
+    for name, (value, rules) in options.items():
+        if value not in ("gradient", *rules):
+            known = " or ".join(f'"{one}"' for one in ("gradient", *rules))
+            raise ValueError(f"Expected {name} to be {known}, got {value!r}.")
+    return tuple(value for value, _ in options.values() if value != "gradient")
+
+
+def relu_gradient(backward: Backward | None) -> str | None:
     """The one of the rules that is for ReLUs."""
-    return next((name for name in _names(rule) if name in RELUS), None)
+    return next((name for name in _names(backward) if name in RELUS), None)
 
 
-def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules | None) -> dict[str, str]:
+def modify_gradients(graph_def: tf.compat.v1.GraphDef, backward: Backward | None) -> dict[str, str]:
     """Give the operations of a graph the gradients of the rules, before it is imported.
 
     Returns
@@ -126,9 +140,9 @@ def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules | None) -> dict[str
     dict
         Tensors that have another name afterwards.
     """
-    relus = bends_relus(rule)
-    moved, composed = bend_composed(graph_def, _LAYER, f"Tfxai_{relus}_layer") if relus else ({}, set())
-    gradients = {kind: name for one in _names(rule) for kind, name in _OVERRIDES[one].items()}
+    relus = relu_gradient(backward)
+    moved, composed = modify_composed(graph_def, _LAYER, f"Tfxai_{relus}_layer") if relus else ({}, set())
+    gradients = {kind: name for one in _names(backward) for kind, name in _OVERRIDES[one].items()}
     bodies = [node for body in graph_def.library.function for node in body.node_def]
     for node in (*(node for node in graph_def.node if node.name not in composed), *bodies):
         name = gradients.get(node.op)
@@ -140,21 +154,21 @@ def bend_graph(graph_def: tf.compat.v1.GraphDef, rule: Rules | None) -> dict[str
     return moved
 
 
-def _names(rule: Rules | None) -> tuple[str, ...]:
-    return (rule,) if isinstance(rule, str) else rule or ()
+def _names(backward: Backward | None) -> tuple[str, ...]:
+    return (backward,) if isinstance(backward, str) else backward or ()
 
 
-def count_bent(operations: list[tf.Operation]) -> int:
+def count_modified(operations: list[tf.Operation]) -> int:
     """How many ReLUs among ``operations`` carry a rule of ours."""
 
-    def is_bent(op: tf.Operation) -> bool:
+    def is_modified(op: tf.Operation) -> bool:
         if op.type not in (*_PLAIN, "Maximum", _LAYER):
             return False
         if not op.node_def.attr["_gradient_op_type"].s.startswith(b"Tfxai_") or not op.outputs[0].dtype.is_floating:
             return False
         return op.type != "Maximum" or _zero_side(op) is not None
 
-    return sum(is_bent(op) for op in operations) + _count_in_bodies(operations)
+    return sum(is_modified(op) for op in operations) + _count_in_bodies(operations)
 
 
 def _count_in_bodies(operations: list[tf.Operation]) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.receptive_field import follow, in_flat_graph, whole
+from tfxai.models.receptive_field import entire, follow, in_flat_graph
 from tfxai.models.span_rules import RULES, passed
 from tfxai.models.spans import Span, along_axis, joined, places, shifted, together
 from tfxai.models.view import ModelView
@@ -119,7 +119,7 @@ def position_axes(x: tf.Tensor, output: tf.Tensor) -> tuple[int, ...]:
 
 
 def _axes(x: tf.Tensor) -> list[Span]:
-    return [whole(x, axis) for axis in range(1, x.shape.rank)]
+    return [entire(x, axis) for axis in range(1, x.shape.rank)]
 
 
 def _of_units(stretch: Stretch, layer: tf.Tensor) -> Stretch:

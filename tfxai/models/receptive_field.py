@@ -140,7 +140,7 @@ def receptive_fields(view: ModelView, layers: Sequence[str], specs: Any) -> dict
     def look(inputs: dict[str, tf.Tensor], ends: dict[str, tf.Tensor], _: tf.Tensor) -> None:
         image = next(x for x in inputs.values() if x.shape.rank >= 3)
         axes = range(1, image.shape.rank - 1)
-        spans = follow(image, [whole(image, axis) for axis in axes], ends.values(), passed, _seen)
+        spans = follow(image, [entire(image, axis) for axis in axes], ends.values(), passed, _seen)
         for name, end in ends.items():
             if end.name not in spans:
                 raise ValueError(f"The layer {name!r} does not depend on the image.")
@@ -212,7 +212,7 @@ def follow(
     return found
 
 
-def whole(x: tf.Tensor, axis: int) -> Span:
+def entire(x: tf.Tensor, axis: int) -> Span:
     """The span of an input along one of its axes."""
     return Span(Fraction(0), Fraction(0), Fraction(1), axis, places(x, axis))
 

@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models.flat import FlatGraph
-from tfxai.models.overrides import Rules
+from tfxai.models.overrides import Backward
 from tfxai.models.scopes import Scopes
-from tfxai.models.view import Layer, ModelView, Pass, choose_output, without_gradient
+from tfxai.models.view import Forward, Layer, ModelView, choose_output, without_gradient
 
 Concrete: Any = tf.types.experimental.ConcreteFunction
 
@@ -52,11 +52,11 @@ class TracedView(ModelView):
         self._looking = threading.RLock()  # threads that share a view look into the function once
         self.inputs = _specs(function) if isinstance(function, Concrete) else None
 
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         traced = self._traced(inputs)
         wanted = {name: traced.scopes.find(name) for name in read}
-        (outputs, *reads), bent = traced.run(inputs, wanted.values(), rule)
-        return Pass(outputs, dict(zip(wanted, reads, strict=True)), bent)
+        (outputs, *reads), modified = traced.run(inputs, wanted.values(), backward)
+        return Forward(outputs, dict(zip(wanted, reads, strict=True)), modified)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         return self._traced(inputs).scopes.layers
@@ -101,14 +101,14 @@ class _Traced:
         self._closed = self._flat.is_closed(self._output)
         self._function = function
 
-    def run(self, inputs: Any, fetches: Iterable[str], rule: Rules | None) -> tuple[list[tf.Tensor], int]:
-        """The output and other tensors, given by their names in the flat graph, and the number of bent ReLUs."""
+    def run(self, inputs: Any, fetches: Iterable[str], backward: Backward | None) -> tuple[list[tf.Tensor], int]:
+        """The output and other tensors, given by their names in the flat graph, and the number of modified ReLUs."""
         named = isinstance(inputs, dict) and set(inputs) == set(self.specs)
         given = [inputs[name] for name in self.specs] if named else tf.nest.flatten(as_given(inputs))
         cast = [tf.cast(x, spec.dtype) for x, spec in zip(given, self.specs.values(), strict=True)]
         if not self._closed:
-            return self._flat.paste_bent(cast, [self._output, *fetches], rule)
-        if rule or list(fetches):
+            return self._flat.paste_modified(cast, [self._output, *fetches], backward)
+        if backward or list(fetches):
             raise _closed()
         return [without_gradient(self._call, cast, _closed())], 0
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models.overrides import Rules
+from tfxai.models.overrides import Backward
 
 
 class Layer(NamedTuple):
@@ -41,7 +41,7 @@ class Layer(NamedTuple):
 
 
 @dataclass
-class Pass:
+class Forward:
     """One forward pass in the graph that is being traced.
 
     Attributes
@@ -50,20 +50,20 @@ class Pass:
         The selected output of the model, as the model gives it.
     read : dict
         Outputs of the layers that were asked for, by the name that was asked.
-    bent : int
-        How many ReLUs are bent.
+    modified_relus : int
+        How many ReLUs have a modified gradient.
     masks : list of tf.Tensor
         Masks that layers gave to their outputs, where the model's framework has such.
     """
 
     outputs: tf.Tensor
     read: dict[str, tf.Tensor] = field(default_factory=dict)
-    bent: int = 0
+    modified_relus: int = 0
     masks: list[tf.Tensor] = field(default_factory=list)
 
 
 class ModelView(abc.ABC):
-    """Read, edit and bend one model, without changing it.
+    """Read and edit one model, and modify its gradients, without changing it.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class ModelView(abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def forward(self, inputs: Any, read: Sequence[str] = (), rule: Rules | None = None) -> Pass:
+    def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         """Run the model in inference mode inside the current graph.
 
         Parameters
@@ -123,10 +123,10 @@ class ModelView(abc.ABC):
             A tensor, or for several inputs a dict of tensors by name.
         read : sequence of str
             Names of layers whose outputs are wanted, as `find` returns them.
-        rule : str or tuple of str, optional
-            How operations are bent: ReLUs by "guided" or "deconvnet", strided convolutions by "resampled", max-pooling
-            by "switch" or "repeat". "flat": not at all, but in a graph of operations that calls no functions, as all
-            of these are.
+        backward : str or tuple of str, optional
+            How gradients are modified: of ReLUs by "guided" or "deconvnet", of strided convolutions by "resampled", of
+            max-pooling by "switch" or "repeat". "flat": not at all, but in a graph of operations that calls no
+            functions, as all of these are.
         """
 
     @abc.abstractmethod
@@ -142,7 +142,7 @@ class ModelView(abc.ABC):
         """Name of the layer with the last maps that all paths to the selected output pass; else ValueError."""
 
 
-def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Pass], Any]) -> Any:
+def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Forward], Any]) -> Any:
     """What ``look`` says about a pass of the model that reads layers, for inputs like these."""
     found: list[Any] = []
     rows = next(iter(view.inputs.values())).shape[0] if view.inputs else None

@@ -18,8 +18,10 @@ import tensorflow as tf
 from tfxai import images as files
 from tfxai import inputs as given
 from tfxai import labelled
+from tfxai.checks import positive
 from tfxai.display import composite
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.models.head import scores
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
 from tfxai.run import Run

@@ -44,7 +44,7 @@ class PathPoint(NamedTuple):
 
 def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:
     """Solutions for some bounds, in their order."""
-    gram, cross = sums.whole()
+    gram, cross = sums.totals()
     found = zip(mus, *lasso.solve(gram, cross, mus, positive), accuracies(sums, mus, positive), strict=True)
     return [
         PathPoint(

@@ -38,7 +38,7 @@ class Sums:
     held: np.ndarray
     held_labels: np.ndarray
 
-    def whole(self) -> tuple[np.ndarray, np.ndarray]:
+    def totals(self) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrix and cross products of all rows."""
         held = self.held.astype(np.float64)
         return self.gram + held.T @ held, self.cross + held.T @ self.held_labels

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.backprop import backward_rules
-from tfxai.explainer import Explainer, Facts, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.maps import unit
+from tfxai.models.overrides import backward_rules
 from tfxai.run import Run, check_images
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class PredictionByFeatures(Explainer):
     Raises
     ------
     ValueError
-        If the features have not been fitted, the model has no ReLU to bend, or its input is no image.
+        If the features have not been fitted, the model has no ReLU, or its input is no image.
 
     Notes
     -----
@@ -96,7 +98,7 @@ class PredictionByFeatures(Explainer):
         self.of_classes = True
         self.features = features
         self.top = min(positive("top", top), len(features.weights_))
-        self.rule = backward_rules(relus, strided, pooling)
+        self.backward = backward_rules(relus, strided, pooling)
         self.reads = tuple(features.layers_)
         self._back = {"relus": relus, "strided": strided, "pooling": pooling}
         self._weights = tf.constant(features.weights_.T, tf.float32)

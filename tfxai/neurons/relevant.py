@@ -10,14 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import archive
-from tfxai.explainer import Explainer, Facts
-from tfxai.explainer import positive as check_positive
+from tfxai.checks import positive as check_positive
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.inputs import with_progress
 from tfxai.labelled import batches, one_hot
+from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.neurons import bounds, lasso
 from tfxai.neurons.bounds import NONZERO, PathPoint
-from tfxai.neurons.descriptor import POOLINGS, channel_counts, default_layers, describe
+from tfxai.neurons.descriptor import POOLINGS, describe
 from tfxai.neurons.gram import Stream, Sums
 from tfxai.neurons.interpretation import Interpretation, interpret
 from tfxai.neurons.prediction import PredictionByFeatures
@@ -105,6 +107,16 @@ class RelevantFeatures:
     >>> layer, channel = features.features_[0][0]
     """
 
+    facts = Facts(
+        "relevant_features",
+        use="the few channels whose responses tell the classes apart",
+        cost="1 forward pass an image to fit",
+        needs="labelled images, or the predictions of the model",
+        drawback="of channels that respond alike only some are chosen",
+        reference="Oramas et al. 2019",
+        kind="neurons",
+    )
+
     def __init__(
         self,
         model: Any,
@@ -186,7 +198,7 @@ class RelevantFeatures:
         self._sums = sums.close()
         self.counts_ = self._sums.counts
         self.mu_ = bounds.choose(self._sums, self.positive) if self.mu == "auto" else float(self.mu)
-        gram, cross = self._sums.whole()
+        gram, cross = self._sums.totals()
         (weights,), (self.active_,) = lasso.solve(gram, cross, [self.mu_], self.positive)
         self.residual_ = lasso.residual(gram, cross, self._sums.squares, weights)
         self.weights_ = weights.astype(np.float32)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import Explainer, positive
+from tfxai.checks import positive
+from tfxai.explainer import Explainer
 from tfxai.models.graph import edited
 from tfxai.resampling.result import ranked
 from tfxai.targets import Goal, Rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.neurons.descriptor import ACTIVATIONS, AFFINE
+from tfxai.models.blocks import ACTIVATIONS, AFFINE
 
 # Operation to how its kernel becomes (weights, channels).
 KERNELS = {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import Explainer, Facts
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
 from tfxai.loops import Seeded, collect, merge, split
 from tfxai.models import ModelView
 from tfxai.resampling import moments, scores

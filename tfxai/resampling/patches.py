@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.backprop import backward_rules
-from tfxai.explainer import Explainer, Facts
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.models import ModelView
+from tfxai.models.overrides import backward_rules
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.run import Run
 from tfxai.targets import Goal
@@ -37,14 +38,16 @@ class Projector(Explainer):
         super().__init__(view, classes=[f"channel {number}" for number in range(channels)])
         self.reads = (layer,)
         relus, pooling = PROJECTIONS[projection]
-        self.rule = backward_rules(relus, "gradient", pooling)
+        self.backward = backward_rules(relus, "gradient", pooling)
 
     def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
-        forward = self.view.forward(inputs, self.reads, self.rule)
+        forward = self.view.forward(inputs, self.reads, self.backward)
         layer = forward.read[self.reads[0]]
         peaks = tf.reduce_max(layer, range(1, layer.shape.rank - 1))
         score, goal = goal.score(peaks, {})
-        return Run(inputs, score, goal, peaks, forward.read, batch_size, "activation", bent=forward.bent)
+        return Run(
+            inputs, score, goal, peaks, forward.read, batch_size, "activation", modified_relus=forward.modified_relus
+        )
 
     def attribute(self, run: Run) -> tf.Tensor:
         return run.gradients(run.image)

@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import inputs as given
-from tfxai.explainer import positive
+from tfxai.checks import positive
 from tfxai.explanation import Explanation
+from tfxai.facts import Facts
 from tfxai.models import open_model
+from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
-from tfxai.neurons.descriptor import channel_counts, default_layers
 from tfxai.resampling.clouds import open_cloud
 from tfxai.resampling.observer import Observer
 from tfxai.resampling.patches import Projector
@@ -111,6 +112,16 @@ class InputResampling:
     >>> 0 <= result.compare("correlation", "precision").overlap(0).jaccard <= 1
     True
     """
+
+    facts = Facts(
+        "input_resampling",
+        use="which channels drive a prediction, and which are stable",
+        cost="1 forward pass a copy, and what reading the layers takes",
+        needs="layers with channels",
+        drawback="what correlates need not cause",
+        reference="Lengerich et al. 2017",
+        kind="neurons",
+    )
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tfxai import archive
-from tfxai.explainer import positive
+from tfxai.checks import positive
 from tfxai.resampling.overlap import Overlap, overlap
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Comparison:
 
     def sets(self, image: int = 0) -> Sets:
         """What only the first, only the second, and both select for one image."""
-        first, second = (chosen(one, image) for one in self.selected)
+        first, second = (selected_channels(one, image) for one in self.selected)
         return Sets(
             {layer: [c for c in one if c not in second[layer]] for layer, one in first.items()},
             {layer: [c for c in one if c not in first[layer]] for layer, one in second.items()},
@@ -72,7 +72,7 @@ class Comparison:
     def overlap(self, image: int, layer: str | None = None) -> Overlap:
         """How far they agree for one image, in all layers together or in one."""
         channels = self.channels if layer is None else {layer: self.channels[layer]}
-        first, second = (chosen(one, image) for one in self.selected)
+        first, second = (selected_channels(one, image) for one in self.selected)
         return overlap(first, second, channels)
 
     def mean(self, layer: str | None = None) -> Overlap:
@@ -349,7 +349,7 @@ def ranked(scores: np.ndarray, n: int) -> np.ndarray:
     return np.pad(order, ((0, 0), (0, n - order.shape[1])), constant_values=-1)
 
 
-def chosen(selected: Mapping[str, np.ndarray], image: int) -> dict[str, list[int]]:
+def selected_channels(selected: Mapping[str, np.ndarray], image: int) -> dict[str, list[int]]:
     """Layer to the channels that are selected for one image."""
     return {layer: [c for c in channels[image].tolist() if c >= 0] for layer, channels in selected.items()}
 

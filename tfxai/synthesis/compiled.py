@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfxai.descent import Evaluated, Schedule, State, begin, descend
-from tfxai.loops import chosen
+from tfxai.loops import where_rows
 from tfxai.models import ModelView
 from tfxai.run import totals
 from tfxai.synthesis.objective import Numbers, Objective, Seen
@@ -63,7 +63,7 @@ class Compiled:
         if self.owner.keep == "best":
             _, terms, _ = self._look(numbers, values)
             better = -tf.add_n(terms) < state.lowest  # the last step has not been evaluated before
-            numbers = chosen(better & ~state.reached, numbers, state.best)
+            numbers = where_rows(better & ~state.reached, numbers, state.best)
         images, terms, seen = self._look(numbers, values)
         probability = self.objective.probability
         self.has_probability = probability is not None and seen.knows_probabilities

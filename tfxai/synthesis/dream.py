@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import inputs as given
-from tfxai.explainer import positive
-from tfxai.loops import Seeded, whole
+from tfxai.checks import positive
+from tfxai.facts import Facts
+from tfxai.loops import Seeded, not_inlined
 from tfxai.models import open_model
 from tfxai.models.view import traced
 from tfxai.synthesis import objectives
@@ -125,6 +126,16 @@ class DeepDream(Seeded):
     (1, 112, 112, 3)
     """
 
+    facts = Facts(
+        "deep_dream",
+        use="what a layer sees in a photograph, amplified",
+        cost="1 gradient pass a step of each octave and tile",
+        needs="a model of images that can be differentiated",
+        drawback="shows what a layer answers to, not what decides",
+        reference="Mordvintsev et al. 2015",
+        kind="model",
+    )
+
     def __init__(
         self,
         model: Any,
@@ -225,7 +236,7 @@ class DeepDream(Seeded):
         """Images after all steps at one size, and (steps, n) objectives on the way."""
         recipe, jitter = self.recipe, self.recipe.jitter
         history = tf.TensorArray(tf.float32, recipe.steps, element_shape=[None])
-        slopes = whole(lambda images: self._slope(images, values))
+        slopes = not_inlined(lambda images: self._slope(images, values))
         rate = tf.constant(recipe.rate * 2 * self.box.half if self.box.bounded else recipe.rate, tf.float32)
 
         def step(number: tf.Tensor, now: tf.Tensor, history: tf.TensorArray) -> tuple:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.checks import positive
 from tfxai.descent import State, begin
-from tfxai.explainer import positive
+from tfxai.facts import Facts
 from tfxai.inputs import with_progress
 from tfxai.loops import Seeded
 from tfxai.models import open_model
@@ -105,6 +106,16 @@ class ActivationMaximization(Seeded):
     >>> maximization(objective=[0, 1, 2]).labels
     ['class 0', 'class 1', 'class 2']
     """
+
+    facts = Facts(
+        "activation_maximization",
+        use="what a class, a channel or a neuron looks like to the model",
+        cost="1 gradient pass a step",
+        needs="a model of images that can be differentiated",
+        drawback="shows one way to excite the model, not what decides on real images",
+        reference="Simonyan et al. 2013, Nguyen et al. 2016",
+        kind="model",
+    )
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfxai.models import ModelView
 from tfxai.models.head import Scores, scores
-from tfxai.models.view import Pass
+from tfxai.models.view import Forward
 
 Shapes = Mapping[Any, tuple[int | None, ...]]  # of layers, by name; of the outputs, by None
 Numbers = Sequence[tf.Tensor]
@@ -27,7 +27,7 @@ class Seen:
     """A pass of the model, as objectives look at it."""
 
     view: ModelView
-    forward: Pass
+    forward: Forward
 
     def activation(self, layer: Any) -> tf.Tensor:
         return tf.cast(self.forward.read[self.view.find(layer)], tf.float32)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.inversion import priors
+from tfxai.inversion import priors
 from tfxai.run import totals
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import expit
 
-from tfxai.explainer import positive
+from tfxai.checks import positive
 from tfxai.synthesis.gaussian import centred_rows, flat_rows
 
 

@@ -1,0 +1,394 @@
+"""SavedModels, which another process has exported, explained as the models from which they come."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import exports
+import keras
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import tfxai
+
+METHODS = {
+    "saliency": {},
+    "integrated_gradients": {"steps": 5},
+    "guided_backprop": {},
+    "deconvnet": {},
+    "grad_cam": {},
+    "guided_grad_cam": {},
+    "layer_cam": {},
+    "ablation_cam": {},
+    "score_cam": {},
+    "occlusion": {"window": 8, "stride": 8},
+    "rise": {"masks": 10},
+}
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """Folder with the SavedModels that `exports` writes, and those of real networks where these are at hand."""
+    folder = tmp_path_factory.mktemp("exported")
+    data = os.environ.get("TFXAI_TEST_DATA")
+    real = [f"{data}/models/{name}.keras" for name in ("squeezenet_v1_0", "mobilenet_v2_224")] if data else []
+    subprocess.run([sys.executable, exports.__file__, str(folder), *real], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    return exports.Zoo()
+
+
+def agree(one, other, tolerance=1e-5):
+    """Relative to the largest value, as the oracle's comparisons."""
+    assert one.shape == other.shape
+    assert np.abs(other).max() > 0
+    np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(other).max())
+
+
+def gradient(function, x, of=lambda y: y):
+    """Gradient of class 1 by a tape, through the module's own eager code."""
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = of(function(x))[:, 1]
+    return tape.gradient(score, x).numpy()
+
+
+def logits(zoo):
+    """The zoo's head without its softmax."""
+    return lambda h: tf.reduce_mean(h, [1, 2]) @ zoo.dense
+
+
+# The same as the Keras model
+
+
+# All methods on one network; on the others one for each thing that a view does: gradients, modified ones, layers that
+# are read, the graph run again, plain passes.
+EACH_WAY = ["saliency", "guided_backprop", "grad_cam", "ablation_cam", "occlusion"]
+PAIRS = [("residual", method) for method in METHODS]
+PAIRS += [(name, method) for name in ("plain", "nested", "subclassed") for method in EACH_WAY]
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
+def test_export_explains_as_its_keras_model(exported, name, method, x, labels):
+    expected = tfxai.explain(getattr(networks, name)(), x, method, labels, **METHODS[method])
+    found = tfxai.explain(exported / name, x, method, labels, **METHODS[method])
+    agree(found.values, expected.values)
+    agree(found.score, expected.score)
+    assert networks.settled(found.facts) == networks.settled(expected.facts)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "guided_backprop", "grad_cam"])
+def test_saved_model_of_a_keras_model_explains_as_the_model(exported, method, x, labels):
+    expected = tfxai.explain(networks.residual(), x, method, labels)
+    agree(tfxai.explain(exported / "residual_saved", x, method, labels).values, expected.values)
+
+
+@pytest.mark.parametrize("name", ["squeezenet_v1_0", "mobilenet_v2_224"])
+def test_export_of_a_real_network_explains_as_the_network(exported, data, name):
+    model = keras.models.load_model(data / "models" / f"{name}.keras", compile=False)
+    x = np.random.default_rng(0).normal(0, 50 if "squeeze" in name else 0.5, (2, *model.input_shape[1:])).astype("f")
+    loaded = tf.saved_model.load(str(exported / name))
+    for method in ("saliency", "guided_backprop", "grad_cam"):
+        expected = tfxai.explain(model, x, method, target=[3, 700])
+        found = tfxai.explain(loaded, x, method, target=[3, 700])
+        agree(found.values, expected.values)
+        assert networks.settled(found.facts) == networks.settled(expected.facts)
+    listed = {layer.name: layer.shape for layer in tfxai.layers(loaded)}
+    dropout = {layer.name for layer in model.layers if isinstance(layer, keras.layers.Dropout)}  # leaves no trace
+    assert listed == {layer.name: layer.shape for layer in tfxai.layers(model) if layer.name not in dropout}
+
+
+def test_loaded_objects_are_explained_as_paths(exported, x, labels):
+    loaded = tf.saved_model.load(str(exported / "residual"))
+    by_path = tfxai.GradCAM(exported / "residual")(x, labels)
+    np.testing.assert_array_equal(tfxai.GradCAM(loaded)(x, labels).values, by_path.values)
+    np.testing.assert_array_equal(tfxai.GradCAM(str(exported / "residual"))(x, labels).values, by_path.values)
+
+
+def test_weights_are_the_loaded_objects_own(exported, x, labels):
+    loaded = tf.saved_model.load(str(exported / "residual"))
+    explainer = tfxai.GradCAM(loaded)
+    before = explainer(x, labels)
+    dense = next(v for v in loaded.signatures["serving_default"].variables if v.name.startswith("dense/kernel"))
+    dense.assign(2 * dense)
+    agree(explainer(x, labels).values, 2 * before.values)
+
+
+def test_nothing_is_traced_again_for_another_class_or_number_of_rows(exported, x):
+    explainer = tfxai.GradCAM(exported / "residual")
+    explainer(x, 1)
+    explainer(x[:1], 2)
+    assert len(explainer._compiled) == 1
+
+
+# Layers
+
+
+@pytest.mark.parametrize("name", ["plain", "residual", "nested"])
+def test_layers_have_the_names_of_the_keras_model(exported, name):
+    expected = tfxai.layers(getattr(networks, name)())
+    found = tfxai.layers(exported / name)
+    assert [(layer.name, layer.shape) for layer in found] == [(layer.name, layer.shape) for layer in expected]
+
+
+def test_layers_of_a_subclass_are_found_among_its_operations(exported):
+    expected = {layer.name: layer.shape for layer in tfxai.layers(networks.subclassed())}
+    found = {layer.name: layer.shape for layer in tfxai.layers(exported / "subclassed")}
+    assert expected.items() <= found.items()
+    assert set(found) - set(expected) == {"block1/Relu", "block2/Relu", "add", "Relu"}
+
+
+def test_numbers_in_names_are_kept_and_runs_of_shared_layers_are_numbered(exported, x):
+    names = [layer.name for layer in tfxai.layers(exported / "shared")]
+    assert [name for name in names if name.startswith(("conv", "pool"))] == [
+        "conv#0", "conv_1", "conv#1", "pool_7", "conv_2",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"'conv' is ambiguous: \['conv#0', 'conv#1'\]"):
+        tfxai.GradCAM(exported / "shared", layer="conv")
+    model = networks.shared()
+    for layer in ("conv#0", "conv#1", "conv_1"):
+        agree(tfxai.GradCAM(exported / "shared", layer=layer)(x).values, tfxai.GradCAM(model, layer=layer)(x).values)
+
+
+RELU4 = [
+    "backbone/top/relu4",
+    "top/relu4",
+    "relu4",
+    "relu4/Relu",
+    "nested/backbone/top/relu4",
+    "nested_1/backbone_1/top_1/relu4_1/Relu",
+]
+
+
+@pytest.mark.parametrize("name", RELU4)
+def test_layers_are_found_by_the_end_of_their_names(exported, name, x, labels):
+    expected = tfxai.GradCAM(networks.nested(), layer="relu4")(x, labels)
+    agree(tfxai.GradCAM(exported / "nested", layer=name)(x, labels).values, expected.values)
+
+
+def test_layers_of_a_module_are_its_scopes(exported):
+    assert [tuple(layer) for layer in tfxai.layers(exported / "single")] == [
+        ("features", "Conv2D", (None, 16, 16, 4)),
+        ("head", "Mean", (None, 5)),
+    ]
+    names = [layer.name for layer in tfxai.layers(exported / "zoo", signature="nested")]
+    assert names == ["features", "mul", "head"]
+
+
+def test_unknown_layers_come_with_close_matches(exported):
+    with pytest.raises(ValueError, match=r"Unknown layer 'relu_4'.*'relu4'"):
+        tfxai.GradCAM(exported / "residual", layer="relu_4")
+    with pytest.raises(TypeError, match="Expected the name of a layer"):
+        tfxai.GradCAM(exported / "residual", layer=networks.residual().layers[3])
+
+
+# Signatures, inputs, outputs
+
+
+def test_signatures_are_chosen_by_name(exported, x):
+    by_default = tfxai.Saliency(exported / "single")(x, 1)
+    named = tfxai.Saliency(exported / "zoo", signature="plain")(x, 1)
+    np.testing.assert_array_equal(named.values, by_default.values)
+    with pytest.raises(ValueError, match=r"several of the SavedModel .*\['plain', 'nested'"):
+        tfxai.Saliency(exported / "zoo")
+    with pytest.raises(ValueError, match=r"one of \['only'\] of the SavedModel .*, got 'serve'"):
+        tfxai.Saliency(exported / "single", signature="serve")
+    with pytest.raises(ValueError, match="Only SavedModels have signatures"):
+        tfxai.Saliency(networks.plain(), signature="serve")
+
+
+def test_inputs_and_outputs_are_chosen_by_name(exported, zoo, x):
+    inputs = {"bias": np.ones((len(x), 5), "f"), "picture": x}
+    doubled = tfxai.Saliency(exported / "zoo", signature="two", output="doubled")(inputs, 1)
+    with_bias = tfxai.Saliency(exported / "zoo", signature="two", output="with_bias")(inputs, 1)
+    expected = gradient(lambda x: logits(zoo)(zoo.features(x)), x)
+    agree(doubled.values["picture"], 2 * expected)
+    agree(with_bias.values["picture"], expected)
+    np.testing.assert_array_equal(with_bias.values["bias"][:, 1], 1)
+    assert not doubled.values["bias"].any()
+    with pytest.raises(ValueError, match=r"2 outputs; expected output= to be one of \['doubled', 'with_bias'\]"):
+        tfxai.Saliency(exported / "zoo", signature="two")(inputs)
+    last = [tfxai.layers(exported / "zoo", output, "two")[-1].name for output in ("doubled", "with_bias")]
+    assert last == ["mul", "add"]
+    with pytest.raises(ValueError, match=r"Expected the inputs \['bias', 'picture'\]"):
+        tfxai.Saliency(exported / "zoo", signature="two", output="doubled")({"image": x, "bias": inputs["bias"]})
+
+
+def test_a_fixed_batch_is_filled_up(exported, x):
+    fixed = tfxai.Saliency(exported / "zoo", signature="fixed")(x[:3], 1, verbose=0)
+    np.testing.assert_allclose(fixed.values, tfxai.Saliency(exported / "single")(x[:3], 1).values, rtol=1e-5)
+
+
+def test_objects_without_signatures_give_their_only_function(tmp_path, zoo, x):
+    class Bare(tf.Module):
+        @tf.function
+        def __call__(self, x):
+            return tf.reduce_mean(tf.square(x), [1, 2])
+
+        @tf.function
+        def other(self, x):
+            return x
+
+    bare = Bare()
+    bare.__call__.get_concrete_function(tf.TensorSpec([None, 16, 16, 3]))
+    tf.saved_model.save(bare, str(tmp_path / "bare"), signatures={})
+    agree(tfxai.Saliency(tmp_path / "bare")(x, 1).values[..., 1], x[..., 1] / 128)
+    bare.__call__.get_concrete_function(tf.TensorSpec([None, 8, 8, 3]))
+    tf.saved_model.save(bare, str(tmp_path / "two"), signatures={})
+    with pytest.raises(ValueError, match="to have signatures, and it has none"):
+        tfxai.Saliency(tmp_path / "two")
+    loaded = tf.saved_model.load(str(tmp_path / "two"))
+    agree(tfxai.Saliency(loaded.__call__)(x, 1).values[..., 1], x[..., 1] / 128)
+
+
+# What functions have inside
+
+
+@pytest.mark.parametrize("signature", ["nested", "compiled", "loop", "condition", "lookup"])
+def test_gradients_pass_calls_loops_and_conditions(exported, zoo, signature, x):
+    steps = {
+        "nested": lambda h: 2 * h,
+        "compiled": lambda h: h,
+        "loop": lambda h: [h := h + tf.nn.relu(tf.sin(9 * h) - 0.2) for _ in range(3)][-1],
+        "condition": lambda h: tf.nn.relu(tf.sin(9 * h)),
+    }
+    if signature == "lookup":  # the table's factor stands behind the softmax, so the probability is what is explained
+        expected = gradient(lambda x: 2 * zoo.head(zoo.features(x)), x)
+    else:
+        expected = gradient(lambda x: logits(zoo)(steps[signature](zoo.features(x))), x)
+    agree(tfxai.Saliency(exported / "zoo", signature=signature)(x, 1).values, expected)
+
+
+@pytest.mark.parametrize(("signature", "relus"), [("nested", 1), ("compiled", 1), ("loop", 2), ("condition", 2)])
+def test_relus_are_bent_wherever_they_are(exported, zoo, signature, relus, x):
+    @tf.custom_gradient
+    def guided(x):
+        y = tf.nn.relu(x)
+        return y, lambda g: tf.where(x > 0, tf.nn.relu(g), 0.0)
+
+    def features(x):
+        return guided(tf.nn.conv2d(x, zoo.kernel, 1, "SAME"))
+
+    steps = {
+        "nested": lambda h: 2 * h,
+        "compiled": lambda h: h,
+        "loop": lambda h: [h := h + guided(tf.sin(9 * h) - 0.2) for _ in range(3)][-1],
+        "condition": lambda h: guided(tf.sin(9 * h)),
+    }
+    found = tfxai.GuidedBackprop(exported / "zoo", signature=signature)(x, 1)
+    assert found.facts["modified_relus"] == relus
+    agree(found.values, gradient(lambda x: logits(zoo)(steps[signature](features(x))), x))
+
+
+def test_custom_gradients_that_were_saved_are_used(exported, zoo, x):
+    z = np.round(9 * x)
+    expected = 9 * (9 * x) ** 2 * 3 * gradient(lambda z: logits(zoo)(zoo.features(z)), z)
+    agree(tfxai.Saliency(exported / "custom")(x, 1).values, expected)
+
+
+def test_silu_has_its_gradient(exported, x):
+    model = networks.shared()
+    agree(tfxai.Saliency(exported / "shared")(x).values, tfxai.Saliency(model)(x).values)
+
+
+def test_custom_gradients_that_were_not_saved_are_refused(exported, x):
+    model = saved_model_pb2.SavedModel.FromString((exported / "custom_unsaved" / "saved_model.pb").read_bytes())
+    nodes = [node for body in model.meta_graphs[0].graph_def.library.function for node in body.node_def]
+    names = {node.attr["_gradient_op_type"].s.decode() for node in nodes if "_gradient_op_type" in node.attr}
+    assert len([name for name in names if name.startswith("CustomGradient-")]) == 2
+    for name in names:  # names are numbers: let strangers in this process have taken them
+        with contextlib.suppress(KeyError):
+            tf.RegisterGradient(name)(lambda op, *signals: [tf.zeros_like(x) for x in op.inputs])
+    with pytest.raises(ValueError, match=r"cannot be followed.*experimental_custom_gradients=True"):
+        tfxai.Saliency(exported / "custom_unsaved")(x)
+    for method in ("grad_cam", "occlusion"):  # the custom gradient lies below the last layer
+        expected = tfxai.explain(exported / "custom", x, method)
+        agree(tfxai.explain(exported / "custom_unsaved", x, method).values, expected.values)
+
+
+def test_operations_without_gradient_are_named(exported, x):
+    with pytest.raises(ValueError, match=r"cannot be differentiated: .*AdjustContrastv2"):
+        tfxai.Saliency(exported / "no_gradient")(x)
+    assert tfxai.RISE(exported / "no_gradient", masks=10)(x).values.shape == x.shape[:3]
+
+
+def test_rounding_stops_gradients(exported, x):
+    with pytest.raises(ValueError, match="no gradient path"):
+        tfxai.Saliency(exported / "zoo", signature="rounding")(x)
+    assert tfxai.GradCAM(exported / "zoo", signature="rounding")(x).values.any()
+
+
+def test_bytes_are_explained_by_layers_and_by_perturbation(exported, zoo):
+    x = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    model, options = exported / "zoo", {"signature": "bytes"}
+    for method in (tfxai.Saliency, tfxai.IntegratedGradients, tfxai.SmoothGrad):
+        with pytest.raises(ValueError, match="takes integers, which have no gradient"):
+            method(model, **options)(x)
+    noisy = tfxai.SmoothGrad(tfxai.GradCAM(model, **options), noise=1e-4, samples=2)  # less than rounding keeps
+    np.testing.assert_allclose(noisy(x, 1).values, tfxai.GradCAM(model, **options)(x, 1).values, rtol=1e-5)
+    as_floats = {"grad_cam": {}, "occlusion": {"fill": 100.0}, "rise": {"masks": 20}, "score_cam": {}}
+    for method, more in as_floats.items():
+        found = tfxai.explain(model, x, method, 1, **options, **more)
+        # rounding to bytes is the only difference to the same network on floats
+        expected = tfxai.explain(tf.function(lambda x: zoo.head(zoo.features(x / 255))), x, method, 1, **more)
+        agree(found.values, expected.values, 0.02)
+
+
+def test_strings_are_refused(exported):
+    with pytest.raises(TypeError, match=r"takes strings as input 'words'.*another signature"):
+        tfxai.Occlusion(exported / "zoo", signature="strings")(np.array(["a", "b"]))
+
+
+def test_graphs_of_tensorflow_1(exported, zoo, x):
+    model = exported / "tensorflow_1"
+    agree(tfxai.Saliency(model, output="scores")(x, 1).values, gradient(lambda x: logits(zoo)(zoo.features(x)), x))
+    assert tfxai.GradCAM(model, output="scores")(x).facts["layer"] == "Relu6"
+    assert tfxai.GradCAM(model, output="scores", layer="Net/Relu6").reads == ("Net/Relu6",)
+    assert tfxai.GuidedBackprop(model, output="scores")(x).facts["modified_relus"] == 1
+    for method in (tfxai.Saliency, tfxai.GuidedBackprop, tfxai.GradCAM):
+        with pytest.raises(ValueError, match="loops or conditions of TensorFlow 1"):
+            method(model, output="looped")(x)
+    drops = tfxai.Occlusion(model, output="looped", window=8, stride=8)(x, 1)
+    fourth = tfxai.Occlusion(model, output="scores", score="probability", window=8, stride=8)
+    covered = fourth(x, lambda p: p[:, 1] ** 4)
+    agree(drops.values, covered.values)
+
+
+# Paths
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no model file"):
+        tfxai.Saliency(tmp_path / "absent")
+    with pytest.raises(ValueError, match="folder of a SavedModel, got"):
+        tfxai.Saliency(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="Cannot load the SavedModel"):
+        tfxai.Saliency(tmp_path)
+
+
+def test_h5_files_are_explained_as_the_model(tmp_path, x, labels):
+    networks.residual().save(tmp_path / "residual.h5")
+    agree(
+        tfxai.GradCAM(tmp_path / "residual.h5")(x, labels).values, tfxai.GradCAM(networks.residual())(x, labels).values
+    )
+
+
+def test_views_hold_no_copy_of_the_weights(exported):
+    loaded = tf.saved_model.load(str(exported / "residual"))
+    explainer = tfxai.GradCAM(loaded)
+    explainer(np.zeros((1, 16, 16, 3), "f"))
+    own = {id(v.handle) for v in loaded.signatures["serving_default"].variables}
+    step = next(iter(explainer._compiled.values()))._step
+    captured = [t for t in step.captured_inputs if t.dtype == tf.resource]
+    assert {id(t) for t in captured} <= own
+    big = [op for op in step.graph.get_operations() if op.type == "Const" and op.outputs[0].shape.num_elements() > 64]
+    assert not big

@@ -1,1 +1,0 @@
-"""Relevance: what each value contributed to the score, operation by operation."""

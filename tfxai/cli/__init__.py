@@ -1,0 +1,5 @@
+"""The command ``tfxai``."""
+
+from tfxai.cli.program import main
+
+__all__ = ["main"]

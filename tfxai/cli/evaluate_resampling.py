@@ -1,0 +1,65 @@
+"""The command ``tfxai evaluate resampling``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tfxai.cli.options import check_file
+from tfxai.datasets import flowers
+from tfxai.evaluation.resampling import evaluate_resampling, plot, table, write_csv
+from tfxai.resampling.clouds import CLOUDS
+
+EXAMPLES = """examples:
+  tfxai evaluate resampling --figure curves.png
+  tfxai evaluate resampling --data double-12c --perturbation additive --epochs 20 --csv stages.csv
+  tfxai evaluate resampling --checkpoints epoch_*.keras
+
+The experiment of Lengerich et al. (2017), on painted flowers: while a network learns, the channels with the largest
+influence and those with the largest precision are found for each image, and a linear support vector machine is to tell
+the class of the image from one patch that such a channel looks at. Patches of the same image are never both learned
+and tested. The patches of random channels are the baseline.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.add_argument("--data", choices=list(flowers.CLASSES), default="single-6c", help="default: %(default)s")
+    parser.add_argument(
+        "--checkpoints",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        help="networks of these flowers in the order of their training (default: train one)",
+    )
+    numbers = {
+        "--epochs": (10, "of the training"),
+        "--train-images": (1200, "flowers to train on"),
+        "--images": (120, "flowers whose patches are cut out"),
+        "--n": (50, "copies of each"),
+        "--top": (5, "channels of each layer"),
+        "--seed": (0, "of flowers, copies and training"),
+        "--batch-size": (32, "how many copies at once"),
+    }
+    for option, (default, text) in numbers.items():
+        parser.add_argument(option, metavar="N", type=int, default=default, help=f"{text} (default: {default})")
+    parser.add_argument(
+        "--perturbation", choices=list(CLOUDS), default="multiplicative_ramp", help="default: %(default)s"
+    )
+    parser.add_argument("--sigma", type=float, default=0.1, help="its strength (default: %(default)s)")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
+    parser.add_argument("--figure", metavar="FILE", type=Path, help="draw the curves into this file")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run ``tfxai evaluate resampling``."""
+    check_file(arguments.csv)
+    check_file(arguments.figure)
+    names = ("images", "epochs", "train_images", "n", "top", "seed", "batch_size", "perturbation", "sigma")
+    options = {name: getattr(arguments, name) for name in names}
+    stages = evaluate_resampling(arguments.data, arguments.checkpoints, **options)
+    print("\n" + "\n".join(table(stages)))
+    if arguments.csv is not None:
+        write_csv(stages, arguments.csv)
+    if arguments.figure is not None:
+        plot(stages).savefig(arguments.figure, dpi=150)

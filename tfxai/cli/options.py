@@ -1,0 +1,136 @@
+"""What commands share: the options that choose a model and methods, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfxai import api, images
+from tfxai.explainer import Explainer
+from tfxai.models import ModelView, open_model
+from tfxai.models.loading import UnknownObject
+
+MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
+OBJECTS_HELP = (
+    "a class or function of yours, or a dict of such, that Keras needs to load MODEL; the module may lie in the "
+    "current folder; may be given several times"
+)
+SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
+OUTPUT_HELP = "which output, if the model has several"
+DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which function of which file, and what is needed to read it."""
+    parser.add_argument("--custom-objects", metavar="MODULE:NAME", action="append", default=[], help=OBJECTS_HELP)
+    parser.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
+    parser.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
+
+
+def opened(arguments: argparse.Namespace) -> ModelView:
+    """The model that the options of `add_model_options` name."""
+    with keras.saving.custom_object_scope(_custom_objects(arguments.custom_objects)):
+        try:
+            return open_model(arguments.model, arguments.model_output, arguments.signature)
+        except UnknownObject as error:
+            raise ValueError(
+                f"{error.failed}it needs {error.name!r}, which Keras does not know. Say where it is: "
+                f"--custom-objects MODULE:{error.name}."
+            ) from error
+
+
+def _custom_objects(given: Sequence[str]) -> dict[str, Any]:
+    """What ``module:name`` or ``module`` stand for, by the names under which files may know it."""
+    found: dict[str, Any] = {}
+    for one in given:
+        module_name, _, name = one.partition(":")
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
+        try:
+            module = importlib.import_module(module_name)
+            value: Any = functools.reduce(getattr, name.split("."), module) if name else {}  # importing it registers
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"Expected --custom-objects as MODULE:NAME, such as my_layers:Scale, got {one!r}: {error}."
+            ) from error
+        if not isinstance(value, Mapping) and not callable(value):
+            raise ValueError(f"Expected {one!r} to be a class, a function or a dict, got {type(value).__name__}.")
+        found |= value if isinstance(value, Mapping) else {name: value, getattr(value, "__name__", name): value}
+    return found
+
+
+def check_folder(folder: Path) -> None:
+    """ValueError if results cannot be written there; nothing is made yet."""
+    nearest = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
+    if not nearest.is_dir():
+        raise ValueError(f"Expected a folder for the results, but {str(nearest)!r} is a file.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"Expected a folder that can be written to, but {str(nearest)!r} cannot.")
+
+
+def check_file(file: Path | None) -> None:
+    """As `check_folder`, of a file, if one is asked for."""
+    if file is not None:
+        check_folder(file.parent)
+        if file.is_dir():
+            raise ValueError(f"Expected a file to write to, but {str(file)!r} is a folder.")
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """What explains, and what the model is fed with."""
+    parser.add_argument(
+        "--method",
+        metavar="NAME[:OPTION=VALUE,...]",
+        nargs="+",
+        action="extend",
+        help="one or more methods, as `tfxai methods` lists them, each with options if need be, such as "
+        f"rise:masks=500,cells=9 (default: {' '.join(DEFAULT_METHODS)})",
+    )
+    parser.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
+    parser.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
+    parser.add_argument("--preprocess", choices=list(images.MODES), default="none", help="default: %(default)s")
+    parser.add_argument(
+        "--batch-size", metavar="N", type=int, default=32, help="how many inputs at once (default: %(default)s)"
+    )
+
+
+def chosen_methods(arguments: argparse.Namespace) -> dict[str, tuple[type[Explainer], dict[str, Any]]]:
+    """The methods as they were given, with their classes and options."""
+    if arguments.batch_size < 1:
+        raise ValueError(f"Expected --batch-size to be at least 1, got {arguments.batch_size}.")
+    chosen, takes_layer = {}, False
+    for text in arguments.method or DEFAULT_METHODS:
+        cls, options = api.with_options(text)
+        common = {"score": arguments.score} if arguments.score else {}
+        if arguments.layer is not None and "layer" in inspect.signature(cls).parameters:
+            takes_layer = True
+            common["layer"] = arguments.layer
+        _, colon, given = text.partition(":")
+        chosen[f"{cls.facts.name}{colon}{given}"] = cls, common | options
+    if arguments.layer is not None and not takes_layer:
+        raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
+    return chosen
+
+
+def read_classes(file: str) -> list[str]:
+    """Names of classes: one a line, or the column 'name' of a ``.csv`` file."""
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"There is no file {file!r} with names of classes.")
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        if path.suffix.lower() == ".csv":
+            rows = csv.DictReader(lines)
+            if "name" not in (rows.fieldnames or ()):
+                raise ValueError(f"Expected {file!r} to have a column 'name', got {', '.join(rows.fieldnames or ())}.")
+            return [row["name"] for row in rows]
+        return [line.strip() for line in lines if line.strip()]

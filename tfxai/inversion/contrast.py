@@ -1,0 +1,80 @@
+"""An image against its background: which of the two has the class, where a mask divides them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.explainer import Explainer
+from tfxai.inversion.mask import blend
+from tfxai.inversion.objective import losses
+from tfxai.loops import accumulate, column, merge, split
+from tfxai.run import Run
+
+
+class Contrast(Explainer):
+    """Base of explainers that lay an image over a background.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    head : {"softmax", "sigmoid"}, optional
+        What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+    **options
+        As for `Explainer`.
+    """
+
+    def __init__(self, model: Any, head: str | None = None, **options: Any):
+        super().__init__(model, **options)
+        if head not in (None, "softmax", "sigmoid"):
+            raise ValueError(f'Expected head to be None, "softmax" or "sigmoid", got {head!r}.')
+        self.head = head
+        self._logits = Explainer(self.view, classes=self.classes)
+
+    def contrast(
+        self, run: Run, x: tf.Tensor, p: tf.Tensor, masks: tf.Tensor, weights: tuple[float, float], objective: str
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Losses of the foreground, x m + p (1 - m), without the class and of the background, x (1 - m) + p m, with it.
+
+        Parameters
+        ----------
+        run : Run
+            The pass of the images themselves.
+        x, p : tf.Tensor
+            (n, h, w, c) images, and what is seen instead.
+        masks : tf.Tensor
+            (n, h, w) in [0, 1], m.
+        weights : tuple of float
+            Of the two losses; one without weight is not computed, and 0.
+        objective : str
+            As for `losses`.
+
+        Returns
+        -------
+        tuple of tf.Tensor
+            The gradient of the sum with respect to the masks, and the losses, (n, 2).
+        """
+        explainer = self._logits if run.goal.what is None else self
+        counted = [number for number, weight in enumerate(weights) if weight]
+
+        def sides(index: tf.Tensor, active: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """Foreground (0), background (1) or both: the gradient of their losses, and these losses."""
+            number, own = tf.gather(counted, index), tf.identity(masks)
+            foreground = column(tf.equal(number, 0), own[None])
+            shares = merge(tf.where(foreground, own, 1 - own))
+            copies = run.with_image(blend(_tiled(x, index), _tiled(p, index), shares), tf.size(index))
+            again = explainer.rerun(run, copies, tf.size(index))
+            keep, drop = (split(loss, run.count) for loss in losses(again, objective, self.head))
+            loss = tf.where(foreground[..., 0, 0], weights[0] * keep, weights[1] * drop) * active[:, None]
+            gradient = replace(again, score=loss).gradients(own)
+            return gradient, tf.tensordot(loss, tf.one_hot(number, 2), [[0], [0]])
+
+        zeros = tf.zeros_like(masks), tf.zeros([run.count, 2])
+        return accumulate(sides, zeros, len(counted), run.count, run.batch_size)
+
+
+def _tiled(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    return tf.tile(x, [tf.size(index), 1, 1, 1])

@@ -1,0 +1,153 @@
+"""Parameters of guided feature inversion, and the three sets of them that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tfxai.baselines import Baseline
+from tfxai.checks import positive
+from tfxai.inversion.objective import OBJECTIVES
+
+CHOICES = {
+    "loss": ("relative", "squared"),
+    "penalty": ("l1", "l2", "area", "scale_free"),
+    "objective": OBJECTIVES,
+    "channels": ("activations", "evidence"),
+    "scaling": ("before", "after"),
+    "base": ("pooled", "inversion", "fine"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How `GuidedFeatureInversion` works. The defaults are the paper's.
+
+    Attributes
+    ----------
+    inversion_steps, target_steps : int
+        Steps of the first stage and of the second; at most so many if there is ``patience``.
+    learning_rate : float
+        Of Adam.
+    decay : int, optional
+        Halve the rate after so many steps of a stage, again and again; None: never.
+    loss : {"squared", "relative"}
+        Distance of the layer's features from those of the input, as ||.||^2; or divided by the ||.||^2 of the input's.
+    penalty : {"l1", "l2", "area", "scale_free"}
+        Of the weights w or the mask m: ``sum |w|``, ``sum w^2``, ``mean(m)``, or
+        ``sum |w| / (||w||_2 sqrt(channels))``. The last two do not depend on the scale of w, as the mask does not; then
+        w is kept at its scale.
+    inversion_penalty, target_penalty : float
+        The weight of the penalty in either stage. It means something only beside the loss: of a squared loss, an L1
+        penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
+    objective : {"probability", "log_probability", "cross_entropy", "logit"}
+        What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or
+        log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
+    channels : {"activations", "evidence"}
+        What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
+        each, see `tfxai.inversion.channels.evidence`.
+    background_weight : float
+        What the background counts in this, beside 1 for the foreground.
+    background : number, array, "blur", "mean", "noise" or function
+        What is seen where the mask is 0. ``"blur"``: a Gaussian of 11 pixels for images of 224, and in proportion; the
+        others as in `tfxai.baselines.references`.
+    scaling : {"before", "after"}
+        Whether the mask is scaled to [0, 1] before it is enlarged; or after, as (m - min) / max.
+    align_corners : bool
+        How it is enlarged: whether the outer pixels of the layer lie on the outer pixels of the input.
+    carry_optimizer_state : bool
+        One optimiser for both stages: moments and decay go on in the second.
+    keep_best : bool
+        Keep, for each image, the weights that had the lowest loss, or the last ones.
+    patience : int, optional
+        An image stops after so many steps in which its loss has not fallen; None: never.
+    tolerance : float
+        By which share of itself the loss must fall, to count for this.
+    base : {"pooled", "inversion", "fine"}
+        Which base layer is the default: the one before the inversion layer if that is a pooling, else the inversion
+        layer; the inversion layer in any case; or the last one before it that has 12 positions or more along each side,
+        without negative values if there is such a one.
+    """
+
+    inversion_steps: int = 10
+    target_steps: int = 70
+    learning_rate: float = 1e-2
+    decay: int | None = 10
+    loss: str = "squared"
+    penalty: str = "l1"
+    inversion_penalty: float = 10.0
+    target_penalty: float = 1.0
+    objective: str = "probability"
+    channels: str = "activations"
+    background_weight: float = 1.0
+    background: Baseline = "blur"
+    scaling: str = "before"
+    align_corners: bool = False
+    carry_optimizer_state: bool = False
+    keep_best: bool = False
+    patience: int | None = None
+    tolerance: float = 1e-3
+    base: str = "pooled"
+
+    def __post_init__(self) -> None:
+        for name in ("inversion_steps", "target_steps", "decay", "patience"):
+            optional = name in ("decay", "patience")
+            if not (optional and getattr(self, name) is None):
+                positive(name, getattr(self, name))
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"Expected {name} to be one of {list(known)}, got {getattr(self, name)!r}.")
+        factors = ("inversion_penalty", "target_penalty", "background_weight", "tolerance")
+        check_numbers(self.learning_rate, **{name: getattr(self, name) for name in factors})
+
+
+def check_numbers(learning_rate: float, **factors: float) -> None:
+    """ValueError unless the rate is positive and no factor is negative."""
+    if not learning_rate > 0:
+        raise ValueError(f"Expected learning_rate to be positive, got {learning_rate!r}.")
+    for name, value in factors.items():
+        if not value >= 0:
+            raise ValueError(f"Expected {name} to be 0 or more, got {value!r}.")
+
+
+PAPER = Settings()
+PRESETS = {
+    "paper": PAPER,
+    # https://github.com/mndu/guided-feature-inversion, where the first stage counts to 10 from 0.
+    "authors": replace(
+        PAPER,
+        inversion_steps=11,
+        target_steps=69,
+        loss="relative",
+        penalty="l2",
+        inversion_penalty=5.0,
+        target_penalty=2.0,
+        scaling="after",
+        align_corners=True,
+        carry_optimizer_state=True,
+        base="inversion",
+    ),
+    "tfxai": replace(
+        PAPER,
+        target_steps=10,
+        learning_rate=0.02,
+        loss="relative",
+        penalty="area",
+        inversion_penalty=0.1,
+        target_penalty=10.0,
+        objective="cross_entropy",
+        channels="evidence",
+        base="fine",
+        keep_best=True,
+        patience=10,
+    ),
+}
+
+
+def resolve(preset: str | Settings, changes: dict[str, Any]) -> Settings:
+    """A preset, with changes; ValueError if there is none of that name."""
+    if isinstance(preset, Settings):
+        return replace(preset, **changes)
+    if preset not in PRESETS:
+        raise ValueError(f"Expected preset to be one of {list(PRESETS)} or Settings, got {preset!r}.")
+    return replace(PRESETS[preset], **changes)

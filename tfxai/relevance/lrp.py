@@ -1,0 +1,129 @@
+"""Layer-wise relevance propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
+from tfxai.relevance.affine import Affine
+from tfxai.relevance.composites import by_name
+from tfxai.relevance.network import Network
+from tfxai.relevance.rules import Rule
+from tfxai.run import Run
+
+
+class LRP(Explainer):
+    """Layer-wise relevance propagation: the score, handed back layer by layer to what it was made of.
+
+    Bach et al. (2015). Every layer shares the relevance of its output among its inputs by a rule; which rule where is
+    said by a composite. Relevance goes back through the operations of the graph, so it does not matter how the model is
+    written: layers, nested models, `keras.ops`, a SavedModel. Batch normalisations and other scales and shifts are
+    folded into the layer before them.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    composite : str, Rule, Composite or callable
+        ``"epsilon"``, ``"epsilon_plus"`` (default), ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
+        ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``; one
+        rule for all layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a
+        `tfxai.relevance.Composite`.
+    at : str, optional
+        Layer at whose output relevance is wanted. Default: at the input.
+    low, high : float or tuple of float, optional
+        Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
+    bias : bool
+        Whether shifts take their part of the relevance, which is lost then. Without it (False) relevance is conserved,
+        but for outputs that a shift alone has made.
+    operations : dict, optional
+        Rules for operations that have none here, or another one, by type (``"Cumsum"``) or by a pattern of names
+        (``"my_layer*"``): `tfxai.relevance.Epsilon` shares by contribution, `tfxai.relevance.Pass` hands relevance on,
+        a function takes the `tf.Operation` and the relevance of each of its outputs, and returns that of each of its
+        inputs, None where there is none.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        For an operation that no sound rule is known for; it is never treated as a gradient.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explainer = tfxai.LRP(tfxai.datasets.flowers.load_model(), "epsilon_gamma_box", low=-1, high=1)
+    >>> explainer(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    facts = Facts(
+        "lrp",
+        use="contribution of each input value, through every layer",
+        cost="2 to 5 gradient passes, by the rules",
+        needs="a model of operations with relevance rules",
+        drawback="depends on the rules",
+        reference="Bach et al. 2015",
+    )
+    backward = "flat"
+    overflow = (
+        "Where contributions cancel, rules such as epsilon divide by what is left, and grow layer after layer. Use the "
+        'composite "epsilon_plus" or "epsilon_gamma_box", or Epsilon with a larger epsilon, such as 0.25.'
+    )
+
+    def __init__(
+        self,
+        model: Any,
+        composite: Any = "epsilon_plus",
+        at: str | None = None,
+        low: Any = None,
+        high: Any = None,
+        bias: bool = True,
+        operations: Mapping[str, Any] | None = None,
+        **options: Any,
+    ):
+        super().__init__(model, **options)
+        if isinstance(composite, str):
+            composite = by_name(composite, low, high)
+        elif not isinstance(composite, Rule) and not callable(composite):
+            raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
+        self.composite, self.bias, self.operations = composite, bias, operations
+        if at is not None:
+            self.reads = (self.view.find(at),)
+
+    @property
+    def where(self) -> str | None:
+        return self.reads[0] if self.reads else None
+
+    def describe(self) -> dict[str, Any]:
+        return {"layer": self.reads[0]} if self.reads else {}
+
+    def attribute(self, run: Run) -> Any:
+        inputs = tf.nest.flatten(run.floating)
+        start = run.read[run.goal.reads[0]] if run.goal.reads else run.outputs
+        signal = tf.gradients(run.score, start)[0]
+        if signal is None:
+            raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
+        R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
+        network = Network(inputs, start, self.operations)
+        facts = network.facts()
+
+        def rule_of(layer: Affine) -> Rule:
+            rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
+            return rule if self.bias else replace(rule, bias=False)
+
+        relevance = network.propagate(R, rule_of, self.bias)
+        if self.reads:
+            wanted = run.read[self.reads[0]]
+            while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function
+                wanted = wanted.op.inputs[0]
+            if wanted.name not in relevance:
+                raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
+            return tf.reshape(relevance[wanted.name], tf.shape(wanted))
+        return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
