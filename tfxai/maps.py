@@ -159,8 +159,7 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     inputs : tf.Tensor or dict
         A batch, or tensors of its shape.
     """
-    rows = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows or 1, *x.shape[1:]], x.dtype), inputs)
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size or 1, *x.shape[1:]], x.dtype), inputs)
     key = (tuple(layers), tuple(tf.nest.flatten(specs)))
     known = _KNOWN.setdefault(view, {})
     if key not in known:

@@ -68,13 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     size, channels = input_shape(view)
     explainers = {name: cls(view, classes=names, **options) for name, (cls, options) in methods.items()}
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
-    fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
 
     titles = dict(zip(paths, _unique([path.stem for path in paths]), strict=True))
     written = _Values(arguments.output, list(methods))
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
     try:
-        for group, photographs in _readable(paths, fixed or min(GROUP, arguments.batch_size)):
+        for group, photographs in _readable(paths, view.batch_size or min(GROUP, arguments.batch_size)):
             size = size[0] or photographs[0].shape[0], size[1] or photographs[0].shape[1]
             inputs = images.prepare(photographs, size, channels, arguments.preprocess)
             predicted = predict(inputs)

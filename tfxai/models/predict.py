@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfxai.checks import positive
 from tfxai.models.head import scores
-from tfxai.models.view import ModelView
+from tfxai.models.view import ModelView, padded
 
 
 def input_shape(view: ModelView) -> tuple[tuple[int | None, int | None], int]:
@@ -66,14 +66,11 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
         probable.append(softmax or (scale == "probability" and names != 1))
         return tf.nn.softmax(values / 2 if doubled else values) if softmax else values
 
-    fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    size = fixed or batch_size
+    size = view.batch_size or batch_size
 
     def predict_all(inputs: np.ndarray) -> Predicted:
-        short = -len(inputs) % fixed if fixed else 0
-        padded = np.concatenate([inputs, np.repeat(inputs[-1:], short, 0)])
-        starts = range(0, len(inputs), size)
-        found = [predicted(tf.constant(padded[start : start + size])) for start in starts]
+        batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+        found = [predicted(tf.constant(padded(batch, view.batch_size or len(batch)))) for batch in batches]
         return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
 
     return predict_all

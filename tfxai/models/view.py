@@ -88,6 +88,11 @@ class ModelView(abc.ABC):
         """The same, also where no more is known of an input than its name: then its spec is None."""
         return self.inputs
 
+    @property
+    def batch_size(self) -> int | None:
+        """How many rows the model takes, where that is fixed; None where it takes any number."""
+        return next(iter(self.inputs.values())).shape[0] if self.inputs else None
+
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""
 
@@ -101,8 +106,7 @@ class ModelView(abc.ABC):
         ``compiled``: by XLA, where it has to be. ``traced``: in a graph whose number of rows is open, as explanations
         are, even if that takes longer.
         """
-        rows = next(iter(self.inputs.values())).shape[0] if self.inputs else None
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size, *x.shape[1:]], x.dtype), inputs)
         key = (*tf.nest.flatten(specs), compiled)
         if key not in self._probes:  # kept, for a new function would begin with the same random numbers
             function = tf.function(lambda x: self.forward(x).outputs, autograph=False, jit_compile=compiled or None)
@@ -145,11 +149,15 @@ class ModelView(abc.ABC):
 def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Forward], Any]) -> Any:
     """What ``look`` says about a pass of the model that reads layers, for inputs like these."""
     found: list[Any] = []
-    rows = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size, *x.shape[1:]], x.dtype), inputs)
     function = tf.function(lambda x: found.append(look(x, view.forward(x, layers))), autograph=False)
     function.get_concrete_function(specs)
     return found[0]
+
+
+def padded(arrays: Any, rows: int) -> Any:
+    """Each array of a nested structure with its last row repeated until there are so many rows."""
+    return tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], rows - len(x), 0)]), arrays)
 
 
 def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Exception) -> tf.Tensor:
