@@ -310,7 +310,7 @@ class TestInputs:
         np.testing.assert_allclose(
             caught.value.partial.values, tfxai.GradCAM(residual)(x, 1).values, rtol=1e-4, atol=1e-6
         )
-        assert "first 4 inputs" in caught.value.__notes__[0]
+        assert "4 explanations" in caught.value.__notes__[0]
 
     def test_progress(self, residual, x, capsys):
         many = np.concatenate([x] * 3)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tfxai
-from tfxai import labelled
+from tfxai.inputs import labelled
 from tfxai.joining import RaggedExplanation
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -196,10 +196,10 @@ def test_errors_tell_what_was_given_and_not_its_content(explainer, wrong, error,
 
 def test_labels_come_with_batches_of_any_kind(explainer):
     for given in (pairs(), Batches(), Loader()):
-        stream, _ = labelled.batches(given, None, explainer.view, 2)
+        stream, _ = labelled(given, None, explainer.view.takes, 2)
         np.testing.assert_array_equal(np.concatenate([own for _, own in stream]), Y)
     with pytest.raises(ValueError, match="no labels"):
-        next(labelled.batches(iter([X]), None, explainer.view, 2)[0])
+        next(labelled(iter([X]), None, explainer.view.takes, 2)[0])
 
 
 def test_a_last_axis_of_one_comes_and_goes_as_in_keras():

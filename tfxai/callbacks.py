@@ -139,10 +139,11 @@ class ExplanationCallback(keras.callbacks.Callback):
         if input is not None and isinstance(images, Mapping) and input not in images:
             raise ValueError(f"Expected input to be one of {list(images)}, got {input!r}.")
         self._images, count = _copied(images)
-        ids, what = parse(targets, self.classes)
-        if np.ndim(ids) == 1 and len(ids) != count:
-            raise ValueError(f"Expected one target for each of the {count} images, got {len(ids)}.")
-        self._targets = what if what is not None else None if np.array_equal(ids, PREDICTED) else ids
+        asked = parse(targets, self.classes)
+        if asked.count not in (None, count):
+            raise ValueError(f"Expected one target for each of the {count} images, got {asked.count}.")
+        predicted = asked.what is None and np.array_equal(asked.ids, PREDICTED)
+        self._targets = None if predicted else asked.ids if asked.what is None else asked.what
         self._photographs = None if photographs is None else _photographs(photographs)
         if self._photographs is not None and len(self._photographs) != count:
             raise ValueError(f"Expected one photograph for each of the {count} images, got {len(self._photographs)}.")

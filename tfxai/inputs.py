@@ -69,11 +69,70 @@ def batches(data: Any, specs: Specs | None, batch_size: int) -> tuple[Iterator[A
     """
     if streams.is_stream(data):
         opened, steps = streams.opened(data)
-        return (run for x, _ in opened for run in runs(x, specs)), steps, None
+        return _not_empty(run for x, _ in opened for run in runs(x, specs)), steps, None
     whole = runs(data, specs)
     cuts = [(run, start) for run in whole for start in range(0, count(run), batch_size)]
     stream = (tf.nest.map_structure(lambda x: x[start : start + batch_size], run) for run, start in cuts)  # noqa: B023
     return stream, len(cuts), sum(map(count, whole))
+
+
+def labelled(
+    images: Any, labels: Any, specs: Specs | None, batch_size: int
+) -> tuple[Iterator[tuple[Any, np.ndarray | None]], int | None]:
+    """Checked batches with their labels, None for "predicted", and the number of batches, where it is known.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or there are not as many as images.
+    """
+    if isinstance(labels, str):
+        if labels != "predicted":
+            raise ValueError(f'Expected labels to be an array or "predicted", got {labels!r}.')
+        stream, steps, _ = batches(images, specs, batch_size)
+        return ((batch, None) for batch in stream), steps
+    if labels is not None:
+        stream, steps, total = batches(images, specs, batch_size)
+        labels = np.asarray(labels)
+        if labels.ndim == 0 or (total is not None and len(labels) != total):
+            raise ValueError(f"Expected labels for {total or 'all'} images, got an array of shape {labels.shape}.")
+        return _paired(stream, labels), steps
+    if not streams.is_stream(images):
+        raise ValueError('The labels are missing: give labels=, "predicted" for those that the model predicts.')
+    opened, steps = streams.opened(images)
+    return _not_empty(_unpacked(opened, specs)), steps
+
+
+def one_hot(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
+    """(count, classes) float32 of 0 and 1, from classes (count,) or such rows.
+
+    Raises
+    ------
+    ValueError
+        For labels that are neither, out of range, or not ``count`` of them.
+    """
+    labels = np.asarray(labels)
+    if len(labels) != count:
+        raise ValueError(f"Expected one label for each image of a batch of {count}, got {len(labels)}.")
+    if labels.dtype.kind not in "iufb" or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        raise ValueError(f"Expected labels to be finite numbers, got some of type {labels.dtype}.")
+    if labels.ndim == 2 and labels.shape[1] == 1 and classes > 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and labels.shape[1] == classes:
+        if not np.isin(labels, (0, 1)).all():
+            raise ValueError("Expected labels of shape (n, classes) to be 0 or 1.")
+        return labels.astype(np.float32)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"The model has {classes} classes: expected labels of shape (n,) or (n, {classes}), got rows of shape "
+            f"{labels.shape[1:]}."
+        )
+    wrong = (labels != np.round(labels)) | (labels < 0) | (labels >= classes)
+    if wrong.any():
+        raise ValueError(
+            f"The model has {classes} classes: expected labels from 0 to {classes - 1}, got {labels[wrong][0]}."
+        )
+    return np.eye(classes, dtype=np.float32)[labels.astype(int)]
 
 
 def _by_name(data: Any, specs: Specs | None) -> dict[str, Any]:
@@ -268,6 +327,34 @@ def _cast(name: str, array: np.ndarray, spec: tf.TensorSpec | None) -> np.ndarra
     if array.dtype.kind == "f" and (array != np.round(array)).any():
         raise TypeError(f"The model takes integers as input {name!r}, got fractions.")
     return array.astype(spec.dtype.as_numpy_dtype)
+
+
+def _paired(stream: Iterator[Any], labels: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
+    done = 0
+    for batch in stream:
+        start, done = done, done + count(batch)
+        if done > len(labels):
+            raise ValueError(f"Expected one label for each image, got {len(labels)} for at least {done}.")
+        yield batch, labels[start:done]
+    if done != len(labels):
+        raise ValueError(f"Expected one label for each of {done} images, got {len(labels)}.")
+
+
+def _unpacked(stream: Iterator[tuple[Any, Any]], specs: Specs | None) -> Iterator[tuple[Any, np.ndarray]]:
+    for x, labels in stream:
+        if labels is None:
+            raise ValueError('The dataset has no labels: give batches (images, labels), labels= or labels="predicted".')
+        yield from _paired(iter(runs(x, specs)), np.atleast_1d(labels))
+
+
+def _not_empty(stream: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; ValueError if there is none."""
+    empty = True
+    for batch in stream:
+        empty = False
+        yield batch
+    if empty:
+        raise ValueError("The dataset is empty: expected at least one batch.")
 
 
 def with_progress(stream: Iterator[Any], steps: int | None, verbose: str | int) -> Iterator[Any]:

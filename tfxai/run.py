@@ -9,9 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.goal import Goal
 from tfxai.models import masks
 from tfxai.models.placement import position_axes
-from tfxai.targets import Goal
 
 
 @dataclass
@@ -206,29 +206,33 @@ class Run:
 
         return tf.nest.map_structure(swap, self.inputs)
 
-    def gradients(self, of: Any = None) -> Any:
-        """Gradient of the score of each input with respect to ``of`` (default: `floating`), float32.
+    def gradients(self, wrt: Any = None) -> Any:
+        """Gradient of the score of each input with respect to ``wrt`` (default: `floating`), see `gradients`."""
+        return gradients(self.score, self.floating if wrt is None else wrt, "input" if wrt is None else "layer")
 
-        Samples are independent, so the gradient of the sum holds the gradient of each.
-        """
-        end = "input" if of is None else "layer"
-        of = self.floating if of is None else of
-        check_floating(of)
-        flat = tf.nest.flatten(of)
-        try:
-            found = tf.gradients(self.score, flat)
-        except LookupError as error:
-            reason = str(error).partition(". ")[0]
-            raise ValueError(
-                f"The model cannot be differentiated: {reason}. Use a method without gradients, such as Occlusion."
-            ) from error
-        if all(g is None for g in found):
-            raise ValueError(
-                f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
-                "gradients or leave TensorFlow; use a method without gradients, such as Occlusion."
-            )
-        found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
-        return tf.nest.pack_sequence_as(of, [tf.cast(g, tf.float32) for g in found])
+
+def gradients(of: tf.Tensor, wrt: Any, end: str = "layer") -> Any:
+    """Gradient of the sum of ``of`` with respect to ``wrt``, float32, in its structure; zeros where none arrives.
+
+    Samples are independent, so the gradient of the sum of their scores holds the gradient of each. Of tensors without a
+    gradient, or if none is reached, there is a ValueError that names them as the ``end`` of the path.
+    """
+    check_floating(wrt)
+    flat = tf.nest.flatten(wrt)
+    try:
+        found = tf.gradients(of, flat)
+    except LookupError as error:
+        reason = str(error).partition(". ")[0]
+        raise ValueError(
+            f"The model cannot be differentiated: {reason}. Use a method without gradients, such as Occlusion."
+        ) from error
+    if all(g is None for g in found):
+        raise ValueError(
+            f"There is no gradient path from the score to the {end}. The model may round, take an argmax, stop "
+            "gradients or leave TensorFlow; use a method without gradients, such as Occlusion."
+        )
+    found = [tf.zeros_like(x) if g is None else g for g, x in zip(found, flat, strict=True)]
+    return tf.nest.pack_sequence_as(wrt, [tf.cast(g, tf.float32) for g in found])
 
 
 def totals(values: Any) -> tf.Tensor:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 PREDICTED = -1  # class id that stands for "the predicted one" inside graphs
-SCOPE = "target_function"  # where its operations are, so that errors can be told from those of the model
 
 
 @dataclass(frozen=True)
@@ -126,139 +124,44 @@ class Rows:
         return Rows(self.function, *(array[rows] for array in self.arrays))
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A target inside a graph: class ids, or something that scores the model itself.
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is asked of inputs, before it is known how many there are.
 
     Attributes
     ----------
-    ids : tf.Tensor
-        (n,) class ids, `PREDICTED` where the model decides; not used if ``what`` is given.
-    what : Neuron, Channel, callable or None
+    ids : ndarray
+        Class ids, (), (n,) or (n, k); `PREDICTED` if ``what`` is asked or the model decides.
+    what : Neuron, Channel, callable, Rows or None
         What is explained instead of a class.
-    rows : tuple of tf.Tensor
-        What a function is given besides the outputs.
-    of_classes : bool
-        Whether numbers are known to mean classes, also where one output unit may be a class or a quantity.
     """
 
-    ids: tf.Tensor
-    what: Neuron | Channel | Callable | None = None
-    rows: tuple[tf.Tensor, ...] = ()
-    of_classes: bool = False
+    ids: np.ndarray
+    what: Neuron | Channel | Callable | Rows | None = None
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.what.layer,) if isinstance(self.what, Neuron | Channel) else ()
+    def repeats(self) -> int:
+        """How many classes are asked of each input."""
+        return self.ids.shape[1] if self.ids.ndim == 2 else 1
 
-    def repeat(self, times: tf.Tensor) -> Goal:
-        """The same goal for ``times`` copies of the batch, one behind the other."""
-        ids, *rows = (tf.tile(x, [times] + [1] * (x.shape.rank - 1)) for x in (self.ids, *self.rows))
-        return replace(self, ids=ids, rows=tuple(rows))
+    @property
+    def count(self) -> int | None:
+        """Of how many inputs something is asked; None if the same of any."""
+        return len(self.what) if isinstance(self.what, Rows) else len(self.ids) if self.ids.ndim else None
 
-    def once(self, repeats: int) -> Goal:
-        """The same goal for every ``repeats``-th row."""
-        return replace(self, ids=self.ids[::repeats], rows=tuple(x[::repeats] for x in self.rows))
+    @property
+    def kind(self) -> Neuron | Channel | Callable | None:
+        """What is explained instead of a class, without data of single rows: what a graph depends on."""
+        return self.what.function if isinstance(self.what, Rows) else self.what
 
-    def score(self, scores: tf.Tensor, read: Mapping[str, tf.Tensor], doubled: bool = False) -> tuple[tf.Tensor, Goal]:
-        """(n,) float32 score of each input, and the goal with its classes decided.
-
-        ``doubled``: one output unit was made two classes, of which 1 is the unit itself.
-        """
-        if isinstance(self.what, Neuron | Channel):
-            return tf.cast(self.what.score(read[self.what.layer]), tf.float32), self
-        scores = tf.cast(scores, tf.float32)
-        if scores.shape.rank is None:
-            scores = tf.ensure_shape(scores, [None, None])
-        if self.what is not None:
-            return self._of_function(scores), self
-        if scores.shape.rank != 2:
-            raise ValueError(
-                f"Classes need outputs of shape (n, classes), the model's are {scores.shape}. "
-                "Give a function of the outputs as target."
-            )
-        predicted = tf.argmax(scores, 1, tf.int32)
-        if doubled and not self.of_classes:
-            predicted = tf.ones_like(predicted)
-        ids = tf.where(self.ids == PREDICTED, predicted, self.ids)
-        return tf.gather(scores, ids, axis=1, batch_dims=1), replace(self, ids=ids)
-
-    def _of_function(self, outputs: tf.Tensor) -> tf.Tensor:
-        try:
-            with tf.name_scope(SCOPE):
-                score = tf.cast(self.what(outputs, *self.rows), tf.float32)  # type: ignore[misc, operator]
-        except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
-            raise _failed(self.what, error) from error
-        if score.shape.rank != 1:
-            raise ValueError(f"A target function must return one score an input, (n,), got shape {score.shape}.")
-        return score
+    def rows(self, start: int, end: int) -> list[np.ndarray]:
+        """Of the inputs from ``start`` to ``end``: int32 ids, one after the other, and data of a target function."""
+        ids = self.ids[start:end].reshape(-1) if self.ids.ndim else np.full(end - start, self.ids)
+        return [ids.astype(np.int32), *(self.what[start:end].arrays if isinstance(self.what, Rows) else ())]
 
 
-@contextlib.contextmanager
-def errors_explained(what: Any) -> Iterator[None]:
-    """Where a graph runs that holds a target function: an error of TensorFlow in it is told in a sentence."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        if callable(what) and SCOPE in str(error):
-            raise _failed(what, error) from None
-        raise
-
-
-def _failed(what: Any, error: Exception) -> ValueError:
-    lines = [line.strip() for line in str(error).splitlines()]
-    lines = [
-        line for line in lines if line and not line.startswith(("[[", "File ", "Arguments received", "Graph exec"))
-    ]
-    reason = (lines or [type(error).__name__])[-1 if isinstance(error, tf.errors.OpError) else 0].partition(" [Op:")[0]
-    return ValueError(
-        f"The target function {name(what)!r} failed: {reason.rstrip('.')}. It must treat every row alike, however many "
-        "there are: inputs come in batches, and in perturbed copies. Give data of each row by "
-        "tfxai.targets.Rows(function, data)."
-    )
-
-
-def name(what: Any) -> str:
-    """What an explanation calls its target, if that is no class."""
-    if isinstance(what, Rows):
-        return name(what.function)
-    return str(what) if not callable(what) else getattr(what, "__name__", type(what).__name__)
-
-
-def meaning(what: Any, known: bool, doubled: bool, of_classes: bool, ids: np.ndarray) -> str:
-    """What the target of an explanation is: said in its facts.
-
-    Parameters
-    ----------
-    what : Any
-        As for `Goal`.
-    known : bool
-        Whether outputs are known to be classes, by a softmax or by their names.
-    doubled, of_classes : bool
-        As for `Goal`.
-    ids : ndarray
-        All that are asked for.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be told whether 0 is a class or an output.
-    """
-    if what is not None:
-        return "activation" if isinstance(what, Neuron | Channel) else "function"
-    if not doubled or of_classes:
-        return "class" if known else "output"
-    if not ids.any():
-        raise ValueError(
-            "The model has one output unit, so target=0 may mean class 0 of two, for which the opposite of the output "
-            "speaks, or the output itself. For two classes, give the explainer their names, such as "
-            'classes=("no", "yes"); for the output itself, give target=1, or no target.'
-        )
-    return "class" if (ids == 0).any() else "only output"
-
-
-def parse(target: Any, classes: Sequence[str] | None = None) -> tuple[Any, Callable | Neuron | Channel | Rows | None]:
-    """Split a user's target into class ids (an int, an (n,) or (n, k) array, or `PREDICTED`) and anything else.
+def parse(target: Any, classes: Sequence[str] | None = None) -> Request:
+    """Split a user's target into class ids and anything else.
 
     Raises
     ------
@@ -266,11 +169,11 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> tuple[Any, Calla
         If it is none of what `Explainer.explain` accepts.
     """
     if target is None:
-        return PREDICTED, None
+        return Request(np.array(PREDICTED))
     if isinstance(target, Neuron | Channel | Rows) or callable(target):
-        return PREDICTED, target
+        return Request(np.array(PREDICTED), target)
     if isinstance(target, str):
-        return class_id(target, classes), None
+        return Request(np.array(class_id(target, classes)))
     if isinstance(target, list | tuple) and any(isinstance(one, str) for one in target):
         target = [class_id(one, classes) if isinstance(one, str) else one for one in target]
     ids = np.asarray(target)
@@ -287,25 +190,16 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> tuple[Any, Calla
         )
     if ids.size and ids.min() < 0:
         raise ValueError(f"Classes count from 0, got target {ids.min()}.")
-    return ids, None
+    return Request(ids)
 
 
-def check_one_hot(ids: Any, classes: int | None) -> None:
+def check_one_hot(ids: np.ndarray, classes: int | None) -> None:
     """ValueError for rows of two numbers, if there are two classes: they are as well one-hot labels."""
-    if np.ndim(ids) == 2 and ids.shape[1] == classes == 2:
+    if ids.ndim == 2 and ids.shape[1] == classes == 2:
         raise ValueError(
             "Expected one class an input, (n,), got rows of two numbers for a model of two classes, which may be "
             "one-hot labels. Give labels.argmax(axis=1); for an explanation of both classes, ask for one after the "
             "other: target=0 and target=1."
-        )
-
-
-def check_rows(what: Any, returned: int | None, rows: int) -> None:
-    """ValueError if a target function returns always as many scores, and there are more rows."""
-    if callable(what) and returned is not None and rows > returned:
-        raise ValueError(
-            f"The target function {name(what)!r} returns {returned} scores, however many rows it is given, and there "
-            "are more. It must treat every row alike. Give data of each row by tfxai.targets.Rows(function, data)."
         )
 
 

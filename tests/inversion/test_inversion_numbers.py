@@ -8,10 +8,10 @@ from networks import CAM_LAYER, oracle
 
 import tfxai
 from tfxai.baselines import gaussian
+from tfxai.goal import Goal
 from tfxai.inversion.mask import ChannelMask, blend, interpolation
 from tfxai.inversion.objective import losses
 from tfxai.run import Run
-from tfxai.targets import Goal
 
 
 def relative(ours, theirs):

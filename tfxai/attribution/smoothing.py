@@ -12,10 +12,10 @@ from tfxai.baselines import limits
 from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.goal import Goal
 from tfxai.loops import Seeded, accumulate, merge, split
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
-from tfxai.targets import Goal
 
 
 class _Noisy(Explainer, Seeded):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +10,8 @@ from tfxai.explainer import Explainer
 from tfxai.inversion.mask import blend
 from tfxai.inversion.objective import losses
 from tfxai.loops import accumulate, column, merge, split
-from tfxai.run import Run
+from tfxai.run import Run, gradients
+from tfxai.runner import Runner
 
 
 class Contrast(Explainer):
@@ -32,7 +32,7 @@ class Contrast(Explainer):
         if head not in (None, "softmax", "sigmoid"):
             raise ValueError(f'Expected head to be None, "softmax" or "sigmoid", got {head!r}.')
         self.head = head
-        self._logits = Explainer(self.view, classes=self.classes)
+        self._logits = Runner(self.view, classes=self.classes)
 
     def contrast(
         self, run: Run, x: tf.Tensor, p: tf.Tensor, masks: tf.Tensor, weights: tuple[float, float], objective: str
@@ -57,7 +57,7 @@ class Contrast(Explainer):
         tuple of tf.Tensor
             The gradient of the sum with respect to the masks, and the losses, (n, 2).
         """
-        explainer = self._logits if run.goal.what is None else self
+        runner = self._logits if run.goal.what is None else self
         counted = [number for number, weight in enumerate(weights) if weight]
 
         def sides(index: tf.Tensor, active: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -66,10 +66,10 @@ class Contrast(Explainer):
             foreground = column(tf.equal(number, 0), own[None])
             shares = merge(tf.where(foreground, own, 1 - own))
             copies = run.with_image(blend(_tiled(x, index), _tiled(p, index), shares), tf.size(index))
-            again = explainer.rerun(run, copies, tf.size(index))
+            again = runner.rerun(run, copies, tf.size(index))
             keep, drop = (split(loss, run.count) for loss in losses(again, objective, self.head))
             loss = tf.where(foreground[..., 0, 0], weights[0] * keep, weights[1] * drop) * active[:, None]
-            gradient = replace(again, score=loss).gradients(own)
+            gradient = gradients(loss, own)
             return gradient, tf.tensordot(loss, tf.one_hot(number, 2), [[0], [0]])
 
         zeros = tf.zeros_like(masks), tf.zeros([run.count, 2])

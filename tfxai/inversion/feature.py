@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +17,7 @@ from tfxai.inversion.objective import distance, energy, reported
 from tfxai.inversion.priors import alpha_norm, total_variation
 from tfxai.inversion.settings import check_numbers
 from tfxai.loops import Seeded, where_rows
-from tfxai.run import Run, check_images
+from tfxai.run import Run, check_images, gradients
 
 NOISE = 0.1  # standard deviation of the noise at the start, as a share of the image's reach
 HALVINGS = 4  # of the rate, at equal distances
@@ -149,7 +148,7 @@ class FeatureInversion(Explainer, Seeded):
             error = distance(found, features)
             bound = self.alpha_weight / numbers * alpha_norm(z, self.alpha)
             variation = self.tv_weight / numbers * total_variation(z, self.beta)
-            gradient = replace(once, score=error).gradients(z) + tf.gradients(bound + variation, z)[0]
+            gradient = gradients(error, z) + tf.gradients(bound + variation, z)[0]
             return Evaluated(tf.stack([error, bound, variation], 1), gradient)
 
         holds, contrast = energy(tf.cast(features, tf.float32)) > 0, differs(x, mean)

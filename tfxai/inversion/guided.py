@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +16,7 @@ from tfxai.inversion.contrast import Contrast
 from tfxai.inversion.mask import ChannelMask, blend
 from tfxai.inversion.objective import distance, reported
 from tfxai.inversion.settings import Settings, resolve
-from tfxai.run import Run, check_images
+from tfxai.run import Run, check_images, gradients
 
 START = 0.1  # of every weight
 BLUR = 11 / 224  # sigma, as a share of the shorter side
@@ -189,7 +189,7 @@ class GuidedFeatureInversion(Contrast):
             found = self.view.forward(images, [layer]).read[layer]
             error = distance(found, run.read[layer], settings.loss == "relative")
             penalty = settings.inversion_penalty * PENALTIES[settings.penalty](weights, masks)
-            return Evaluated(tf.stack([error, penalty], 1), replace(run, score=error + penalty).gradients(weights))
+            return Evaluated(tf.stack([error, penalty], 1), gradients(error + penalty, weights))
 
         state = begin(tf.fill([run.count, mask.activations.shape[-1]], START), 2, active)
         return self._descend(state, evaluate, settings.inversion_steps, mask)

@@ -13,15 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.checks import positive
-from tfxai.explainer import Explainer
-from tfxai.facts import Facts
-from tfxai.inputs import with_progress
-from tfxai.labelled import batches
+from tfxai.inputs import labelled, with_progress
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
 from tfxai.models.graph import edited
 from tfxai.models.view import traced
 from tfxai.run import Run
+from tfxai.runner import Runner
 
 MODES = ("union", "per_class")
 SCOPES = ("all", "conv")
@@ -168,12 +166,8 @@ def ablation(
     positive("controls", controls)
     view = open_model(model)
     groups = _groups(view, features, mode)
-    fixed = next(iter(view.inputs.values())).shape[0] if view.inputs else None
-    stream, steps = batches(images, labels, view, fixed or positive("batch_size", batch_size))
-    first = next(stream, None)
-    if first is None:
-        raise ValueError("The dataset is empty: expected at least one batch.")
-
+    stream, steps = labelled(images, labels, view.takes, view.batch_size or positive("batch_size", batch_size))
+    first = next(stream)
     layers = sorted({layer for pairs in groups.values() for layer, _ in pairs})
     shapes, classes = _shapes(view, layers, first[0])
     layers = [layer for layer in layers if scope == "all" or len(shapes[layer]) > 2]
@@ -185,8 +179,8 @@ def ablation(
     rows = []
     for batch, given in with_progress(itertools.chain([first], stream), steps, verbose):
         truth = _true_classes(given)
-        found = ablated(batch, truth, batch_size, verbose=0)
-        rows.append((truth, found.extras["hits"], found.values))
+        found = ablated.outcome(batch, truth, batch_size).found
+        rows.append((truth, found["hits"], found["probability"]))
     truth, hits, probabilities = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     before, after, *random = (
         Accuracy(mean_by_class(hit, truth), float(hit.mean()), float(p.mean()))
@@ -198,14 +192,12 @@ def ablation(
     return AblationReport(before, after, mean, std, removed, len(truth))
 
 
-class _Ablated(Explainer):
+class _Ablated(Runner):
     """Probability of the true class (n, sets), and whether it is the predicted one: of the model, and without channels.
 
     ``removed`` holds for each layer what each set removes, (sets, rows, channels) bool; with one row for all images, or
     one for each class.
     """
-
-    facts = Facts("ablation", "", "", "", "", "Oramas et al. 2019")
 
     def __init__(self, view: ModelView, removed: Mapping[str, np.ndarray]):
         super().__init__(view, score="auto", jit_compile=False)
@@ -213,7 +205,7 @@ class _Ablated(Explainer):
         self.reads = tuple(removed)
         self.removed = {layer: tf.constant(masks) for layer, masks in removed.items()}
 
-    def attribute(self, run: Run) -> tf.Tensor:
+    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         truth = run.goal.ids
 
         def measured(outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -229,8 +221,8 @@ class _Ablated(Explainer):
         kinds = tf.TensorSpec(p.shape, p.dtype), tf.TensorSpec(hits.shape, hits.dtype)
         # one set after the other: in parallel, they would hold the activations of all of them at once
         each_p, each_hits = tf.map_fn(without, self.removed, fn_output_signature=kinds, parallel_iterations=1)
-        run.extras["hits"] = tf.transpose(tf.concat([hits[None], each_hits], 0))
-        return tf.transpose(tf.concat([p[None], each_p], 0))
+        p, hits = (tf.transpose(tf.concat([one[None], each], 0)) for one, each in ((p, each_p), (hits, each_hits)))
+        return {"probability": p, "hits": hits}, {}
 
 
 def _zeroed(mask: tf.Tensor, truth: tf.Tensor) -> Any:

@@ -17,14 +17,12 @@ import tensorflow as tf
 
 from tfxai import images as files
 from tfxai import inputs as given
-from tfxai import labelled
 from tfxai.checks import positive
 from tfxai.display import composite
-from tfxai.explainer import Explainer
-from tfxai.facts import Facts
 from tfxai.models.head import scores
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
 from tfxai.run import Run
+from tfxai.runner import Runner
 
 TOP = 100  # images that are averaged: Oramas et al. (2019)
 RESPONSES = {"norm": lambda maps: tf.norm(maps, axis=1), "max": lambda maps: tf.reduce_max(maps, 1)}
@@ -187,27 +185,24 @@ def average_images(
     strongest: list[list[Part]] = [[] for _ in features]
     fields: dict[tuple[int, ...], dict[str, ReceptiveField]] = {}  # by the size of the images
     known = "predicted" if classes is None else labels  # which needs none
-    stream, steps = labelled.batches(images, known, peaks.view, batch_size)
     done = 0
-    for batch, own in given.with_progress(stream, steps, verbose):
+    for batch, own in peaks.labelled(images, known, batch_size, verbose):
         numbers = np.arange(done, done := done + given.count(batch))
-        found = peaks(batch, _no_score, batch_size, verbose=0)
-        members = None if classes is None else _members(found.extras["predicted"] if own is None else own, classes)
+        found = peaks.outcome(batch, _no_score, batch_size).found
+        members = None if classes is None else _members(found["predicted"] if own is None else own, classes)
         image = next(x for x in tf.nest.flatten(batch) if x.ndim > 2)
         if image.shape[1:3] not in fields:
             fields[image.shape[1:3]] = peaks.fields(batch)
         picture = _pictures(batch, image, numbers, display)
         for place, ((layer, _), parts) in enumerate(zip(peaks.features, strongest, strict=True)):
-            responses = found.values[:, place]
+            responses = found["responses"][:, place]
             excited = responses > (parts[-1].response if len(parts) == top else 0)
             rows = np.flatnonzero(excited if members is None else excited & members[:, place])
             for row in rows[np.argsort(-responses[rows], kind="stable")][:top].tolist():
-                field, unit = fields[image.shape[1:3]][layer], found.extras["units"][row, place].tolist()
+                field, unit = fields[image.shape[1:3]][layer], found["units"][row, place].tolist()
                 parts.append(_part(picture(row), field, float(responses[row]), int(numbers[row]), unit))
             parts.sort(key=lambda part: -part.response)  # of equals the first image stays first
             del parts[top:]
-    if not fields:
-        raise ValueError("The dataset is empty: expected at least one batch.")
     averages = []
     for (layer, channel), parts in zip(peaks.features, strongest, strict=True):
         sizes = [np.minimum(one[layer].size, one[layer].image) for one in fields.values()]
@@ -216,10 +211,8 @@ def average_images(
     return averages
 
 
-class _Peaks(Explainer):
+class _Peaks(Runner):
     """How strongly channels respond to each input, and the units where they are largest."""
-
-    facts = Facts("average_images", "", "", "", "", "Oramas et al. 2019")
 
     def __init__(self, model: Any, features: Sequence[Feature], response: str):
         super().__init__(model)
@@ -229,7 +222,7 @@ class _Peaks(Explainer):
         self.reads = tuple(dict.fromkeys(layer for layer, _ in self.features))
         self.response = RESPONSES[response]
 
-    def attribute(self, run: Run) -> tf.Tensor:
+    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         if run.image.shape.rank != 4:
             raise ValueError(f"Expected a model of images, (n, h, w, channels), this one takes {run.image.shape}.")
         places = {feature: number for number, feature in enumerate(dict.fromkeys(self.features))}
@@ -238,14 +231,13 @@ class _Peaks(Explainer):
         found = [
             self._layer(layer, run.read[layer], [c for name, c in ordered if name == layer]) for layer in self.reads
         ]
-        if run.outputs.shape.rank == 2:
-            run.extras["predicted"] = tf.argmax(scores(run.outputs).values, 1)
-        run.extras["units"] = tf.gather(tf.concat([units for _, units in found], 1), back, axis=1)
-        return tf.gather(tf.concat([responses for responses, _ in found], 1), back, axis=1)
+        responses, units = (tf.gather(tf.concat(parts, 1), back, axis=1) for parts in zip(*found, strict=True))
+        predicted = {"predicted": tf.argmax(scores(run.outputs).values, 1)} if run.outputs.shape.rank == 2 else {}
+        return {"responses": responses, "units": units} | predicted, {}
 
     def fields(self, batch: Any) -> dict[str, ReceptiveField]:
         """Receptive fields of the layers for images of this size."""
-        rows = self._fixed_batch() or 1
+        rows = self.view.batch_size or 1
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), batch)
         return receptive_fields(self.view, self.reads, specs)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.maps import unit
 from tfxai.models.overrides import backward_rules
-from tfxai.run import Run, check_images
+from tfxai.run import Run, check_images, gradients
 
 if TYPE_CHECKING:
     from tfxai.neurons.relevant import RelevantFeatures
@@ -139,7 +138,7 @@ class PredictionByFeatures(Explainer):
             chosen = tf.split(tf.one_hot(top[:, number], len(self.features.weights_)), self.features.channels_, 1)
             # Half the sum of squares has the map itself as gradient.
             energy = [tf.reduce_sum(_over(c, A) * tf.square(A)) / 2 for c, A in zip(chosen, maps, strict=True)]
-            signal = replace(run, score=tf.add_n(energy)).gradients(run.image)
+            signal = gradients(tf.add_n(energy), run.image)
             return unit(tf.norm(tf.nn.relu(signal), axis=-1))
 
         heatmaps = tf.map_fn(heatmap, tf.range(self.top), parallel_iterations=1, fn_output_signature=tf.float32)

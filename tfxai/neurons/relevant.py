@@ -10,12 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import archive
-from tfxai.checks import positive as check_positive
-from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
-from tfxai.inputs import with_progress
-from tfxai.labelled import batches, one_hot
+from tfxai.inputs import one_hot
 from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.neurons import bounds, lasso
 from tfxai.neurons.bounds import NONZERO, PathPoint
@@ -25,6 +22,7 @@ from tfxai.neurons.interpretation import Interpretation, interpret
 from tfxai.neurons.prediction import PredictionByFeatures
 from tfxai.neurons.summary import summary
 from tfxai.run import Run
+from tfxai.runner import Runner
 
 MOST_FEATURES = 20_000  # their Gram matrix has 3.2 GB
 SETTINGS = ("pooling", "layer_norm", "global_norm", "positive")
@@ -180,20 +178,16 @@ class RelevantFeatures:
         ValueError, TypeError
             For images or labels that do not fit the model, missing labels, too many channels, NaN.
         """
-        fixed = self._responses._fixed_batch()
-        batch_size = fixed or check_positive("batch_size", batch_size)
-        stream, steps = batches(images, labels, self.view, batch_size)
         sums: Stream | None = None
-        for batch, own in with_progress(stream, steps, verbose):
+        for batch, own in self._responses.labelled(images, labels, batch_size, verbose):
             if sums is None:
                 self._choose_layers(batch)
-            found = self._responses(batch, batch_size=batch_size, verbose=0)
-            outputs = found.extras["outputs"]
+            found = self._responses.outcome(batch, batch_size=batch_size).found
+            outputs = found["outputs"]
             sums = sums or Stream(self.channels_, outputs.shape[1], self.seed)
             rows = one_hot(outputs.argmax(1) if own is None else own, len(outputs), outputs.shape[1])
-            sums.add(found.values, rows, self._row_weights(rows))
-        if sums is None:
-            raise ValueError("The dataset is empty: expected at least one batch.")
+            sums.add(found["descriptors"], rows, self._row_weights(rows))
+        assert sums is not None  # a stream without batches is an error
         self._explainers = {}
         self._sums = sums.close()
         self.counts_ = self._sums.counts
@@ -366,18 +360,15 @@ class RelevantFeatures:
             raise ValueError("The features are not fitted: call fit(images, labels) first.")
 
 
-class _Responses(Explainer):
+class _Responses(Runner):
     """Descriptors of inputs, and the outputs of the model."""
-
-    facts = Facts("relevant_features", "", "", "", "", "Oramas et al. 2019")
 
     def __init__(self, model: Any, descriptors: Callable, **options: Any):
         super().__init__(model, **options)
         self.descriptors = descriptors
 
-    def attribute(self, run: Run) -> tf.Tensor:
-        run.extras["outputs"] = run.outputs
-        return self.descriptors(run.read)
+    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"descriptors": self.descriptors(run.read), "outputs": run.outputs}, {}
 
 
 def _is_positive(mu: Any) -> bool:

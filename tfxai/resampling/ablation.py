@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.checks import positive
-from tfxai.explainer import Explainer
+from tfxai.goal import Goal
 from tfxai.models.graph import edited
+from tfxai.models.view import padded
 from tfxai.resampling.result import ranked
-from tfxai.targets import Goal, Rows
+from tfxai.runner import Runner
+from tfxai.targets import Rows
 
 if TYPE_CHECKING:
     from tfxai.resampling.result import Resampling
@@ -109,18 +111,16 @@ def ablate(
     positive("controls", controls)
     masks = {layer: _masks(result, layer, metrics, n, controls, seed) for layer in wanted}
     step = _without(result, wanted)
-    fixed = result.method._observer._fixed_batch()
+    fixed = result.method.view.batch_size
     size = fixed or positive("batch_size", batch_size)
-    ids = np.zeros(len(result)) if isinstance(result.target, str) else result.target
-    rows = np.arange(-(-len(result) // size) * size) if fixed else np.arange(len(result))
-    rows = np.minimum(rows, len(result) - 1)  # a short last batch is filled up, if it must be
+    ids = np.zeros(len(result), np.int32) if isinstance(result.target, str) else result.target.astype(np.int32)
+    rows = result.inputs, ids, {layer: mask.swapaxes(0, 1) for layer, mask in masks.items()}
     parts = []
-    for start in range(0, len(rows), size):
-        some = rows[start : start + size]
-        inputs = tf.nest.map_structure(lambda x: tf.constant(x[some]), result.inputs)  # noqa: B023
-        parts.append(
-            step(inputs, tf.constant(ids[some], tf.int32), {k: tf.constant(x[:, some]) for k, x in masks.items()})
-        )
+    for start in range(0, len(result), size):
+        some = tf.nest.map_structure(lambda x: x[start : start + size], rows)  # noqa: B023
+        inputs, own, removed = padded(some, fixed) if fixed else some
+        removed = {layer: mask.swapaxes(0, 1) for layer, mask in removed.items()}
+        parts.append(step(*tf.nest.map_structure(tf.constant, (inputs, own, removed))))
     change = np.concatenate(parts, 1)[:, : len(result)].reshape(len(metrics), 1 + controls, -1)
     return Ablation(
         {metric: change[number, 0] for number, metric in enumerate(metrics)},
@@ -149,12 +149,12 @@ def _chosen(numbers: np.ndarray, count: int) -> np.ndarray:
 
 def _without(result: Resampling, layers: tuple[str, ...]) -> Any:
     """A compiled function of inputs, classes and masks (sets, images, channels): the changes, (sets, images)."""
-    explainer = Explainer(result.method.view, **result.method.options)  # type: ignore[union-attr]
-    explainer.reads = layers
+    runner = Runner(result.method.view, **result.method.options)  # type: ignore[union-attr]
+    runner.reads = layers
 
     @tf.function(autograph=False, reduce_retracing=True)
     def changes(inputs: Any, ids: tf.Tensor, masks: dict[str, tf.Tensor]) -> tf.Tensor:
-        run = explainer.run(inputs, Goal(ids, result.what, of_classes=True), 1)
+        run = runner.run(inputs, Goal(ids, result.what, of_classes=True), 1)
 
         def score(removed: dict[str, tf.Tensor]) -> tf.Tensor:
             edits = [(run.read[layer], _zeroed(mask)) for layer, mask in removed.items()]

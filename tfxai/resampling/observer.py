@@ -9,29 +9,28 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.explainer import Explainer
-from tfxai.facts import Facts
 from tfxai.loops import Seeded, collect, merge, split
 from tfxai.models import ModelView
+from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.resampling import moments, scores
 from tfxai.resampling.clouds import Cloud
 from tfxai.resampling.kernels import kernel
 from tfxai.run import Run
+from tfxai.runner import Runner
 
 TARGET, LEVEL, PERMUTED = 0, 1, 2  # columns that units are compared with; permuted targets are the last
 
 
-class Observer(Explainer, Seeded):
+class Observer(Runner, Seeded):
     """Scores of all channels of some layers, for each input; parameters as for `InputResampling`.
 
-    The values are the standard deviation of the target over the cloud; ``extras`` holds the scores as "metric/layer".
+    It finds the standard deviation of the target over the cloud, "spread", and scores as "metric/layer".
     """
-
-    facts = Facts("input_resampling", "", "", "", "", "Lengerich et al. 2017")
 
     def __init__(
         self,
         view: ModelView,
+        layers: tuple[str, ...] | None,
         cloud: Cloud,
         n: int,
         spatial: str,
@@ -43,21 +42,31 @@ class Observer(Explainer, Seeded):
         seed: int,
         **options: Any,
     ):
-        Explainer.__init__(self, view, **options)
+        Runner.__init__(self, view, **options)
         Seeded.__init__(self, seed)
+        self.layers = layers
+        self.channels: dict[str, int] = {}
         self.cloud, self.n, self.spatial, self.activity, self.relative = cloud, n, spatial, activity, relative
         self.permutations, self.sites, self.maps = permutations, sites, maps
 
-    def attribute(self, run: Run) -> tf.Tensor:
+    def adapt(self, inputs: Any) -> None:
+        """Before the first pass: which layers, and whether their channels can be told."""
+        if not self.reads:
+            layers = self.layers or default_layers(self.view, inputs)
+            self.channels = dict(zip(layers, channel_counts(self.view, layers, inputs), strict=True))
+            self.reads = layers
+
+    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         columns, units = self._moments(run)
         steady = scores.constant(columns)
         between = scores.with_level(columns, LEVEL)
-        for name, layer in zip(self.reads, units, strict=True):
-            run.extras |= {
-                f"{metric}/{name}": found for metric, found in self._scored(run, name, columns, layer, between).items()
-            }
         variance = tf.maximum(columns.products[:, TARGET, TARGET], 0) / columns.count
-        return tf.where(steady[:, TARGET], 0.0, tf.sqrt(variance))
+        found = {
+            f"{metric}/{name}": score
+            for name, layer in zip(self.reads, units, strict=True)
+            for metric, score in self._scored(run, name, columns, layer, between).items()
+        }
+        return {"spread": tf.where(steady[:, TARGET], 0.0, tf.sqrt(variance)), "scores": found}, {"score": run.scale}
 
     def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...]]:
         """Of all copies."""

@@ -10,11 +10,11 @@ import tensorflow as tf
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
+from tfxai.goal import Goal
 from tfxai.models import ModelView
 from tfxai.models.overrides import backward_rules
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.run import Run
-from tfxai.targets import Goal
 
 if TYPE_CHECKING:
     from tfxai.resampling.resampling import InputResampling

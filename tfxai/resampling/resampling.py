@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai import inputs as given
 from tfxai.checks import positive
-from tfxai.explanation import Explanation
 from tfxai.facts import Facts
+from tfxai.goal import name
 from tfxai.models import open_model
-from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.models.receptive_field import ReceptiveField, receptive_fields
 from tfxai.resampling.clouds import open_cloud
 from tfxai.resampling.observer import Observer
 from tfxai.resampling.patches import Projector
 from tfxai.resampling.result import Resampling, nested
 from tfxai.resampling.scores import SPATIAL
-from tfxai.targets import Rows, check_one_hot, parse
+from tfxai.runner import Outcome, keeping
 
 FEWEST = 3  # copies of which a correlation means anything
 
@@ -173,7 +171,7 @@ class InputResampling:
         self._fields: dict[Any, dict[str, ReceptiveField]] = {}
         cloud = open_cloud(perturbation, float(sigma), clip)
         self._observer = Observer(
-            self.view, cloud, n, spatial, activity, relative, permutations, sites, maps, seed, **options
+            self.view, self.layers, cloud, n, spatial, activity, relative, permutations, sites, maps, seed, **options
         )
 
     @property
@@ -218,45 +216,25 @@ class InputResampling:
             If the output is the same for all copies of an image, so that nothing correlates with it; or if no channel
             of a layer is active enough to have a precision.
         """
-        ids, what = parse(target, self._observer.classes)
-        several = ids.shape[1] if np.ndim(ids) == 2 else 1
-        fixed = self._observer._fixed_batch()
-        stream, steps, total = given.batches(images, self.view.takes, fixed or 1)
-        if total is not None and np.ndim(ids) and len(ids) != total:
-            raise ValueError(f"Expected one target for each of the {total} inputs, got {len(ids)}.")
-        # Images are explained one by one, but their labels tell together whether a 0 is a class.
-        self._observer.of_classes = len(self._observer.classes or ()) > 1 or (np.ndim(ids) > 0 and bool(ids.any()))
-        parts: list[Explanation] = []
-        done = 0
-        try:
-            for batch in given.with_progress(stream, steps, verbose):
-                sizes = tf.nest.map_structure(lambda x: x.shape[1:], batch)
+        parts: list[Outcome] = []
+        with keeping(parts, self._result, "images"):
+            for outcome in self._observer.outcomes(images, target, batch_size, verbose, rows=1):
+                sizes = tf.nest.map_structure(lambda x: x.shape[1:], outcome.inputs)
                 if parts and sizes != tf.nest.map_structure(lambda x: x.shape[1:], parts[0].inputs):
+                    done = sum(len(part.found["ids"]) for part in parts)
                     raise ValueError(
                         f"Expected images of one size, got some of {sizes} after the first {done}. Resample each size "
                         "by itself."
                     )
-                self._choose_layers(batch)
-                batch = tf.nest.map_structure(lambda x: np.repeat(x, several, 0), batch)
-                for start in range(0, given.count(batch), fixed or 1):
-                    rows = tf.nest.map_structure(lambda x: x[start : start + (fixed or 1)], batch)  # noqa: B023
-                    end = done + given.count(rows)
-                    goal = what[done:end] if isinstance(what, Rows) else target
-                    goal = ids.reshape(-1)[done:end] if np.ndim(ids) else goal
-                    parts.append(self._observer.explain(rows, goal, batch_size, verbose=0))
-                    if not done:
-                        check_one_hot(ids, [*self._observer._compiled.values()][-1].classes)
-                    done = end
-            if not parts:
-                raise ValueError("The dataset is empty: expected at least one batch.")
-        except BaseException as error:
-            if parts:
-                error.partial = self._result(parts, what)  # type: ignore[attr-defined]
-                error.add_note(f"The result of the first {done} images is in this error's attribute 'partial'.")
-            raise
-        result = self._result(parts, what)
+                parts.append(outcome)
+        result = self._result(parts)
         _warn(result)
         return result
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many channels each layer has; nothing before the first image."""
+        return self._observer.channels
 
     def projector(self, layer: str, projection: str) -> Projector:
         """What leads from channels of a layer back to the image; kept, for its graph is traced once."""
@@ -267,36 +245,30 @@ class InputResampling:
 
     def fields(self, inputs: Any, layers: tuple[str, ...]) -> dict[str, ReceptiveField]:
         """What the units of layers see of images of this size."""
-        rows = self._observer._fixed_batch() or 1
+        rows = self.view.batch_size or 1
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
         key = layers, tuple(tf.nest.flatten(specs))
         if key not in self._fields:
             self._fields[key] = receptive_fields(self.view, layers, specs)
         return self._fields[key]
 
-    def _choose_layers(self, batch: Any) -> None:
-        """Before the first pass: which layers, and whether their channels can be told."""
-        if not self._observer.reads:
-            self.view.prepare(batch)
-            layers = self.layers or default_layers(self.view, batch)
-            self.channels = dict(zip(layers, channel_counts(self.view, layers, batch), strict=True))
-            self._observer.reads = layers
-
-    def _result(self, parts: list[Explanation], what: Any) -> Resampling:
+    def _result(self, parts: Sequence[Outcome]) -> Resampling:
         first = parts[0]
 
-        def joined(*arrays: Any) -> np.ndarray:
+        def joined(*arrays: np.ndarray) -> np.ndarray:
             return np.concatenate(arrays)
 
+        found = tf.nest.map_structure(joined, *(part.found for part in parts))
+        what = first.request.what
         return Resampling(
-            self.channels,
-            nested({name: joined(*(part.extras[name] for part in parts)) for name in first.extras}),
-            first.target if isinstance(first.target, str) else joined(*(part.target for part in parts)),
-            joined(*(part.score for part in parts)),
-            joined(*(part.values for part in parts)),
+            dict(self.channels),
+            nested(found["scores"]),
+            found["ids"] if what is None else name(what),
+            found["score"],
+            found["spread"],
             tf.nest.map_structure(joined, *(part.inputs for part in parts)),
             self._observer.classes,
-            self.settings | {"score": first.facts.get("score")},
+            self.settings | {"score": first.known["score"]},
             self,
             what,
         )

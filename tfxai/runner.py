@@ -1,0 +1,304 @@
+"""Runner: what is computed of passes of a model, compiled for each kind of batch, and run over any number of inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai import baselines, provenance, steadiness
+from tfxai import inputs as given
+from tfxai.checks import positive
+from tfxai.classes import check_count, class_names
+from tfxai.goal import Goal, check_rows, errors_explained, meaning
+from tfxai.models import ModelView, open_model
+from tfxai.models.head import Scores, own, scores
+from tfxai.models.overrides import Backward, relu_gradient
+from tfxai.models.view import padded
+from tfxai.run import Run, check_floating, on_this_device, tiled
+from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
+
+MOST_TRACES = 32  # kept by one runner; the oldest goes
+
+Part = TypeVar("Part")
+
+
+class Outcome(NamedTuple):
+    """What was computed of some inputs.
+
+    Attributes
+    ----------
+    inputs : ndarray or dict
+        These inputs, as the model takes them.
+    found : dict
+        Arrays with a row for each input, by name: what `Runner.compute` says, and ``ids`` and ``score``.
+    known : dict
+        What was known of it once its graph was traced.
+    request : Request
+        What was asked.
+    target : str
+        What that means, as `tfxai.goal.meaning` has it.
+    """
+
+    inputs: Any
+    found: dict[str, Any]
+    known: dict[str, Any]
+    request: Request
+    target: str
+
+
+class Runner:
+    """Batches, padding, compilation and progress, for all that is computed of a model's passes.
+
+    A subclass writes `compute`. The parameters are those of `tfxai.Explainer`.
+    """
+
+    backward: Backward | None = None  # how gradients are modified, see `ModelView.forward`
+    reads: tuple[str, ...] = ()  # layers that `compute` looks at
+    input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
+    reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
+
+    @provenance.recorded
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: str | int | None = None,
+        signature: str | None = None,
+        score: str | None = None,
+        classes: Sequence[str] | Mapping | None = None,
+        jit_compile: bool | str = "auto",
+        draws: int | None = None,
+    ):
+        if score not in (None, "logit", "probability", "auto"):
+            raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
+        if jit_compile not in ("auto", True, False):
+            raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
+        self.view: ModelView = open_model(model, output, signature)
+        if jit_compile is True and self.view.opaque:
+            raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
+        self.score = score
+        self.classes = class_names(classes)
+        self.of_classes = len(self.classes or ()) > 1  # whether a number as target is known to be a class
+        on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
+        self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
+        self.draws = None if draws is None else positive("draws", draws)
+        if draws is not None and self.view.draw is None:
+            self.view.draw = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._traces: dict[Any, _Trace] = {}
+        self._steady: set[Any] = set()  # kinds of batches for which the model was seen to be no random one
+        self._tracing = threading.RLock()  # threads that share a runner trace it once
+
+    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is computed of one pass: tensors by name, and what is known once the graph is traced."""
+        raise NotImplementedError
+
+    def adapt(self, inputs: Any) -> None:
+        """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
+
+    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
+        """Pass inputs through the model, as it is wanted here (layers that are read, modified gradients)."""
+        forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.backward)
+        if relu_gradient(self.backward) and not forward.modified_relus:
+            check_floating(inputs)  # what is advised needs numbers
+            raise ValueError(
+                f"{type(self).__name__} needs ReLUs whose gradient it modifies, and the model has none, so its result "
+                "would be the plain gradient. Use Saliency or IntegratedGradients."
+            )
+        found = self._scores(forward.outputs, goal.what)
+        score, goal = goal.score(found.values, forward.read, found.doubled)
+        run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
+        run = replace(run, doubled=found.doubled, modified_relus=forward.modified_relus, masks=forward.masks)
+        return replace(run, view=self.view, chosen=self.input)
+
+    def _scores(self, outputs: tf.Tensor, what: Any) -> Scores:
+        if isinstance(what, Neuron | Channel):
+            return Scores(outputs, "activation")
+        if self.view.opaque:
+            if what is None and outputs.shape.rank == 2 and outputs.shape[1] == 1 and len(self.classes or ()) == 2:
+                raise ValueError("Expected a function to return two outputs for its two classes, got one.")
+            return Scores(outputs, "output")
+        if what is not None:
+            return own(outputs, self.score)
+        return scores(outputs, self.score, len(self.classes) if self.classes else None)
+
+    def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
+        """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
+        again = self.run(inputs, run.goal.repeat(repeats), run.batch_size)
+        rows = {name: tiled(x, repeats) if tf.is_tensor(x) else x for name, x in run.baselines.items()}
+        return replace(again, baselines=rows)
+
+    def outcomes(
+        self,
+        inputs: Any,
+        target: Any = None,
+        batch_size: int = 32,
+        verbose: str | int = "auto",
+        rows: int | None = None,
+    ) -> Iterator[Outcome]:
+        """What is computed of any number of inputs, batch by batch; parameters as for `tfxai.Explainer.explain`.
+
+        ``rows`` is how many inputs are taken at a time, if not as many as pass through the model at once.
+        """
+        request, fixed = parse(target, self.classes), self.view.batch_size
+        batch_size = fixed or positive("batch_size", batch_size)
+        at_once = fixed or rows
+        stream, steps, total = given.batches(
+            inputs, self.view.takes, max(1, (at_once or batch_size) // request.repeats)
+        )
+        if total is not None and request.count not in (None, total):
+            raise ValueError(f"Expected one target for each of the {total} inputs, got {request.count}.")
+        done = 0
+        for batch in given.with_progress(stream, steps, verbose):
+            end = done + given.count(batch)
+            if request.count is not None and end > request.count:
+                raise ValueError(f"Expected one target for each input, got {request.count} for at least {end}.")
+            beside = baselines.rows(self.reference, self._named(batch), done, total)
+            wanted = request.rows(done, end)
+            if request.repeats > 1:
+                batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), (batch, beside))
+            n = given.count(batch)
+            for start in range(0, n, at_once or n):
+                part, its, asked = tf.nest.map_structure(
+                    lambda x: x[start : start + (at_once or n)],  # noqa: B023
+                    (batch, beside, wanted),
+                )
+                repeats = 1 if at_once else request.repeats
+                yield self._outcome(part, its, asked, request, batch_size, repeats, end)
+            done = end
+        if request.count not in (None, done):
+            raise ValueError(f"Expected one target for each of the {done} inputs, got {request.count}.")
+
+    def labelled(
+        self, inputs: Any, labels: Any, batch_size: int, verbose: str | int
+    ) -> Iterator[tuple[Any, np.ndarray | None]]:
+        """Batches of inputs with their labels, as `tfxai.inputs.labelled` has them."""
+        size = self.view.batch_size or positive("batch_size", batch_size)
+        return given.with_progress(*given.labelled(inputs, labels, self.view.takes, size), verbose)
+
+    def outcome(self, batch: Any, target: Any = None, batch_size: int = 32) -> Outcome:
+        """What is computed of one batch, which `tfxai.inputs` has checked."""
+        request, n = parse(target, self.classes), given.count(batch)
+        beside = baselines.rows(self.reference, self._named(batch), 0, n)
+        size = self.view.batch_size or positive("batch_size", batch_size)
+        return self._outcome(batch, beside, request.rows(0, n), request, size, 1, n)
+
+    def _named(self, batch: Any) -> dict[str, Any]:
+        return batch if isinstance(batch, dict) else {next(iter(self.view.inputs or ["input"])): batch}
+
+    def _outcome(
+        self,
+        batch: Any,
+        beside: dict[str, np.ndarray],
+        wanted: list[np.ndarray],
+        request: Request,
+        batch_size: int,
+        repeats: int,
+        seen: int,
+    ) -> Outcome:
+        """``seen``: how many inputs there have been, these included."""
+        rows = batch, beside, wanted
+        if self.view.batch_size:
+            rows = padded(rows, self.view.batch_size)
+        with on_this_device():
+            trace = self._trace(rows, request.kind, batch_size, repeats)
+            if trace.classes is not None and wanted[0].max() >= trace.classes:
+                raise ValueError(
+                    f"The class {wanted[0].max()} is out of range: the model has {trace.classes} classes, "
+                    f"0 to {trace.classes - 1}."
+                )
+            check_count(self.classes, trace.classes)
+            check_one_hot(request.ids, trace.classes)
+            check_rows(request.what, trace.rows, seen)
+            target = meaning(request.what, trace.of_classes, trace.doubled, self.of_classes, request.ids)
+            with self.view.running(), errors_explained(request.what):
+                found = self._averaged(trace, *rows)
+        n = given.count(batch)
+        found = tf.nest.map_structure(lambda x: x.numpy()[:n], found)
+        if not np.isfinite(found["score"]).all():
+            first = "Check where the target function divides or takes a logarithm. " if target == "function" else ""
+            raise self.not_finite("score", f"{first}Check the model's weights and its precision.")
+        return Outcome(batch, found, trace.known, request, target)
+
+    def not_finite(self, what: str, advice: str) -> ValueError:
+        """The error for numbers that ought to be finite."""
+        return ValueError(f"{type(self).__name__} found NaN or infinite {what} for finite inputs. {advice}")
+
+    def _averaged(self, trace: _Trace, batch: Any, beside: dict[str, np.ndarray], wanted: list[np.ndarray]) -> Any:
+        """The result for a batch; of a random model, the mean over its draws."""
+        draw = self.view.draw
+        if self.draws is None or draw is None:
+            return trace(batch, beside, wanted)
+        results = []
+        for number in range(self.draws):
+            draw.assign(number)
+            results.append(trace(batch, beside, wanted))
+            wanted = [results[0]["ids"], *wanted[1:]]
+        return tf.nest.map_structure(lambda *x: tf.add_n(x) / len(x) if x[0].dtype.is_floating else x[0], *results)
+
+    def _trace(self, rows: tuple[Any, ...], what: Any, batch_size: int, repeats: int) -> _Trace:
+        """What is computed of this kind of batch; class ids, seeds and the number of rows do not matter.
+
+        ``rows`` are the inputs, what stands beside them, and what is wanted of them, with a row for each input.
+        """
+        fixed = self.view.batch_size
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), rows)
+        batch, beside, _ = rows
+        with self._tracing:
+            self.view.prepare(batch)
+            self.adapt(batch)
+            key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads, self.of_classes)
+            if key not in self._traces:
+                if len(self._traces) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
+                    del self._traces[next(iter(self._traces))]
+                compared = baselines.by_input(self.reference, list(self._named(batch)))
+                trace = _Trace(self, specs, compared, what, batch_size, repeats)
+                if key[0] not in self._steady:
+                    steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws, self.jit_compile is True)
+                    self._steady.add(key[0])
+                self._traces[key] = trace
+            return self._traces[key]
+
+
+class _Trace:
+    """What a runner computes, traced for one kind of batch."""
+
+    def __init__(self, runner: Runner, specs: Any, compared: dict[str, Any], what: Any, batch_size: int, repeats: int):
+        self.classes: int | None = None
+
+        def step(inputs: Any, beside: dict[str, tf.Tensor], wanted: list[tf.Tensor]) -> dict[str, Any]:
+            ids, *rows = wanted
+            run = runner.run(inputs, Goal(ids, what, tuple(rows), runner.of_classes), batch_size)
+            run.repeats, run.baselines = repeats, compared | beside
+            if what is None:
+                self.classes = run.outputs.shape[-1]
+            self.of_classes = run.head is not None or run.scale == "probability" or runner.of_classes
+            self.doubled = run.doubled
+            # how many scores a target function returns, if always as many
+            self.rows = run.score.shape[0] if run.outputs.shape.rank and run.outputs.shape[0] is None else None
+            found, self.known = runner.compute(run)
+            return {"ids": run.goal.ids, "score": run.score} | found
+
+        function = tf.function(step, autograph=False, jit_compile=runner.jit_compile or None)
+        self._step = function.get_concrete_function(*specs)
+
+    def __call__(self, *rows: Any) -> dict[str, Any]:
+        return self._step(*tf.nest.map_structure(tf.convert_to_tensor, rows))
+
+
+@contextlib.contextmanager
+def keeping(parts: Sequence[Part], join: Callable[[Sequence[Part]], Any], what: str) -> Iterator[None]:
+    """An error keeps what was done before it, joined, as its attribute ``partial``, and says so."""
+    try:
+        yield
+    except BaseException as error:
+        if parts:
+            done = join(parts)
+            error.partial = done  # type: ignore[attr-defined]
+            error.add_note(f"What was done before, {len(done)} {what}, is in this error's attribute 'partial'.")
+        raise
