@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import tfxai
-from tfxai.cli.options import input_shape
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table
 from tfxai.evaluation.stored import digest
 from tfxai.metrics import compare_localization
+from tfxai.models.predict import input_shape
 
 VARIANTS = {
     "tfxai": {},

@@ -7,6 +7,7 @@ import runpy
 import sys
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import keras
@@ -16,9 +17,12 @@ import pytest
 import tfxai
 from tfxai import images
 from tfxai.api import with_options
-from tfxai.cli import main
-from tfxai.cli.demo import METHODS
+from tfxai.cli import evaluate, main
+from tfxai.cli.methods import HEADINGS
+from tfxai.cli.program import COMMANDS
+from tfxai.evaluation.demo import METHODS
 from tfxai.evaluation.stored import file_name
+from tfxai.facts import Kind
 from tfxai.models import open_model
 from tfxai.models.predict import predict
 
@@ -197,6 +201,9 @@ def test_methods_lists_all_of_them(capsys):
     printed = capsys.readouterr().out
     assert all(re.search(rf"^{name} ", printed, re.MULTILINE) for name in tfxai.methods())
     assert "Selvaraju et al. 2017" in printed
+    assert list(HEADINGS) == list(get_args(Kind))
+    places = [printed.index(text) for text in (HEADINGS["model"][:40], "\ndeep_dream ", HEADINGS["neurons"][:30])]
+    assert places == sorted(places)
 
 
 def test_demo_writes_a_picture_and_a_page_that_needs_nothing_else(tmp_path, capsys, monkeypatch):
@@ -204,7 +211,7 @@ def test_demo_writes_a_picture_and_a_page_that_needs_nothing_else(tmp_path, caps
     quick = {
         name: few.get(name, {"window": 56} if name == "occlusion" else options) for name, options in METHODS.items()
     }
-    monkeypatch.setattr("tfxai.cli.demo.METHODS", quick)
+    monkeypatch.setattr("tfxai.evaluation.demo.METHODS", quick)
     assert main(["demo", "--images", "6", "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert len(METHODS) >= 8
@@ -225,12 +232,14 @@ def test_demo_of_no_images_is_an_error(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["methods"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], *([one.NAME] for one in COMMANDS), *(["evaluate", one.NAME] for one in evaluate.COMMANDS)]
+)
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
     assert stopped.value.code == 0
-    assert f"tfxai {command[0] if command else 'demo'}" in capsys.readouterr().out.split("\n\n", 1)[1]
+    assert f"tfxai {' '.join(command or ['demo'])}" in capsys.readouterr().out.split("\n\n", 1)[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["explain"], ["explode"], ["explain", "m", "i", "--preprocess", "vgg"]])
@@ -368,7 +377,7 @@ def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, caps
 
 @pytest.mark.parametrize("command", [["flowers"], ["resampling"], ["localization", "model", "images", "boxes.csv"]])
 def test_a_table_that_cannot_be_written_is_noticed_first(tmp_path, capsys, monkeypatch, command):
-    monkeypatch.setattr("tfxai.cli.evaluate.read_boxes", lambda *_: None)
+    monkeypatch.setattr("tfxai.cli.evaluate_localization.read_boxes", lambda *_: None)
     assert main(["evaluate", *command, "--csv", str(tmp_path)]) == 2
     assert "Expected a file to write to" in capsys.readouterr().err
 

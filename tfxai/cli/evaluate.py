@@ -1,131 +1,26 @@
-"""The command ``tfxai evaluate``, and of what it can evaluate, ``tfxai evaluate localization``."""
+"""The command ``tfxai evaluate``: it has commands of its own, one for each thing that can be evaluated."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
 
-from tfxai._version import __version__
-from tfxai.cli import evaluate_flowers as flowers_command
-from tfxai.cli import evaluate_resampling as resampling_command
-from tfxai.cli.options import (
-    MODEL_HELP,
-    add_method_options,
-    add_model_options,
-    check_file,
-    check_folder,
-    chosen_methods,
-    opened,
-)
-from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
-from tfxai.evaluation.localization import evaluate_localization, table, write_csv
-from tfxai.evaluation.stored import digest
-from tfxai.metrics.boxes import COMPONENTS, GRIDS
-from tfxai.models.predict import input_shape, predict
+from tfxai.cli import evaluate_flowers, evaluate_localization, evaluate_resampling
+from tfxai.cli.commands import Command, add_commands
 
-LOCALIZATION_EXAMPLES = """examples:
-  tfxai evaluate localization model.keras photos/ boxes.csv --method grad_cam saliency --preprocess caffe
-  tfxai evaluate localization model.keras photos/ boxes.csv --method grad_cam:layer=conv5 rise:masks=500 --csv table.csv
-
-BOXES.csv has the columns file (relative to IMAGES), class (its number), xmin, ymin, xmax, ymax (pixels of the file as
-stored, half open), and a row for each box. Images are resized to what the model takes, and boxes with them.
-
-Where the foreground of a heat-map begins (alpha) is tuned on each half of the images and used on the other. Intervals
-are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs are centred.
-
-Heat-maps are stored batch by batch. The same command continues a run that was interrupted, and recomputes nothing.
+NAME = "evaluate"
+HELP = "Score methods by what is known about images."
+EXAMPLES = """examples:
+  tfxai evaluate localization --help
+  tfxai evaluate flowers
 """
+COMMANDS: tuple[Command, ...] = (evaluate_localization, evaluate_flowers, evaluate_resampling)
 
 
-def add_parser(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what can be evaluated to the parser of ``tfxai evaluate``."""
-    commands = parser.add_subparsers(required=True, metavar="WHAT")
-
-    def command(name: str, run: Callable, help: str, epilog: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(
-            name, help=help, description=help, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        made.set_defaults(run=run)
-        return made
-
-    _add_localization(command("localization", run, "Score methods by boxes in image files.", LOCALIZATION_EXAMPLES))
-    decisive = "Score methods by the decisive part of painted flowers."
-    flowers_command.add_options(command("flowers", flowers_command.run, decisive, flowers_command.EXAMPLES))
-    channels = "Compare channels of large influence and of large precision while a network learns."
-    resampling_command.add_options(command("resampling", resampling_command.run, channels, resampling_command.EXAMPLES))
+    add_commands(parser, "what", COMMANDS)
 
 
-def _add_localization(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument("images", metavar="IMAGES", help="folder of the image files")
-    parser.add_argument("boxes", metavar="BOXES.csv", help="table of boxes, see below")
-    add_model_options(parser)
-    add_method_options(parser)
-    parser.add_argument(
-        "--target", choices=["boxes", "predicted"], default="boxes", help="explained class (default: that of the boxes)"
-    )
-    parser.add_argument(
-        "--threshold", choices=list(GRIDS), default="mean", help="where the foreground begins (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--component",
-        choices=COMPONENTS,
-        default="all",
-        help="box around all of the foreground or its largest part (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--tolerance", metavar="PIXELS", type=float, default=0, help="of the pointing game (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--split",
-        choices=["both", "half"],
-        default="both",
-        help="score both halves, or the second only (default: both)",
-    )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of split and intervals (default: 0)")
-    parser.add_argument("--limit", metavar="N", type=int, help="take the first N images only")
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
-    parser.add_argument(
-        "--cache",
-        metavar="DIR",
-        type=Path,
-        default=Path("tfxai-evaluation"),
-        help="where heat-maps are stored (default: %(default)s)",
-    )
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Run ``tfxai evaluate localization``."""
-    methods = chosen_methods(arguments)
-    boxes = read_boxes(arguments.boxes, arguments.limit)
-    check_folder(arguments.cache)
-    check_file(arguments.csv)
-    view = opened(arguments)
-    given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess)
-    given.check_classes(predict(view, given[:1], arguments.batch_size).values.shape[1])
-    facts = {
-        "tfxai": __version__,
-        "model": digest(arguments.model),
-        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target")},
-        "size": given.size,
-    }
-    explainers = {name: cls(view, **options) for name, (cls, options) in methods.items()}
-    for explainer in explainers.values():
-        explainer.of_classes = True  # boxes have classes, so this is a classifier
-    rows = evaluate_localization(
-        explainers,
-        given,
-        None if arguments.target == "predicted" else given.classes,
-        arguments.cache,
-        {name: facts | {"method": cls.facts.name, "options": options} for name, (cls, options) in methods.items()},
-        arguments.batch_size,
-        threshold=arguments.threshold,
-        component=arguments.component,
-        tolerance=arguments.tolerance,
-        cross_fit=arguments.split == "both",
-        seed=arguments.seed,
-    )
-    print("\n" + "\n".join(table(rows)))
-    if arguments.csv is not None:
-        write_csv(rows, arguments.csv)
+def run(arguments: argparse.Namespace) -> int | None:
+    """Evaluate what was chosen."""
+    return arguments.what.run(arguments)

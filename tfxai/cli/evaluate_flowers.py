@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from tfxai.cli.options import check_file
+from tfxai.cli.options import add_batch_size_option, add_csv_option, add_seed_option, check_file
 from tfxai.datasets import flowers
 from tfxai.evaluation.flowers import evaluate_flowers, table, write_csv
 
+NAME = "flowers"
+HELP = "Score methods by the decisive part of painted flowers."
 EXAMPLES = """examples:
   tfxai evaluate flowers
   tfxai evaluate flowers --data double-12c --images 1200 --retrain --csv table.csv
@@ -20,7 +21,7 @@ part that decides the class, by intersection over union; the area under this cur
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
+    """Add the arguments of ``tfxai evaluate flowers`` to its parser."""
     sets = list(flowers.CLASSES)
     parser.add_argument("--data", nargs="+", choices=sets, default=sets, help="which flowers (default: both sets)")
     parser.add_argument("--folds", metavar="N", type=int, default=5, help="default: %(default)s")
@@ -34,15 +35,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="train a network for each fold, which takes minutes (default: the one that comes with tfxai)",
     )
     parser.add_argument("--only-correct", action="store_true", help="leave out what is classified wrongly")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the flowers (default: 0)")
-    parser.add_argument(
-        "--batch-size", metavar="N", type=int, default=32, help="how many inputs at once (default: %(default)s)"
-    )
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
+    add_seed_option(parser, "the flowers")
+    add_batch_size_option(parser)
+    add_csv_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run ``tfxai evaluate flowers``."""
+    """Score the methods, and print the table."""
     check_file(arguments.csv)
     names = ("folds", "mu", "retrain", "only_correct", "seed", "batch_size")
     options = {name: getattr(arguments, name) for name in names}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tfxai.cli.options import check_file
+from tfxai.cli.options import add_batch_size_option, add_csv_option, add_seed_option, check_file
 from tfxai.datasets import flowers
 from tfxai.evaluation.resampling import evaluate_resampling, plot, table, write_csv
 from tfxai.resampling.clouds import CLOUDS
 
+NAME = "resampling"
+HELP = "Compare channels of large influence and of large precision while a network learns."
 EXAMPLES = """examples:
   tfxai evaluate resampling --figure curves.png
   tfxai evaluate resampling --data double-12c --perturbation additive --epochs 20 --csv stages.csv
@@ -23,7 +25,7 @@ and tested. The patches of random channels are the baseline.
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
+    """Add the arguments of ``tfxai evaluate resampling`` to its parser."""
     parser.add_argument("--data", choices=list(flowers.CLASSES), default="single-6c", help="default: %(default)s")
     parser.add_argument(
         "--checkpoints",
@@ -38,21 +40,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--images": (120, "flowers whose patches are cut out"),
         "--n": (50, "copies of each"),
         "--top": (5, "channels of each layer"),
-        "--seed": (0, "of flowers, copies and training"),
-        "--batch-size": (32, "how many copies at once"),
     }
     for option, (default, text) in numbers.items():
         parser.add_argument(option, metavar="N", type=int, default=default, help=f"{text} (default: {default})")
+    add_seed_option(parser, "flowers, copies and training")
+    add_batch_size_option(parser, "copies")
     parser.add_argument(
         "--perturbation", choices=list(CLOUDS), default="multiplicative_ramp", help="default: %(default)s"
     )
     parser.add_argument("--sigma", type=float, default=0.1, help="its strength (default: %(default)s)")
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
+    add_csv_option(parser)
     parser.add_argument("--figure", metavar="FILE", type=Path, help="draw the curves into this file")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run ``tfxai evaluate resampling``."""
+    """Measure the stages, print the table, and draw the curves."""
     check_file(arguments.csv)
     check_file(arguments.figure)
     names = ("images", "epochs", "train_images", "n", "top", "seed", "batch_size", "perturbation", "sigma")

@@ -14,13 +14,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tfxai import archive, images
-from tfxai.cli.options import add_method_options, add_model_options, check_folder, chosen_methods, opened, read_classes
+from tfxai.cli.options import (
+    add_method_options,
+    add_model_options,
+    add_output_option,
+    check_folder,
+    chosen_methods,
+    opened,
+    read_classes,
+)
 from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.models.predict import input_shape, predictor
 from tfxai.plotting import plot_grid
 from tfxai.targets import class_id
 
+NAME = "explain"
+HELP = "Explain a model's predictions for image files."
 EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg
   tfxai explain saved_model/ cat.jpg --signature serve
@@ -41,17 +51,15 @@ GROUP = 8  # images between two writings; the samples of a method fill a batch h
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``tfxai explain`` to its parser."""
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
+    """Add the arguments of ``tfxai explain`` to its parser."""
     add_model_options(parser)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
     add_method_options(parser)
     parser.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
     parser.add_argument(
         "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
     )
-    parser.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("tfxai-output"), help="folder (default: %(default)s)"
-    )
+    add_output_option(parser, "tfxai-output")
     parser.add_argument(
         "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
     )

@@ -31,7 +31,8 @@ DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which function of which file, and what is needed to read it."""
+    """Which function of which file, and what is needed to read it; MODEL is the next word that the command takes."""
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--custom-objects", metavar="MODULE:NAME", action="append", default=[], help=OBJECTS_HELP)
     parser.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
     parser.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
@@ -98,10 +99,37 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     parser.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
+    add_preprocess_option(parser)
+    add_batch_size_option(parser)
+
+
+def add_preprocess_option(parser: argparse.ArgumentParser) -> None:
+    """What pixels become before the model takes them."""
     parser.add_argument("--preprocess", choices=list(images.MODES), default="none", help="default: %(default)s")
+
+
+def add_batch_size_option(parser: argparse.ArgumentParser, what: str = "inputs") -> None:
+    """How much passes through the model at once."""
     parser.add_argument(
-        "--batch-size", metavar="N", type=int, default=32, help="how many inputs at once (default: %(default)s)"
+        "--batch-size", metavar="N", type=int, default=32, help=f"how many {what} at once (default: %(default)s)"
     )
+
+
+def add_seed_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """What random numbers begin with."""
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help=f"of {what} (default: %(default)s)")
+
+
+def add_output_option(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Where files go."""
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path(folder), help="folder (default: %(default)s)"
+    )
+
+
+def add_csv_option(parser: argparse.ArgumentParser) -> None:
+    """A file for the table that is printed."""
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
 
 
 def chosen_methods(arguments: argparse.Namespace) -> dict[str, tuple[type[Explainer], dict[str, Any]]]:

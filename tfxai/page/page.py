@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from importlib import resources
+from string import Template
 
 import cv2
 import numpy as np
@@ -13,96 +14,20 @@ import numpy as np
 from tfxai import api
 from tfxai._version import __version__
 from tfxai.display import overlay, palette
+from tfxai.evaluation.demo import Comparison, Score
 from tfxai.explanation import Explanation
 from tfxai.reading import read
 
-if TYPE_CHECKING:
-    from tfxai.cli.demo import Score
-
 TILE = 224  # pixels
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2430; --soft: #667085; --paper: #fbfbfd; --card: #fff; --line: #e4e7ec;
-        --bar: #4f7cff; --base: #98a2b3; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e8ee; --soft: #98a2b3; --paper: #14161c; --card: #1c1f27; --line: #2c313c; --bar: #6c93ff;
-          --base: #667085; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink);
-       font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: 1.02rem; margin: 0; font-family: ui-monospace, Menlo, Consolas, monospace; }
-p { margin: .4rem 0; max-width: 46rem; }
-.soft, small { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; color: var(--soft); font-size: .85rem; }
-th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
-td.number, th.number { text-align: right; }
-td.name { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92rem; white-space: nowrap; }
-td.wide { width: 50%; padding-right: 0; }
-.bar { height: .8rem; border-radius: .4rem; background: var(--bar); }
-.baseline .bar { background: var(--base); }
-.baseline td.name { font-family: inherit; font-style: italic; }
-article { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1rem;
-          margin: .9rem 0; }
-article header { display: flex; gap: .75rem; align-items: baseline; justify-content: space-between; }
-.tiles { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: .4rem; margin-top: .7rem; }
-.tiles figure { margin: 0; }
-.tiles img { width: 100%; display: block; border-radius: .35rem; }
-.tiles figcaption { font-size: .78rem; text-align: center; color: var(--soft); margin-top: .2rem; }
-@media (max-width: 40rem) { .tiles { grid-template-columns: repeat(3, minmax(0, 1fr)); } td.wide { width: 35%; } }
-.legend { display: flex; gap: .75rem; align-items: center; max-width: 30rem; }
-.legend div { flex: 1; height: .8rem; border-radius: .4rem; }
-li { margin: .25rem 0; max-width: 46rem; }
-"""
 
-HINTS = """
-<ul>
-<li>A heat-map shows what the <em>network</em> uses, which need not be what you would use. Here it is known what it must
-use: only one part of each flower carries the colour that is the class.</li>
-<li>The IoU rewards maps that fill the part. Gradient methods light up single pixels, so they score low even where
-all of them lie on the part: compare them with each other, and look.</li>
-<li>The baselines know nothing of the network. A disc in the middle scores well because the flowers stand there;
-a method has found something where it does better, or where its maps follow the flowers.</li>
-<li>Maps of the CAM family are as coarse as the layer they come from, an eighth of the picture's resolution here.</li>
-<li>Guided backpropagation and the deconvnet show what excites the network at all and hardly depend on the class. Do not
-take them for evidence of a decision.</li>
-<li>Where values speak for the class and against it, the picture is grey: blue speaks against, red for it. The others
-show one kind of evidence only: class activation maps that which speaks for the class.</li>
-<li>Every map has its own scale: colours compare places within a picture, not pictures.</li>
-</ul>
-"""
-
-
-def page(
-    explanations: Mapping[str, Explanation],
-    images: np.ndarray,
-    masks: np.ndarray,
-    scores: Sequence[Score],
-    model: str,
-    accuracy: float,
-    n: int,
-) -> str:
-    """Write the page of the demo.
+def comparison_page(found: Comparison) -> str:
+    """Write the page of `tfxai demo`.
 
     Parameters
     ----------
-    explanations : mapping
-        Method to `Explanation` of the images that are shown.
-    images : ndarray
-        uint8, (k, h, w, 3): the images that are shown.
-    masks : ndarray
-        bool, (k, h, w): their parts that decide.
-    scores : sequence of Score
-        Of methods and baselines, best first, measured on ``n`` images.
-    model : str
-        Name of the network.
-    accuracy : float
-        Share of the ``n`` images that it classifies correctly.
-    n : int
-        Number of images.
+    found : Comparison
+        Methods, what they say of some images, and how they were scored.
 
     Returns
     -------
@@ -111,46 +36,43 @@ def page(
 
     Examples
     --------
-    >>> import numpy as np, tfxai
-    >>> from tfxai.cli import demo
-    >>> from tfxai.page import page as report
+    >>> import tfxai
+    >>> from tfxai.evaluation.demo import Comparison, Score
+    >>> from tfxai.page import comparison_page
     >>> images, _, masks = tfxai.datasets.flowers.make(n=2)
-    >>> found = tfxai.explain(tfxai.datasets.flowers.load_model(), images)
-    >>> html = report.page({"grad_cam": found}, images, masks, [demo.Score("grad_cam", 0.5, 1.0)], "flowers", 1.0, 2)
+    >>> explanation = tfxai.explain(tfxai.datasets.flowers.load_model(), images)
+    >>> scores = [Score("grad_cam", 0.5, 1.0)]
+    >>> html = comparison_page(Comparison({"grad_cam": explanation}, images, masks, scores, "flowers", 1.0, 2))
     >>> html.startswith("<!doctype html>")
     True
     """
+    images, explanations = found.images, found.explanations
     first = next(iter(explanations.values()))
     labels = [first.label(number) for number in range(len(images))]
     # The part keeps its colours, the rest fades.
-    parts = [np.where(mask[..., None], image, 230 + image // 12) for image, mask in zip(images, masks, strict=True)]
-    sections = [_method(name, explanations[name], images, iou) for name, iou, _ in scores if name in explanations]
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>tfxai demo: {escape(model)}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
-            "<h1>What does the network look at?</h1>",
-            f"<p>The network <b>{escape(model)}</b> names the class of {accuracy:.0%} of {n} painted flowers. "
-            f"{len(explanations)} methods of tfxai explain its predictions. As the flowers are painted, the part that "
-            "decides is known, so that each method can be scored by how well its heat-maps hit that part.</p>",
-            "<h2>The flowers, and the part that decides</h2>",
-            _tiles(list(images), labels, "input"),
-            _tiles(parts, [""] * len(parts), "part that decides"),
-            "<h2>How well do the heat-maps hit that part?</h2>",
-            '<p class="soft">Intersection over union of thresholded heat-maps and part, mean over thresholds from 0 '
-            f"to 1 and over {n} images. Seconds include compilation.</p>",
-            _table(scores),
-            "<h2>How to read the heat-maps</h2>",
-            _legend(False, "no evidence", "most evidence"),
-            _legend(True, "against the class", "for the class"),
-            HINTS,
-            "<h2>The methods, best first</h2>",
-            *sections,
-            f'<p class="soft">Made by tfxai {__version__}. The same for your own model: '
-            "<code>tfxai explain MODEL.keras IMAGE...</code></p>\n</body>\n</html>\n",
-        ]
+    parts = [
+        np.where(mask[..., None], image, 230 + image // 12) for image, mask in zip(images, found.masks, strict=True)
+    ]
+    sections = [_method(name, explanations[name], images, iou) for name, iou, _ in found.scores if name in explanations]
+    return Template(_file("page.html")).substitute(
+        style=_file("style.css"),
+        version=__version__,
+        model=escape(found.model),
+        accuracy=f"{found.accuracy:.0%}",
+        n=found.n,
+        methods=len(explanations),
+        flowers=_tiles(list(images), labels, "input"),
+        parts=_tiles(parts, [""] * len(parts), "part that decides"),
+        scores=_table(found.scores),
+        legend=_legend(False, "no evidence", "most evidence"),
+        signed_legend=_legend(True, "against the class", "for the class"),
+        sections="\n".join(sections),
     )
+
+
+def _file(name: str) -> str:
+    """A file that lies beside this module."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _method(name: str, explanation: Explanation, images: np.ndarray, iou: float) -> str:
