@@ -4,6 +4,7 @@ from tfxai import attribution, baselines, callbacks, datasets, inversion, metric
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
+from tfxai.examples import examples_for
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.inversion import FeatureInversion, GuidedFeatureInversion, MeaningfulPerturbation
@@ -33,6 +34,7 @@ __all__ = [
     "baselines",
     "callbacks",
     "datasets",
+    "examples_for",
     "explain",
     "inversion",
     "layers",

@@ -12,7 +12,7 @@ from tfxai.baselines import gaussian
 from tfxai.inversion.jitter import shifted
 from tfxai.inversion.mask import Enlarged
 from tfxai.inversion.objective import distance
-from tfxai.inversion.priors import alpha_norm, total_variation
+from tfxai.regularizers import alpha_norm, total_variation
 
 PATCH = np.zeros((16, 16), bool)
 PATCH[4:8, 8:14] = True

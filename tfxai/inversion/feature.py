@@ -14,9 +14,9 @@ from tfxai.facts import Facts
 from tfxai.inversion.background import differs
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.objective import distance, energy, reported
-from tfxai.inversion.priors import alpha_norm, total_variation
 from tfxai.inversion.settings import check_numbers
 from tfxai.loops import Seeded, where_rows
+from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images, gradients
 
 NOISE = 0.1  # standard deviation of the noise at the start, as a share of the image's reach

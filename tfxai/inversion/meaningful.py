@@ -15,9 +15,9 @@ from tfxai.inversion.contrast import Contrast
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.mask import Enlarged, blend
 from tfxai.inversion.objective import OBJECTIVES, reported
-from tfxai.inversion.priors import alpha_norm, total_variation
 from tfxai.inversion.settings import check_numbers
 from tfxai.loops import Seeded, where_rows
+from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images
 
 GAMES = {"delete": (0.0, 1.0), "preserve": (1.0, 0.0), "hybrid": (1.0, 1.0)}  # what foreground and background count

@@ -1,7 +1,6 @@
 """Synthesis: images made by a model, that show what a class, a channel or a neuron looks like to it."""
 
 from tfxai.synthesis.dream import DeepDream, Recipe
-from tfxai.synthesis.examples import examples_for
 from tfxai.synthesis.gaussian import GaussianExpert
 from tfxai.synthesis.maximization import ActivationMaximization
 from tfxai.synthesis.network_experts import DenoisingExpert, DiscriminatorExpert, VAEExpert
@@ -18,5 +17,4 @@ __all__ = [
     "Recipe",
     "Synthesis",
     "VAEExpert",
-    "examples_for",
 ]

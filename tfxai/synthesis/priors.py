@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.inversion import priors
+from tfxai import regularizers
 from tfxai.run import totals
 
 
@@ -67,7 +67,7 @@ class AlphaNorm:
         _check(self.weight, alpha=self.alpha)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return self.weight * priors.alpha_norm(x, self.alpha)
+        return self.weight * regularizers.alpha_norm(x, self.alpha)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TotalVariation:
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         if x.shape.rank != 4:
             raise ValueError(f"TotalVariation needs images, (n, h, w, c), got shape {x.shape}.")
-        return self.weight * priors.total_variation(x, self.beta)
+        return self.weight * regularizers.total_variation(x, self.beta)
 
 
 def _check(weight: float, **powers: float) -> None:

@@ -1,4 +1,4 @@
-"""What is known of any image or mask beforehand: bounded, and smooth."""
+"""What is known of any image or mask beforehand, as costs: its numbers are bounded, and it is smooth."""
 
 from __future__ import annotations
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from tfxai.neurons.average import AverageImage, average_images
 from tfxai.synthesis.objective import Objective
+from tfxai.types import Inputs, Layer, Model, Verbose
 
 TOP = 9  # images of a channel, as Zeiler and Fergus (2013) show it
 
 
-def examples_for(model: Any, channel: Any, images: Any, top: int = TOP, **options: Any) -> AverageImage:
+def examples_for(
+    model: Model,
+    channel: tuple[Layer, int] | Objective,
+    images: Inputs,
+    *,
+    top: int = TOP,
+    display: Callable | Sequence[np.ndarray] | None = None,
+    size: tuple[int, int] | None = None,
+    batch_size: int = 32,
+    verbose: Verbose = "auto",
+) -> AverageImage:
     """The images that excite a channel most, each cut to what the strongest unit sees of it.
 
     Parameters
@@ -23,8 +36,8 @@ def examples_for(model: Any, channel: Any, images: Any, top: int = TOP, **option
         Images as the model takes them; a dataset of batches is streamed.
     top : int
         How many. Default 9 (Zeiler and Fergus 2013).
-    **options
-        As for `tfxai.neurons.average.average_images`, such as ``display`` and ``batch_size``.
+    display, size, batch_size, verbose
+        As for `tfxai.neurons.average.average_images`.
 
     Returns
     -------
@@ -49,4 +62,15 @@ def examples_for(model: Any, channel: Any, images: Any, top: int = TOP, **option
         if channel.kind[0] != "channel" or channel.rows != 1:  # type: ignore[index]
             raise ValueError(f"Expected the objective of one channel, got {channel}.")
         channel = channel.layers[0], int(channel.values[0][0])
-    return average_images(model, [channel], images, top=top, response="max", **options)[0]
+    (found,) = average_images(
+        model,
+        [channel],
+        images,
+        top=top,
+        response="max",
+        display=display,
+        size=size,
+        batch_size=batch_size,
+        verbose=verbose,
+    )
+    return found
