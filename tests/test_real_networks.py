@@ -40,7 +40,23 @@ def boxes(data):
     return {file: (classes[file], np.array(found[file])) for file in found}
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+EACH = [
+    ("mobilenet_v1_025_224", "rise"),
+    ("mobilenet_v1_025_224", "occlusion"),
+    ("mobilenet_v1_025_224", "smooth_grad"),
+    ("squeezenet_v1_0", "integrated_gradients"),
+    ("squeezenet_v1_0", "guided_grad_cam"),
+    ("mobilenet_v2_224", "layer_cam"),
+    ("mobilenet_v2_224", "lrp"),
+]
+ALL = [
+    pytest.param(name, method, marks=() if (name, method) in EACH else pytest.mark.nightly)
+    for name in NETWORKS
+    for method in sorted({method for _, method in EACH})
+]
+
+
+@pytest.fixture(scope="module")
 def network(request, data):
     key, on_all, off_centre = NETWORKS[request.param]
     with open(data / "models" / "preprocessing.json") as file:
@@ -64,6 +80,11 @@ def hits(method, network, boxes, files, **options):
     return tfxai.metrics.pointing_game(heatmaps, [boxes[file][1] * x.shape[1] for file in files])
 
 
+@pytest.mark.parametrize(
+    "network",
+    ["mobilenet_v1_025_224", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(NETWORKS)[::2])],
+    indirect=True,
+)
 def test_grad_cam_points_into_the_boxes(network, data, boxes):
     """As often as plain CAM does by measurements elsewhere, within two points; and far above chance off centre."""
     _, _, on_all, off_centre = network
@@ -82,9 +103,7 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
     assert ours_off > 2 * 0.16  # boxes cover 16 % of the area
 
 
-@pytest.mark.parametrize(
-    "method", ["integrated_gradients", "smooth_grad", "guided_grad_cam", "layer_cam", "lrp", "occlusion", "rise"]
-)
+@pytest.mark.parametrize(("network", "method"), ALL, indirect=["network"])
 def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, method):
     """The share of the heat-map inside the boxes is above the boxes' share of the area, off centre too."""
     files = [row["file"] for row in rows(data, "off_centre.csv")][:8]
@@ -111,6 +130,7 @@ def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, metho
     assert np.mean(inside) > 1.15 * np.mean(area)
 
 
+@pytest.mark.parametrize("network", NETWORKS, indirect=True)
 def test_cam_equals_grad_cam_at_the_last_layer(network, data):
     model, load, *_ = network
     x = load([row["file"] for row in rows(data, "small_300.csv")][:4])
@@ -128,6 +148,7 @@ def test_guided_backprop_on_relu6(data):
     np.testing.assert_array_equal(guided.score, plain.score)
 
 
+@pytest.mark.parametrize("network", ["mobilenet_v1_025_224", "squeezenet_v1_0"], indirect=True)
 def test_final_softmax_is_stepped_over(network, data):
     model, load, *_ = network
     x = load([row["file"] for row in rows(data, "small_300.csv")][:3])
