@@ -84,7 +84,7 @@ def main() -> None:
     }
     runs = {}
     for name, options in CASES.items():
-        made = tfxai.ActivationMaximization(model, [0] * given.batch, (-1, 1), steps=LONG, **options)
+        made = tfxai.ActivationMaximization(model, [0] * given.batch, preprocess=(-1, 1), steps=LONG, **options)
         runs |= {(name, steps): runner(made, steps) for steps in (LONG, SHORT)}
     calls = bare | runs
     for call in calls.values():

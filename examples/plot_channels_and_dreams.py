@@ -58,8 +58,8 @@ for cell, pixels, name in zip(axes, [*both.pixels, *diverse.pixels], both.labels
 meadow = np.vstack([np.hstack(list(images[:3])), np.hstack(list(images[3:6]))])
 pictures = {"flowers": meadow}
 for layer in ("block2_relu", "block5_relu"):
-    dream = tfxai.DeepDream(model, layer, "none")(meadow, verbose=0)
-    before = tfxai.DeepDream(model, layer, "none", octaves=(0,), steps=1, rate=0.0)(meadow, verbose=0)
+    dream = tfxai.DeepDream(model, layer, preprocess="none")(meadow, verbose=0)
+    before = tfxai.DeepDream(model, layer, preprocess="none", octaves=(0,), steps=1, rate=0.0)(meadow, verbose=0)
     pictures[layer] = dream.pixels[0]
     print(f"{layer}: {dream.score[0] / before.score[0]:.1f} times the activation of the picture")
 _, axes = plt.subplots(1, 3, figsize=(9.5, 2.4), layout="constrained")

@@ -1,10 +1,12 @@
 """Image files and preprocessing."""
 
+import io
 import struct
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfxai import images
 
@@ -53,6 +55,19 @@ def test_damaged_files_are_errors(tmp_path, suffix, part):
     file.write_bytes(data[: int(part * len(data))])
     with pytest.raises(ValueError, match="damaged"):
         images.read(file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("WEBP", {}), ("BMP", {})],
+)
+def test_files_cut_at_any_place_are_errors(tmp_path, kind, options):
+    whole, file = io.BytesIO(), tmp_path / "a"
+    Image.fromarray(PHOTO).save(whole, kind, **options)
+    for end in range(len(whole.getvalue())):
+        file.write_bytes(whole.getvalue()[:end])
+        with pytest.raises(ValueError, match="damaged"):
+            images.read(file)
 
 
 def test_missing_files_and_other_files_are_errors(tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -15,7 +16,8 @@ TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # RGB, of pixels in 0.
 TORCH_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 # What networks expect of pixels in 0..255; the last three are the modes of `keras.applications`.
-MODES = {
+Mode: TypeAlias = Literal["none", "0..1", "-1..1", "caffe", "torch"]
+MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda x: x,
     "0..1": lambda x: x / 255,
     "-1..1": lambda x: x / 127.5 - 1,
@@ -72,7 +74,7 @@ def prepare(
     images: Sequence[np.ndarray],
     size: tuple[int | None, int | None] | None = None,
     channels: int = 3,
-    mode: str = "none",
+    mode: Mode = "none",
 ) -> np.ndarray:
     """Make a batch for a network: resize, turn to grey if need be, and preprocess.
 
@@ -136,7 +138,11 @@ def _on_white(bgra: np.ndarray) -> np.ndarray:
 
 
 def _truncated(data: bytes) -> bool:
-    """Whether a JPEG or PNG file stops before its end marker: OpenCV would fill the rest with grey or black."""
+    """Whether a JPEG or PNG file stops before its end marker: OpenCV would fill the rest with grey or black.
+
+    Our own, as Pillow's ``verify`` lets most cut JPEG files pass, and its ``load``, which decodes a second time, PNG
+    files that have lost their last 20 bytes. In other formats OpenCV notices it.
+    """
     if data.startswith(b"\xff\xd8"):
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")  # no end of image after the last start of a scan
     return data.startswith(b"\x89PNG") and b"IEND" not in data[-4096:]

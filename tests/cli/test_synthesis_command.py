@@ -32,7 +32,7 @@ def test_classes_by_number_and_name(model, tmp_path, capsys):
     assert "class 1 (tulip, tulipa): score" in capsys.readouterr().out
     found = tfxai.Synthesis.load(tmp_path / "synthesis.npz")
     objective = o.class_score([2, 1])
-    same = tfxai.ActivationMaximization(str(model), objective, "0..1", steps=12, shape=(20, 20, 3), seed=3)
+    same = tfxai.ActivationMaximization(str(model), objective, preprocess="0..1", steps=12, shape=(20, 20, 3), seed=3)
     np.testing.assert_allclose(found.images, same(verbose=0).images, atol=1e-4)
     for label, pixels in zip(["class-2", "class-1"], found.pixels, strict=True):
         np.testing.assert_array_equal(tfxai.images.read(tmp_path / f"{label}.png"), pixels)
@@ -55,7 +55,7 @@ def test_dreams(model, tmp_path):
     assert main(["dream", str(model), str(tmp_path / "sky.png"), *options, "--output", str(tmp_path)]) == 0
     found = tfxai.images.read(tmp_path / "sky-dream.png")
     assert found.shape == photograph.shape
-    dream = tfxai.DeepDream(str(model), {"maps": 0.5}, "-1..1", octaves=(-1, 0), steps=3)
+    dream = tfxai.DeepDream(str(model), {"maps": 0.5}, preprocess="-1..1", octaves=(-1, 0), steps=3)
     expected = dream(tfxai.images.prepare([photograph], mode="-1..1"), verbose=0)
     np.testing.assert_array_equal(found, expected.pixels[0])
     assert np.abs(found.astype(int) - photograph).max() > 3
@@ -96,7 +96,9 @@ class TestExamples:
     def test_beside_the_image(self, model):
         images = np.random.default_rng(0).uniform(size=(5, 15, 18, 3)).astype("f")
         objective = o.channel("maps", [2, 1])
-        made = tfxai.ActivationMaximization(str(model), objective, (0, 1), steps=2, shape=(12, 12, 3))(verbose=0)
+        made = tfxai.ActivationMaximization(str(model), objective, preprocess=(0, 1), steps=2, shape=(12, 12, 3))(
+            verbose=0
+        )
         found = [tfxai.examples_for(str(model), ("maps", channel), images, top=3) for channel in (2, 1)]
         assert len(made.plot(examples=found).axes) == 8
         with pytest.raises(ValueError, match="each of the 2 images, got 1"):

@@ -27,7 +27,7 @@ PHOTO = np.random.default_rng(0).uniform(0.2, 0.8, (2, 21, 34, 3)).astype("float
 
 def dream(model, layers, images=PHOTO, **options):
     given = {"octaves": (-1, 0), "steps": 4, "jitter": 3}
-    return tfxai.DeepDream(model, layers, (0, 1), **given | options)(images, verbose=0)
+    return tfxai.DeepDream(model, layers, preprocess=(0, 1), **given | options)(images, verbose=0)
 
 
 def energy(model, layer, images):
@@ -83,13 +83,13 @@ class TestSteps:
     def test_bounds_of_each_channel(self, model):
         low, high = np.float32([-1, 0, 2]), np.float32([0, 4, 9])
         x = low + (high - low) * PHOTO
-        found = tfxai.DeepDream(model, "two", (low, high), octaves=[0], steps=30, rate=0.2)(x, verbose=0)
+        found = tfxai.DeepDream(model, "two", preprocess=(low, high), octaves=[0], steps=30, rate=0.2)(x, verbose=0)
         for channel in range(3):
             assert found.images[..., channel].min() >= low[channel]
             assert found.images[..., channel].max() <= high[channel]
             assert np.ptp(found.images[..., channel]) > 0.9 * (high - low)[channel]
         with pytest.raises(ValueError, match="Expected pixels between"):
-            tfxai.DeepDream(model, "two", (low, high))(PHOTO * 100)
+            tfxai.DeepDream(model, "two", preprocess=(low, high))(PHOTO * 100)
 
     def test_images_do_not_depend_on_the_batch_and_seeds_decide(self, model):
         together = dream(model, "two").images
@@ -104,8 +104,8 @@ class TestWhat:
         cases = [
             ({"one": 0.3, "two": 2.0}, {}, 0.3 * o.layer("one") + 2 * o.layer("two")),
             (["one", "two"], {}, o.layer("one") + o.layer("two")),
-            ("two", {"channel": 3, "reduction": "mean"}, o.channel("two", 3, "mean")),
-            ("two", {"preset": "nn_interpretability"}, o.layer("two", "mean")),
+            ("two", {"channel": 3, "reduction": "mean"}, o.channel("two", 3, reduction="mean")),
+            ("two", {"preset": "nn_interpretability"}, o.layer("two", reduction="mean")),
         ]
         for given, options, objective in cases:
             shape = {"octaves": (-1, 0), "steps": 2, "jitter": 2, "preset": options.pop("preset", "inceptionism")}
@@ -118,7 +118,9 @@ class TestWhat:
         residual.export(tmp_path, verbose=False)
         for layer in ("relu3", "pool"):
             a, b = (
-                tfxai.DeepDream(model, layer, (-5, 5), octaves=(-1, 0, 1), steps=3)(np.clip(x, -5, 5), verbose=0)
+                tfxai.DeepDream(model, layer, preprocess=(-5, 5), octaves=(-1, 0, 1), steps=3)(
+                    np.clip(x, -5, 5), verbose=0
+                )
                 for model in (residual, tmp_path)
             )
             np.testing.assert_allclose(a.images, b.images, atol=1e-3)
@@ -156,7 +158,7 @@ class TestTiles:
         """Larger and smaller than the 16 pixels that the model takes."""
         for shape in ((1, 37, 50, 3), (1, 9, 13, 3)):
             x = np.random.default_rng(0).uniform(-1, 1, shape).astype("f")
-            found = tfxai.DeepDream(residual, "relu3", (-2, 2), octaves=(-1, 0), steps=8)(x, verbose=0)
+            found = tfxai.DeepDream(residual, "relu3", preprocess=(-2, 2), octaves=(-1, 0), steps=8)(x, verbose=0)
             assert found.images.shape == shape
             assert found.score[0] > 1.5 * found.history["objective"][0, 8]
 
@@ -166,7 +168,7 @@ class TestTiles:
         options = {"octaves": [0], "steps": 60, "rate": 0.002}
         steps = {}
         for jitter in (0, 16):
-            made = tfxai.DeepDream(residual, "relu3", (-2, 2), jitter=jitter, **options)(x, verbose=0).images
+            made = tfxai.DeepDream(residual, "relu3", preprocess=(-2, 2), jitter=jitter, **options)(x, verbose=0).images
             change = np.abs(np.diff(made - x, axis=1)).mean((0, 2, 3))
             edges = np.zeros(63, bool)
             edges[15::16] = True

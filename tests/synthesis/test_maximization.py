@@ -25,7 +25,7 @@ def maximize(model, objective, preprocess=None, n=None, **options):
     given = {"parameterization": "pixel", "transforms": (), "steps": 20} | options
     if "generator" in given:
         del given["parameterization"]
-    return tfxai.ActivationMaximization(model, objective, preprocess, **given)(n, verbose=0)
+    return tfxai.ActivationMaximization(model, objective, preprocess=preprocess, **given)(n, verbose=0)
 
 
 class TestClosedForms:
@@ -203,8 +203,8 @@ class TestProgress:
         np.testing.assert_allclose(again.frames[-1], whole.images, atol=1e-4)
 
     def test_an_interruption_keeps_what_there_is(self, residual, monkeypatch):
-        maximization = tfxai.ActivationMaximization(residual, 1, (-2, 2), steps=20, frames=5, keep="last")
-        whole, compiled = maximization(verbose=0), maximization._compile(maximization.objective)
+        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=20, frames=5, keep="last")
+        whole, compiled = maximization(verbose=0), maximization._ascent(maximization.objective)
         ascend, calls = compiled.ascend, []
 
         def interrupted(*given):
@@ -222,7 +222,7 @@ class TestProgress:
         np.testing.assert_allclose(partial.history["total"], whole.history["total"][:, :10], rtol=1e-4)
 
     def test_progress_bar(self, residual, capsys):
-        maximization = tfxai.ActivationMaximization(residual, 1, (-2, 2), steps=50)
+        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=50)
         maximization(verbose=1)
         assert "2/2" in capsys.readouterr().out
         maximization(verbose=0)
@@ -238,12 +238,12 @@ class TestBatches:
         assert np.abs(together.images[0] - together.images[1]).max() > 0.1  # another start
 
     def test_seeds(self, residual):
-        maximization = tfxai.ActivationMaximization(residual, 1, (-2, 2), steps=5, seed=3)
+        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=5, seed=3)
         first, again = maximization(verbose=0), maximization(verbose=0)
         np.testing.assert_array_equal(first.images, again.images)
         maximization.seed = 4
         assert np.abs(maximization(verbose=0).images - first.images).max() > 0.01
-        other = tfxai.ActivationMaximization(residual, 1, (-2, 2), steps=5, seed=4)
+        other = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=5, seed=4)
         np.testing.assert_array_equal(other(verbose=0).images, maximization(verbose=0).images)
 
     def test_diversity_makes_images_differ(self, residual):
@@ -268,7 +268,9 @@ class TestBatches:
             traced.append(1)
             return 0 * tf.reduce_sum(x, [1, 2, 3])
 
-        maximization = tfxai.ActivationMaximization(residual, 0.5 * o.class_score(1), (-2, 2), priors=counting, steps=3)
+        maximization = tfxai.ActivationMaximization(
+            residual, 0.5 * o.class_score(1), preprocess=(-2, 2), priors=counting, steps=3
+        )
         results = [maximization(verbose=0).images]
         count = len(traced)
         for objective in (0.5 * o.class_score(2), 0.7 * o.class_score([3, 4, 0])):

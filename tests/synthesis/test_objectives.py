@@ -46,21 +46,21 @@ class TestClasses:
     @pytest.mark.parametrize("on", ["logit", "log_probability", "probability"])
     def test_a_softmax_changes_nothing(self, residual, x, on):
         with_softmax = keras.Sequential([residual, layers.Softmax()])
-        objective = o.class_score([0, 4, 1, 2], on)
+        objective = o.class_score([0, 4, 1, 2], on=on)
         np.testing.assert_allclose(value(objective, with_softmax, x), value(objective, residual, x), rtol=1e-5)
 
     def test_of_one_sigmoid(self, residual, x):
         model = keras.Sequential([residual, layers.Dense(1, activation="sigmoid")])
         p = model.predict(x, verbose=0)[:, 0]
-        np.testing.assert_allclose(value(o.class_score(1, "probability"), model, x), p, rtol=1e-4)
-        np.testing.assert_allclose(value(o.class_score(0, "probability"), model, x), 1 - p, rtol=1e-4)
+        np.testing.assert_allclose(value(o.class_score(1, on="probability"), model, x), p, rtol=1e-4)
+        np.testing.assert_allclose(value(o.class_score(0, on="probability"), model, x), 1 - p, rtol=1e-4)
         np.testing.assert_allclose(value(o.class_score(0), model, x), np.log((1 - p) / p), rtol=1e-3, atol=1e-4)
 
     def test_of_one_logit(self, residual, x):
         model = keras.Sequential([residual, layers.Dense(1)])
         np.testing.assert_allclose(value(o.class_score(0), model, x), model.predict(x, verbose=0)[:, 0], rtol=1e-5)
         with pytest.raises(ValueError, match="no probability is known"):
-            value(o.class_score(0, "probability"), model, x)
+            value(o.class_score(0, on="probability"), model, x)
 
 
 class TestLayers:
@@ -75,8 +75,10 @@ class TestLayers:
     )
     def test_channels(self, residual, x, reduction, reduce):
         expected = reduce(maps(residual, "relu3", x))
-        np.testing.assert_allclose(value(o.channel("relu3", 5, reduction), residual, x), expected[:, 5], rtol=1e-5)
-        each = value(o.channel("relu3", [1, 0, 7, 7], reduction), residual, x)
+        np.testing.assert_allclose(
+            value(o.channel("relu3", 5, reduction=reduction), residual, x), expected[:, 5], rtol=1e-5
+        )
+        each = value(o.channel("relu3", [1, 0, 7, 7], reduction=reduction), residual, x)
         np.testing.assert_allclose(each, expected[range(4), [1, 0, 7, 7]], rtol=1e-5)
 
     def test_neurons(self, residual, x):
@@ -89,7 +91,9 @@ class TestLayers:
     def test_whole_layers(self, residual, x):
         found = maps(residual, "add", x)
         np.testing.assert_allclose(value(o.layer("add"), residual, x), (found**2).sum((1, 2, 3)) / 2, rtol=1e-5)
-        np.testing.assert_allclose(value(o.layer("add", "mean"), residual, x), found.mean((1, 2, 3)), rtol=1e-4)
+        np.testing.assert_allclose(
+            value(o.layer("add", reduction="mean"), residual, x), found.mean((1, 2, 3)), rtol=1e-4
+        )
 
     def test_directions(self, residual, x):
         found, v = maps(residual, "add", x), np.linspace(-1, 1, 8)
@@ -194,7 +198,7 @@ def test_what_a_model_does_not_have(residual, objective, message):
         (lambda: o.class_score(-1), "class"),
         (lambda: o.class_score(1.5), "class"),
         (lambda: o.class_score(1, on="loss"), "on"),
-        (lambda: o.channel("a", 1, "median"), "reduction"),
+        (lambda: o.channel("a", 1, reduction="median"), "reduction"),
         (lambda: o.neuron("a", (0, -1)), "index"),
         (lambda: o.direction("a", [np.nan, 1]), "finite vector"),
         (lambda: o.class_score([1, 2]) + o.class_score([1, 2, 3]), "for 2 and for 3 images"),

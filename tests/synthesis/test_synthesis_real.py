@@ -18,7 +18,7 @@ def test_another_network_recognises_the_classes(data):
         keras.models.load_model(data / "models" / f"{name}.keras", compile=False)
         for name in ("squeezenet_v1_0", "mobilenet_v2_224")
     )
-    made = tfxai.ActivationMaximization(maker, [GOLDFISH, FLAMINGO], "caffe", steps=150)(verbose=0)
+    made = tfxai.ActivationMaximization(maker, [GOLDFISH, FLAMINGO], preprocess="caffe", steps=150)(verbose=0)
     assert (made.probability > 0.99).all()
     pixels = np.stack([cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA) for one in made.pixels])
     found = judge.predict(tfxai.images.prepare(list(pixels), mode="-1..1"), verbose=0)

@@ -41,19 +41,19 @@ def run(arguments: argparse.Namespace) -> None:
     check_folder(arguments.output)
     view = opened(arguments)
     _, channels = input_shape(view)
-    given = {name: getattr(arguments, name) for name in ("octaves", "steps") if getattr(arguments, name) is not None}
     pairs = [text.rpartition(":") if ":" in text else (text, "", "1") for text in arguments.layer or ()]
     layers = {name: float(weight) for name, _, weight in pairs} or view.last_spatial()
     photograph = images.read(arguments.image)
     found = DeepDream(
         view,
         layers,
-        arguments.preprocess,
+        preprocess=arguments.preprocess,
         preset=arguments.preset,
         channel=arguments.channel,
         tile=arguments.tile,
+        octaves=arguments.octaves,
+        steps=arguments.steps,
         seed=arguments.seed,
-        **given,
     )(images.prepare([photograph], None, channels, arguments.preprocess))
     print(f"{found.labels[0]}: {found.history['objective'][0, -1]:.4g} at the end")
     write(found, arguments.output, "dream", [f"{Path(arguments.image).stem}-dream"])

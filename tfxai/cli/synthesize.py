@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     maximization = ActivationMaximization(
         view,
         _objective(arguments, names),
-        arguments.preprocess,
+        preprocess=arguments.preprocess,
         parameterization=arguments.parameterization,
         transforms=() if arguments.no_transforms else None,
         steps=arguments.steps,
@@ -81,7 +81,7 @@ def _objective(arguments: argparse.Namespace, names: Sequence[str] | None) -> Ob
         raise ValueError("Expected either --class, or --layer with --channel.")
     if arguments.target is not None:
         ids = [int(one) if one.isdigit() else class_id(one, names) for one in arguments.target]
-        return objectives.class_score(ids, arguments.on)
+        return objectives.class_score(ids, on=arguments.on)
     if arguments.layer is None:
         raise ValueError("Expected --layer with --channel.")
     return objectives.channel(arguments.layer, arguments.channel)

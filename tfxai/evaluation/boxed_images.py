@@ -107,7 +107,7 @@ class BoxedImages:
         boxes: Boxes,
         size: tuple[int | None, int | None],
         channels: int = 3,
-        mode: str = "none",
+        mode: images.Mode = "none",
     ):
         if not Path(folder).is_dir():
             raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.display import composite
-from tfxai.images import MODES
+from tfxai.images import MODES, Mode
+from tfxai.types import Array
 
 NEAR = 1e-3  # of the range: how near to its bounds a sigmoid starts; a screen does not show the difference
-WAYS = ("sigmoid", "clip")
+
+Way: TypeAlias = Literal["sigmoid", "clip"]
+Preprocess: TypeAlias = Mode | tuple[float | Array, float | Array] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Box:
 
     low: np.ndarray
     high: np.ndarray
-    way: str = "sigmoid"
+    way: Way = "sigmoid"
     reverse: bool = False
 
     @property
@@ -70,7 +73,7 @@ class Box:
         return composite(images[..., ::-1] if self.reverse else images)[0]
 
 
-def box(preprocess: Any, channels: int | None = None, way: str = "sigmoid") -> Box:
+def box(preprocess: Preprocess, channels: int | None = None, way: Way = "sigmoid") -> Box:
     """The bounds that a preprocessing leaves.
 
     Parameters
@@ -92,10 +95,11 @@ def box(preprocess: Any, channels: int | None = None, way: str = "sigmoid") -> B
     ValueError
         If it is none of these, or low is not below high, or the numbers of channels do not fit.
     """
-    if way not in WAYS:
-        raise ValueError(f"Expected boxed to be one of {WAYS}, got {way!r}.")
+    if way not in get_args(Way):
+        raise ValueError(f"Expected boxed to be one of {get_args(Way)}, got {way!r}.")
     if preprocess is None:
         return Box(np.array(-np.inf, np.float32), np.array(np.inf, np.float32), way)
+    given: tuple[float | Array, float | Array]
     if isinstance(preprocess, str):
         if preprocess not in MODES:
             raise ValueError(f"Expected preprocess to be one of {list(MODES)} or (low, high), got {preprocess!r}.")

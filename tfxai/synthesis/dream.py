@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai import inputs as given
 from tfxai.checks import positive
 from tfxai.facts import Facts
+from tfxai.inputs import with_progress
 from tfxai.loops import Seeded, not_inlined
 from tfxai.models import open_model
 from tfxai.models.view import traced
 from tfxai.synthesis import objectives
-from tfxai.synthesis.box import box
-from tfxai.synthesis.compiled import gradient
+from tfxai.synthesis.ascent import by_xla
+from tfxai.synthesis.box import Preprocess, box
 from tfxai.synthesis.objective import Numbers, Objective, Seen
+from tfxai.synthesis.objectives import Reduction
 from tfxai.synthesis.result import Synthesis
 from tfxai.synthesis.tiles import from_tiles, to_tiles
+from tfxai.synthesis.total import gradient
+from tfxai.types import Array, JitCompile, Layer, Model, Verbose
 
-NORMS = {
+Norm: TypeAlias = Literal["mean", "std"]
+Preset: TypeAlias = Literal["inceptionism", "nn_interpretability"]
+# A layer, several, several with weights; or any objective.
+Amplified: TypeAlias = Layer | Sequence[Layer] | Mapping[Layer, float] | Objective
+
+NORMS: dict[Norm, Callable[[tf.Tensor], tf.Tensor]] = {
     "mean": lambda g: tf.reduce_mean(tf.abs(g), [1, 2, 3], keepdims=True),
     "std": lambda g: tf.math.reduce_std(g, [1, 2, 3], keepdims=True),
 }
@@ -48,7 +57,7 @@ class Recipe:
         What the gradient is divided by: the mean of its absolute values, or its standard deviation.
     jitter : int
         By up to so many pixels the image is rolled over its edges in each step.
-    reduction : str
+    reduction : {"energy", "mean", "sum", "max"}
         What is to rise in a layer, see `tfxai.objectives.layer`.
     """
 
@@ -56,9 +65,9 @@ class Recipe:
     octave_scale: float
     steps: int
     rate: float
-    norm: str
+    norm: Norm
     jitter: int
-    reduction: str
+    reduction: Reduction
 
     def __post_init__(self) -> None:
         positive("steps", self.steps)
@@ -73,7 +82,7 @@ class Recipe:
                 raise ValueError(f"Expected {name} to be 0 or more, got {getattr(self, name)!r}.")
 
 
-PRESETS = {
+PRESETS: dict[Preset, Recipe] = {
     # Mordvintsev et al. 2015; a step of 1.5 pixels of 255.
     "inceptionism": Recipe(range(-3, 1), 1.4, 10, 1.5 / 255, "mean", 32, "energy"),
     # Aleksandrov and Hsu; a step of 0.05 behind a division by the deviations of ImageNet's colours, about 0.226.
@@ -104,12 +113,12 @@ class DeepDream(Seeded):
         One channel of each layer; None: all.
     tile : int, optional
         Side of tiles. Default: the size that the model takes; of a model of any size, the whole image.
+    octaves, octave_scale, steps, rate, norm, jitter, reduction
+        Attributes of `tfxai.synthesis.Recipe`, each in place of the preset's.
     seed : int
         Of the jitter.
     output, signature, jit_compile
         As for `Explainer`.
-    **recipe
-        Any attribute of `tfxai.synthesis.Recipe` in place of the preset's.
 
     Raises
     ------
@@ -121,7 +130,7 @@ class DeepDream(Seeded):
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=1)
     >>> model = tfxai.datasets.flowers.load_model()
-    >>> dream = tfxai.DeepDream(model, {"block3_relu": 1.0}, "none", octaves=(-1, 0), steps=2)
+    >>> dream = tfxai.DeepDream(model, {"block3_relu": 1.0}, preprocess="none", octaves=(-1, 0), steps=2)
     >>> dream(images, verbose=0).images.shape
     (1, 112, 112, 3)
     """
@@ -138,23 +147,38 @@ class DeepDream(Seeded):
 
     def __init__(
         self,
-        model: Any,
-        layers: Any,
-        preprocess: Any = None,
+        model: Model,
+        layers: Amplified,
         *,
-        preset: str = "inceptionism",
+        preprocess: Preprocess = None,
+        preset: Preset = "inceptionism",
         channel: int | None = None,
         tile: int | None = None,
+        octaves: Sequence[int] | None = None,
+        octave_scale: float | None = None,
+        steps: int | None = None,
+        rate: float | None = None,
+        norm: Norm | None = None,
+        jitter: int | None = None,
+        reduction: Reduction | None = None,
         seed: int = 0,
         output: str | int | None = None,
         signature: str | None = None,
-        jit_compile: bool | str = "auto",
-        **recipe: Any,
+        jit_compile: JitCompile = "auto",
     ):
         super().__init__(seed)
         if preset not in PRESETS:
             raise ValueError(f"Expected preset to be one of {list(PRESETS)}, got {preset!r}.")
-        self.recipe = replace(PRESETS[preset], **recipe)
+        given: dict[str, Any] = {
+            "octaves": octaves,
+            "octave_scale": octave_scale,
+            "steps": steps,
+            "rate": rate,
+            "norm": norm,
+            "jitter": jitter,
+            "reduction": reduction,
+        }
+        self.recipe = replace(PRESETS[preset], **{name: one for name, one in given.items() if one is not None})
         self.view = open_model(model, output, signature)
         specs = list((self.view.inputs or {}).values())
         if self.view.opaque or len(specs) != 1 or specs[0].shape.rank != 4 or not specs[0].dtype.is_floating:
@@ -168,20 +192,19 @@ class DeepDream(Seeded):
             self.tile = own
         self.box = box(preprocess, self.spec.shape[-1])
         self.objective = _objective(layers, channel, self.recipe.reduction)
-        self.reads = tuple(dict.fromkeys(self.view.find(one) for one in self.objective.layers))
+        self.reads = self.objective.reads(self.view)
         seen = tf.TensorSpec(
             [self.spec.shape[0], *(self.tile or (TRACED, TRACED)), self.spec.shape[-1]], self.spec.dtype
         )
         shapes = traced(self.view, self.reads, seen, lambda _, forward: Seen(self.view, forward).shapes)
         self.objective.check(shapes, self.view.find)
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        options = {"autograph": False, "jit_compile": (on_gpu if jit_compile == "auto" else jit_compile) or None}
+        options = {"autograph": False, "jit_compile": by_xla(jit_compile) or None}
         images, scalar = tf.TensorSpec([None, None, None, self.spec.shape[-1]]), tf.TensorSpec([], tf.int32)
         numbers = [tf.TensorSpec([None, *value.shape[1:]], value.dtype) for value in self.objective.values]
         self._ascend = tf.function(self._octave, input_signature=[images, numbers, scalar], **options)
         self._score = tf.function(self._evaluate, input_signature=[images, numbers], **options)
 
-    def __call__(self, images: Any, verbose: str | int = "auto") -> Synthesis:
+    def __call__(self, images: Array, *, verbose: Verbose = "auto") -> Synthesis:
         """Dream on images.
 
         Parameters
@@ -214,7 +237,7 @@ class DeepDream(Seeded):
         size, values = start.shape[1:3], [tf.constant(value) for value in self.objective.spread(len(start))]
         detail, history, frames = tf.zeros_like(start), [], [start]
         octaves = list(enumerate(self.recipe.octaves))
-        for number, octave in given.with_progress(iter(octaves), len(octaves), verbose):
+        for number, octave in with_progress(iter(octaves), len(octaves), verbose):
             smaller = [max(1, round(side * self.recipe.octave_scale**octave)) for side in size]
             base = _resized(start, smaller)
             dream, objective = self._ascend(base + _resized(detail, smaller), values, tf.constant(number))
@@ -275,26 +298,28 @@ class DeepDream(Seeded):
         return self.objective.compute(seen, values)
 
 
-def _objective(layers: Any, channel: int | None, reduction: str) -> Objective:
+def _objective(layers: Amplified, channel: int | None, reduction: Reduction) -> Objective:
     """The sum over layers of what is to rise there, by their weights."""
     if isinstance(layers, Objective):
         if channel is not None:
             raise ValueError("Expected no channel= along with an objective, which says what is to rise.")
         return layers
-    weights = (
-        layers if isinstance(layers, Mapping) else dict.fromkeys([layers] if isinstance(layers, str) else layers, 1)
-    )
+    if isinstance(layers, str | keras.Layer):
+        layers = [layers]
+    weights = layers if isinstance(layers, Mapping) else dict.fromkeys(layers, 1)
     if not weights:
         raise ValueError("Expected at least one layer, got none.")
 
-    def part(layer: Any) -> Objective:
-        return objectives.layer(layer, reduction) if channel is None else objectives.channel(layer, channel, reduction)
+    def part(layer: Layer) -> Objective:
+        if channel is None:
+            return objectives.layer(layer, reduction=reduction)
+        return objectives.channel(layer, channel, reduction=reduction)
 
     parts = [part(layer) if weight == 1 else weight * part(layer) for layer, weight in weights.items()]
     return sum(parts[1:], parts[0])
 
 
-def _resized(images: Any, size: Sequence[int]) -> tf.Tensor:
+def _resized(images: Array, size: Sequence[int]) -> tf.Tensor:
     if tuple(images.shape[1:3]) == tuple(size):
         return tf.convert_to_tensor(images)
     return tf.image.resize(images, size, antialias=True)

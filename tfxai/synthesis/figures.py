@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-if TYPE_CHECKING:
-    from tfxai.neurons.average import AverageImage
-    from tfxai.synthesis.result import Synthesis
-
 CELL = 2.0  # inches
 SHOWN = 9  # examples beside an image
 LAST = 1000  # milliseconds that an animation stays at its end
 
 
-def sheet(synthesis: Synthesis, columns: int = 5) -> Figure:
-    """All images, with what was sought and what was reached."""
-    pixels = synthesis.pixels
+def sheet(pixels: np.ndarray, titles: Sequence[str], columns: int) -> Figure:
+    """All images (n, h, w, 3), each below its title."""
     columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
     height = CELL * pixels.shape[1] / pixels.shape[2] + 0.45
@@ -33,36 +27,33 @@ def sheet(synthesis: Synthesis, columns: int = 5) -> Figure:
         cell.axis("off")
         if number < len(pixels):
             cell.imshow(pixels[number])
-            reached = synthesis.probability
-            text = f"score {synthesis.score[number]:.3g}" if reached is None else f"p = {reached[number]:.3g}"
-            cell.set_title(f"{synthesis.labels[number]}\n{text}", fontsize=8)
+            cell.set_title(titles[number], fontsize=8)
     return figure
 
 
-def beside(synthesis: Synthesis, examples: Sequence[AverageImage]) -> Figure:
-    """A row for each image: itself, and the data that excite the same channel most."""
-    if len(examples) != len(synthesis):
-        raise ValueError(f"Expected examples for each of the {len(synthesis)} images, got {len(examples)}.")
-    columns = 1 + min(SHOWN, max(len(one.parts) for one in examples))
+def beside(pixels: np.ndarray, titles: Sequence[str], examples: Sequence[np.ndarray]) -> Figure:
+    """A row for each image: itself, and pictures that belong to it."""
+    if len(examples) != len(pixels):
+        raise ValueError(f"Expected examples for each of the {len(pixels)} images, got {len(examples)}.")
+    columns = 1 + min(SHOWN, max(map(len, examples)))
     figure, axes = plt.subplots(
-        len(synthesis),
+        len(pixels),
         columns,
         squeeze=False,
-        figsize=(0.6 * CELL * columns, CELL * len(synthesis) * 0.72),
+        figsize=(0.6 * CELL * columns, CELL * len(pixels) * 0.72),
         layout="constrained",
     )
-    for row, pixels, label, one in zip(axes, synthesis.pixels, synthesis.labels, examples, strict=True):
-        for cell, picture in zip(row, [pixels, *one.crops], strict=False):
+    for row, image, title, own in zip(axes, pixels, titles, examples, strict=True):
+        for cell, picture in zip(row, [image, *own], strict=False):
             cell.imshow(picture)
-        row[0].set_title(label, fontsize=8, loc="left")
+        row[0].set_title(title, fontsize=8, loc="left")
         for cell in row:
             cell.axis("off")
     return figure
 
 
-def history(synthesis: Synthesis) -> Figure:
-    """The terms of the total over the steps, a line for each image."""
-    terms = synthesis.history
+def history(terms: Mapping[str, np.ndarray]) -> Figure:
+    """Each of the terms (n, steps), a line for each image."""
     figure, axes = plt.subplots(
         1, len(terms), squeeze=False, figsize=(2.6 * len(terms), 2.4), layout="constrained", sharex=True
     )
@@ -74,12 +65,9 @@ def history(synthesis: Synthesis) -> Figure:
     return figure
 
 
-def save_gif(synthesis: Synthesis, path: str | PathLike, seconds: float) -> None:
-    """The intermediate images, side by side, one after the other."""
-    if synthesis.frames is None:
-        raise ValueError("There are no intermediate images. Give ActivationMaximization frames=, such as 10.")
-    rows = [np.hstack(list(synthesis.box.pixels(frame))) for frame in synthesis.frames]
-    first, *others = (Image.fromarray(row) for row in rows)
-    each = max(20, int(1000 * seconds / len(rows)))
-    durations = [each] * (len(rows) - 1) + [each + LAST]
+def save_gif(frames: Sequence[np.ndarray], path: str | PathLike, seconds: float) -> None:
+    """Pictures (h, w, 3), one after the other; a turn takes so many seconds, and the last stays for another."""
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    each = max(20, int(1000 * seconds / len(frames)))
+    durations = [each] * (len(frames) - 1) + [each + LAST]
     first.save(path, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -13,16 +14,18 @@ from tfxai.descent import State, begin
 from tfxai.facts import Facts
 from tfxai.inputs import with_progress
 from tfxai.loops import Seeded
-from tfxai.models import open_model
+from tfxai.models import ModelView, open_model
 from tfxai.models.view import traced
-from tfxai.synthesis.box import box
+from tfxai.synthesis.ascent import PIECE, Ascent, by_xla
+from tfxai.synthesis.box import Box, Preprocess, Way, box
 from tfxai.synthesis.canvas import Canvas, Drawn, Generated
-from tfxai.synthesis.compiled import PIECE, Compiled, image_spec
 from tfxai.synthesis.objective import Numbers, Objective, Seen
-from tfxai.synthesis.objectives import as_objective
-from tfxai.synthesis.parameterization import KINDS
+from tfxai.synthesis.objectives import Sought, as_objective
+from tfxai.synthesis.parameterization import KINDS, Fourier
 from tfxai.synthesis.result import Synthesis
+from tfxai.synthesis.total import Expert, Prior, Total
 from tfxai.synthesis.transforms import Transform, compose, robust
+from tfxai.types import Array, JitCompile, Model, Verbose
 
 CODE_DECAY = 5e-3  # of codes: the weight decay of Aleksandrov and Hsu
 
@@ -100,7 +103,7 @@ class ActivationMaximization(Seeded):
     >>> import tfxai
     >>> model = tfxai.datasets.flowers.load_model()
     >>> objective = tfxai.objectives.class_score(3)
-    >>> maximization = tfxai.ActivationMaximization(model, objective, "none", steps=5, shape=(64, 64, 3))
+    >>> maximization = tfxai.ActivationMaximization(model, objective, preprocess="none", steps=5, shape=(64, 64, 3))
     >>> maximization().images.shape
     (1, 64, 64, 3)
     >>> maximization(objective=[0, 1, 2]).labels
@@ -119,37 +122,33 @@ class ActivationMaximization(Seeded):
 
     def __init__(
         self,
-        model: Any,
-        objective: Any,
-        preprocess: Any = None,
+        model: Model,
+        objective: Sought,
         *,
-        boxed: str = "sigmoid",
-        parameterization: str | None = None,
-        start: Any = "noise",
+        preprocess: Preprocess = None,
+        boxed: Way = "sigmoid",
+        parameterization: Literal["fourier", "pixel"] | None = None,
+        start: Literal["noise"] | Array = "noise",
         noise: float = 0.3,
-        priors: Any = (),
+        priors: Prior | Sequence[Prior] = (),
         weight_decay: float | None = None,
-        transforms: Any = None,
-        expert: Any = None,
+        transforms: Transform | Sequence[Transform] | None = None,
+        expert: Expert | None = None,
         expert_weight: float = 1.0,
-        generator: Any = None,
-        generator_range: Any = None,
+        generator: Model | None = None,
+        generator_range: tuple[float, float] | Literal["input"] | None = None,
         steps: int = 256,
         learning_rate: float = 0.05,
         threshold: float | None = None,
-        keep: str | None = None,
+        keep: Literal["best", "last"] | None = None,
         frames: int = 0,
         seed: int = 0,
         shape: Sequence[int] | None = None,
         output: str | int | None = None,
         signature: str | None = None,
-        jit_compile: bool | str = "auto",
+        jit_compile: JitCompile = "auto",
     ):
         super().__init__(seed)
-        self.view = open_model(model, output, signature)
-        self.spec = image_spec(self.view, shape)
-        self.steps, self.learning_rate = positive("steps", steps), learning_rate
-        self.frames = positive("frames", frames) if frames else 0
         for name, value in {"learning_rate": learning_rate, "noise": noise, "weight_decay": weight_decay or 0}.items():
             if not value >= 0:
                 raise ValueError(f"Expected {name} to be 0 or more, got {value!r}.")
@@ -157,43 +156,57 @@ class ActivationMaximization(Seeded):
             raise ValueError(f"Expected threshold to be a probability, got {threshold!r}.")
         if keep not in (None, "best", "last"):
             raise ValueError(f'Expected keep to be "best" or "last", got {keep!r}.')
-        if jit_compile not in ("auto", True, False):
-            raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
-        self.threshold = threshold
-        self.jit_compile = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else jit_compile
+        if generator is not None and parameterization is not None:
+            raise ValueError("Expected no parameterization along with a generator, whose codes are sought.")
+        if expert is not None and not (hasattr(expert, "log_prob") or hasattr(expert, "score")):
+            raise TypeError(f"Expected an expert with log_prob(x) or score(x), got {type(expert).__name__}.")
+        self.view = open_model(model, output, signature)
+        self.spec = _image_spec(self.view, shape)
+        self.start, self.steps, self.learning_rate = start, positive("steps", steps), learning_rate
+        self.frames = positive("frames", frames) if frames else 0
+        self.threshold, self.jit_compile = threshold, by_xla(jit_compile)
 
         image = tuple(self.spec.shape[1:])
         self.box = box(preprocess, image[-1], boxed)
         self.canvas: Canvas
         if generator is None:
-            kind = parameterization or ("fourier" if len(image) == 3 and min(image[:2]) > 1 else "pixel")
-            if kind not in KINDS:
-                raise ValueError(f"Expected parameterization to be one of {list(KINDS)}, got {parameterization!r}.")
-            self.canvas = Drawn(KINDS[kind](image), self.box, noise)
+            self.canvas = _drawn(image, parameterization, self.box, noise)
         else:
-            if parameterization is not None:
-                raise ValueError("Expected no parameterization along with a generator, whose codes are sought.")
-            kind = "code"
             self.canvas = Generated(generator, generator_range, self.box, image, 1.0)
-        decay = CODE_DECAY if generator is not None else 0.0
-        self.weight_decay = decay if weight_decay is None else weight_decay
-        self.transform: Transform | None = robust() if transforms is None and kind == "fourier" else None
-        if transforms is not None:
-            several = (transforms,) if callable(transforms) else tuple(transforms)
-            self.transform = compose(*several) if several else None
-        self.priors = _named((priors,) if callable(priors) else tuple(priors))
-        if expert is not None and not (hasattr(expert, "log_prob") or hasattr(expert, "score")):
-            raise TypeError(f"Expected an expert with log_prob(x) or score(x), got {type(expert).__name__}.")
-        self.expert, self.expert_weight = expert, expert_weight
-        whole = self.transform is None and (expert is None or hasattr(expert, "log_prob"))
-        self.keep = keep or ("best" if whole else "last")
-        self.start = start
+            weight_decay = CODE_DECAY if weight_decay is None else weight_decay
+        transform: Transform | None
+        if transforms is None:
+            frequencies = isinstance(self.canvas, Drawn) and isinstance(self.canvas.parameterization, Fourier)
+            transform = robust() if frequencies else None
+        else:
+            moves = (transforms,) if callable(transforms) else tuple(transforms)
+            transform = compose(*moves) if moves else None
+        comparable = transform is None and (expert is None or hasattr(expert, "log_prob"))
+        self.keep: Literal["best", "last"] = keep or ("best" if comparable else "last")
+
         self._shapes: dict[Hashable, Any] = {}
-        self._compiled: dict[Hashable, Compiled] = {}
         self.objective = self._checked(objective)
+        self._total = Total(
+            self.view,
+            self.spec,
+            self.objective,
+            self.canvas,
+            _named((priors,) if callable(priors) else tuple(priors)),
+            weight_decay or 0.0,
+            expert,
+            expert_weight,
+            transform,
+            self._seed,
+        )
+        self._ascents: dict[Hashable, Ascent] = {}
 
     def __call__(
-        self, n: int | None = None, objective: Any = None, start: Any = None, verbose: str | int = "auto"
+        self,
+        n: int | None = None,
+        *,
+        objective: Sought | None = None,
+        start: Literal["noise"] | Array | None = None,
+        verbose: Verbose = "auto",
     ) -> Synthesis:
         """Make images.
 
@@ -223,50 +236,50 @@ class ActivationMaximization(Seeded):
         if self.spec.shape[0] not in (None, count):
             raise ValueError(f"The model takes batches of {self.spec.shape[0]}, got n={count}.")
         values = [tf.constant(value) for value in sought.spread(count)]
-        compiled = self._compile(sought)
+        ascent = self._ascent(sought)
 
-        state = begin(numbers, len(compiled.terms))
-        history, frames = [], [(0, compiled.images(numbers).numpy())] if self.frames else []
+        state = begin(numbers, len(ascent.total.names))
+        history, frames = [], [(0, ascent.images(numbers).numpy())] if self.frames else []
         piece = self.frames or min(self.steps, PIECE)
         stops = range(piece, self.steps + piece, piece)
         rate = tf.constant(self.learning_rate, tf.float32)
         try:
             for stop in with_progress(iter(stops), len(stops), verbose):
                 before = int(state.number)
-                state, terms = compiled.ascend(state, values, tf.constant(min(stop, self.steps)), rate)
+                state, terms = ascent.ascend(state, values, tf.constant(min(stop, self.steps)), rate)
                 history.append(terms.numpy()[:, : int(state.number) - before])
                 if self.frames:
-                    frames.append((int(state.number), compiled.images(state.values).numpy()))
+                    frames.append((int(state.number), ascent.images(state.values).numpy()))
                 if not tf.reduce_any(state.active):
                     break
         except KeyboardInterrupt as error:
-            error.partial = self._result(compiled, sought, state, values, history, frames)  # type: ignore[attr-defined]
+            error.partial = self._result(ascent, sought, state, values, history, frames)  # type: ignore[attr-defined]
             error.add_note(f"The images after {int(state.number)} steps are in this error's attribute 'partial'.")
             raise
-        return self._result(compiled, sought, state, values, history, frames)
+        return self._result(ascent, sought, state, values, history, frames)
 
     def _result(
         self,
-        compiled: Compiled,
+        ascent: Ascent,
         objective: Objective,
         state: State,
         values: Numbers,
         history: list[np.ndarray],
         frames: list[tuple[int, np.ndarray]],
     ) -> Synthesis:
-        numbers, images, terms, probability = compiled.finish(state, values)
+        numbers, images, terms, probability = ascent.finish(state, values)
         if not np.isfinite(terms).all():
             raise ValueError(
                 "The total of objective and priors is not finite. Check the weights of the model and of priors, and "
                 "the start."
             )
-        steps = np.concatenate(history, 1) if history else np.zeros((len(images), 0, len(compiled.terms)), np.float32)
-        found = {name: steps[..., place] for place, name in enumerate(compiled.terms)}
+        steps = np.concatenate(history, 1) if history else np.zeros((*terms.shape[:1], 0, *terms.shape[1:]), np.float32)
+        found = {name: steps[..., place] for place, name in enumerate(ascent.total.names)}
         return Synthesis(
             images=images.numpy(),
             score=terms.numpy()[:, 0],
             labels=[objective.text(row) for row in range(len(images))],
-            probability=probability.numpy() if compiled.has_probability else None,
+            probability=None if probability is None else probability.numpy(),
             codes=numbers.numpy() if isinstance(self.canvas, Generated) else None,
             history=found | {"total": steps.sum(2)},
             steps=state.steps.numpy() - state.reached.numpy(),  # those that were enough were not moved
@@ -275,10 +288,10 @@ class ActivationMaximization(Seeded):
             box=self.box,
         )
 
-    def _checked(self, given: Any) -> Objective:
+    def _checked(self, given: Sought) -> Objective:
         """The objective, if the model has what it asks for."""
         objective = as_objective(given)
-        names = tuple(dict.fromkeys(self.view.find(one) for one in objective.layers))
+        names = objective.reads(self.view)
         if names not in self._shapes:
             self._shapes[names] = traced(self.view, names, self.spec, lambda _, seen: Seen(self.view, seen).shapes)
         objective.check(self._shapes[names], self.view.find)
@@ -286,7 +299,7 @@ class ActivationMaximization(Seeded):
             raise ValueError("Expected threshold= only for objectives with a class_score, of which there is none.")
         return objective
 
-    def _numbers(self, n: int | None, objective: Objective, start: Any) -> tf.Tensor:
+    def _numbers(self, n: int | None, objective: Objective, start: str | Array) -> tf.Tensor:
         """What to start from, a row for each image."""
         if isinstance(start, str):
             if start != "noise":
@@ -307,15 +320,29 @@ class ActivationMaximization(Seeded):
             raise ValueError(f"Expected one start, or one for each of {rows} images, got {len(array)}.")
         return self.canvas.begin(np.broadcast_to(array, (rows, *wanted)))
 
-    def _compile(self, objective: Objective) -> Compiled:
-        if objective.kind not in self._compiled:
-            self._compiled[objective.kind] = Compiled(self, objective)
-        return self._compiled[objective.kind]
+    def _ascent(self, objective: Objective) -> Ascent:
+        if objective.kind not in self._ascents:
+            self._ascents[objective.kind] = Ascent(
+                replace(self._total, objective=objective),
+                self.frames or min(self.steps, PIECE),
+                keep=self.keep,
+                threshold=self.threshold,
+                jit_compile=self.jit_compile,
+            )
+        return self._ascents[objective.kind]
 
 
-def _named(priors: Sequence[Callable]) -> dict[str, Callable]:
+def _drawn(image: tuple[int, ...], parameterization: str | None, box: Box, noise: float) -> Drawn:
+    """Images of frequencies or pixels; by default frequencies where there are any."""
+    kind = parameterization or ("fourier" if len(image) == 3 and min(image[:2]) > 1 else "pixel")
+    if kind not in KINDS:
+        raise ValueError(f"Expected parameterization to be one of {list(KINDS)}, got {parameterization!r}.")
+    return Drawn(KINDS[kind](image), box, noise)
+
+
+def _named(priors: Sequence[Prior]) -> dict[str, Prior]:
     """Priors by name: that of the function, or of the class in words; namesakes are numbered."""
-    found: dict[str, Callable] = {}
+    found: dict[str, Prior] = {}
     for prior in priors:
         if not callable(prior):
             raise TypeError(f"Expected priors to be functions of images, got {type(prior).__name__}.")
@@ -327,3 +354,27 @@ def _named(priors: Sequence[Callable]) -> dict[str, Callable]:
 
 def _words(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+
+
+def _image_spec(view: ModelView, shape: Sequence[int] | None) -> tf.TensorSpec:
+    """What the one input of a model is; ValueError if it has several, or its shape is not known."""
+    if view.opaque:
+        raise ValueError(
+            "A Python function has no gradients, by which images are made. If it is made of TensorFlow operations, "
+            "give tf.function(f)."
+        )
+    if view.inputs is None:
+        if shape is None:
+            raise ValueError("Expected shape=, that of one image, as the model does not say it.")
+        return tf.TensorSpec([None, *shape], tf.float32)
+    if len(view.inputs) != 1:
+        raise ValueError(f"Expected a model of one input, this one has {list(view.inputs)}.")
+    (spec,) = view.inputs.values()
+    if not spec.dtype.is_floating:
+        raise ValueError("The model takes integers, which have no gradient. Give the part of it after the embedding.")
+    own = spec.shape[1:] if shape is None else tuple(shape)
+    if spec.shape.rank is None or not spec.shape[1:].is_compatible_with(own):
+        raise ValueError(f"The model takes inputs of shape {tuple(spec.shape[1:])}, got shape={shape!r}.")
+    if None in tuple(own):
+        raise ValueError(f"The model takes inputs of shape {tuple(own)}; expected shape=, that of one image.")
+    return tf.TensorSpec([spec.shape[0], *own], spec.dtype)

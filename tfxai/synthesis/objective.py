@@ -105,6 +105,10 @@ class Objective:
         """For how many images it says something of its own; 1 if the same for all."""
         return max((len(value) for value in self.values), default=1)
 
+    def reads(self, view: ModelView) -> tuple[str, ...]:
+        """The names of its layers in a model."""
+        return tuple(dict.fromkeys(view.find(one) for one in self.layers))
+
     def spread(self, n: int) -> list[np.ndarray]:
         """The numbers, a row for each of n images."""
         if self.rows not in (1, n):

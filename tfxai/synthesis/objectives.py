@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.models.head import scores
 from tfxai.synthesis.objective import Numbers, Objective, Seen, Shapes, unchecked
+from tfxai.types import Array, Layer
 
-SCALES = ("logit", "log_probability", "probability")
+Scale: TypeAlias = Literal["logit", "log_probability", "probability"]
+Reduction: TypeAlias = Literal["mean", "sum", "max", "energy"]
+# An objective, classes by their numbers, or a function of the outputs.
+Sought: TypeAlias = Objective | int | Sequence[int] | Array | Callable[[tf.Tensor], tf.Tensor]
+
+SCALES = get_args(Scale)
 LEAST_COSINE = 0.1  # of a direction, so that what points elsewhere is still turned (lucid)
 
 REDUCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
@@ -22,7 +28,7 @@ REDUCTIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
-def class_score(target: Any, on: str = "logit") -> Objective:
+def class_score(target: int | Sequence[int] | Array, *, on: Scale = "logit") -> Objective:
     """The score of a class.
 
     Parameters
@@ -69,7 +75,7 @@ def class_score(target: Any, on: str = "logit") -> Objective:
     )
 
 
-def channel(layer: Any, channel: Any, reduction: str = "mean") -> Objective:
+def channel(layer: Layer, channel: int | Sequence[int] | Array, *, reduction: Reduction = "mean") -> Objective:
     """One channel of a layer.
 
     Parameters
@@ -112,7 +118,7 @@ def channel(layer: Any, channel: Any, reduction: str = "mean") -> Objective:
     )
 
 
-def neuron(layer: Any, index: Any) -> Objective:
+def neuron(layer: Layer, index: int | Sequence[int]) -> Objective:
     """One unit of a layer.
 
     Parameters
@@ -168,7 +174,7 @@ def neuron(layer: Any, index: Any) -> Objective:
     )
 
 
-def layer(layer: Any, reduction: str = "energy") -> Objective:
+def layer(layer: Layer, *, reduction: Reduction = "energy") -> Objective:
     """All of a layer at once: what DeepDream amplifies.
 
     Parameters
@@ -204,7 +210,7 @@ def layer(layer: Any, reduction: str = "energy") -> Objective:
     return Objective(kind, (), (layer,), compute, unchecked, lambda row: f"layer {_called(layer)}")
 
 
-def direction(layer: Any, vector: Any, cosine: float = 0.0) -> Objective:
+def direction(layer: Layer, vector: Array | Sequence[float], *, cosine: float = 0.0) -> Objective:
     """A direction in the space of a layer's channels, as the mean over positions of a . v.
 
     Parameters
@@ -259,7 +265,7 @@ def direction(layer: Any, vector: Any, cosine: float = 0.0) -> Objective:
     )
 
 
-def diversity(layer: Any) -> Objective:
+def diversity(layer: Layer) -> Objective:
     """How little an image has in common with the others of the batch.
 
     Olah et al. (2017): minus the mean cosine of its Gram matrix, the products of channels summed over positions, with
@@ -295,7 +301,7 @@ def diversity(layer: Any) -> Objective:
     )
 
 
-def function(call: Callable, *layers: Any) -> Objective:
+def function(call: Callable[..., tf.Tensor], *layers: Layer) -> Objective:
     """Any function in TensorFlow operations.
 
     Parameters
@@ -335,7 +341,7 @@ def function(call: Callable, *layers: Any) -> Objective:
     return Objective(kind, (), layers, compute, unchecked, lambda row: name)
 
 
-def as_objective(given: Any) -> Objective:
+def as_objective(given: Sought) -> Objective:
     """An objective itself, classes by their numbers, or a function of the outputs."""
     if isinstance(given, Objective):
         return given

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from tfxai import archive
+from tfxai.synthesis import figures
 from tfxai.synthesis.box import Box
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from tfxai.neurons.average import AverageImage
-
 ARRAYS = ("images", "score", "steps", "probability", "codes", "frames")
+
+
+class Examples(Protocol):
+    """The data that excite a channel most, such as `tfxai.examples_for` finds."""
+
+    @property
+    def crops(self) -> np.ndarray:
+        """(k, h, w, 3) uint8, the strongest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +73,7 @@ class Synthesis:
         """(n, h, w, 3) uint8, the images as a screen shows them."""
         return self.box.pixels(self.images)
 
-    def plot(self, columns: int = 5, examples: Sequence[AverageImage] | None = None) -> Figure:
+    def plot(self, columns: int = 5, examples: Sequence[Examples] | None = None) -> Figure:
         """Figure of all images, with what was sought and what was reached.
 
         Parameters
@@ -81,10 +86,21 @@ class Synthesis:
         Returns
         -------
         matplotlib.figure.Figure
-        """
-        from tfxai.synthesis import figures
 
-        return figures.sheet(self, columns) if examples is None else figures.beside(self, examples)
+        Raises
+        ------
+        ValueError
+            Unless there are examples for each image.
+        """
+        if examples is not None:
+            return figures.beside(self.pixels, self.labels, [one.crops for one in examples])
+        reached = (
+            [f"score {score:.3g}" for score in self.score]
+            if self.probability is None
+            else [f"p = {probability:.3g}" for probability in self.probability]
+        )
+        titles = [f"{label}\n{text}" for label, text in zip(self.labels, reached, strict=True)]
+        return figures.sheet(self.pixels, titles, columns)
 
     def plot_history(self) -> Figure:
         """Figure of the terms of the total over the steps, a line for each image.
@@ -93,9 +109,7 @@ class Synthesis:
         -------
         matplotlib.figure.Figure
         """
-        from tfxai.synthesis import figures
-
-        return figures.history(self)
+        return figures.history(self.history)
 
     def save_gif(self, path: str | PathLike, seconds: float = 5.0) -> None:
         """Write the intermediate images, side by side, as an animated GIF.
@@ -112,9 +126,9 @@ class Synthesis:
         ValueError
             If no intermediate images were kept.
         """
-        from tfxai.synthesis import figures
-
-        figures.save_gif(self, path, seconds)
+        if self.frames is None:
+            raise ValueError("There are no intermediate images. Give ActivationMaximization frames=, such as 10.")
+        figures.save_gif([np.hstack(list(self.box.pixels(frame))) for frame in self.frames], path, seconds)
 
     def save(self, path: str | PathLike) -> None:
         """Write everything to a compressed ``.npz`` file, without pickles.
