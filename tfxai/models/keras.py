@@ -1,36 +1,50 @@
-"""Reaching into Keras models: functional, Sequential, nested, shared and subclassed alike.
-
-While the model is traced, the ``call`` of the layers concerned is wrapped on the instance; afterwards the model is as
-it was, and the traced graph keeps what the wrappers recorded. This reaches layers that no sub-model can. A wrapper acts
-in the graph that is being traced and nowhere else: the model may serve in other threads meanwhile.
-"""
+"""Keras models: nested, shared and subclassed alike."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
-import threading
 import weakref
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models import graph
 from tfxai.models.flat import FlatGraph
+from tfxai.models.keras_layers import inlined, locate, makes_mask, mask_of, name_of, structure, walk
+from tfxai.models.keras_trace import TRACING, Calls, pick, run, stateless
 from tfxai.models.overrides import Backward
 from tfxai.models.stack import last_stack
 from tfxai.models.traced import as_given
-from tfxai.models.view import Forward, Layer, ModelView, choose_output, unknown_layer
+from tfxai.models.view import Forward, Layer, ModelView, Recording, Tensors, choose_output, record
 
-_IN_LAMBDA = (
-    " Layers that a Lambda calls are not among them: to see these, explain tf.function(model, input_signature=...)."
-)
-_TRACING = threading.RLock()  # one trace wraps layers at a time
-_ANSWERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # by model: names and shapes, no tensors
+_RECORDINGS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # by model; they do not keep it alive
+
+
+@dataclass(kw_only=True)
+class _Recorded(Recording):
+    """A recording of a Keras model, whatever its output.
+
+    Attributes
+    ----------
+    outputs : nested tensors
+        All that the model returns.
+    calls : mapping
+        What each layer gave, call by call, by the id of the layer.
+    rows : list of (str, str, object)
+        Name, class and output of every call, in the order of running.
+    last : dict
+        What `KerasView.last_spatial` has found, and the text of its error, by output.
+    """
+
+    outputs: Any
+    calls: Calls
+    rows: list[tuple[str, str, Any]]
+    last: dict[Hashable, tuple[str, str]] = field(default_factory=dict)
 
 
 class KerasView(ModelView):
@@ -60,184 +74,138 @@ class KerasView(ModelView):
         return self.inputs or dict.fromkeys(self._arguments or self._shapes) or None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
-        wanted = {name: self._locate(name) for name in read}
+        layers = [locate(self.model, name)[0] for name in read]
+        layers += [layer for _, layer in walk(self.model) if makes_mask(layer)]
 
-        masking = [layer for _, layer in _walk(self.model) if _masks(layer)]
-
-        def run(inputs: Any) -> list[tf.Tensor]:
-            outputs, records = self._trace(inputs, [*(layer for layer, _ in wanted.values()), *masking])
-            here, calls = tf.compat.v1.get_default_graph(), [call for one in masking for call in records[id(one)]]
-            masks = [keras_mask(one) for one in tf.nest.flatten(calls)]
-            return [
-                self._chosen(outputs),
-                *(_pick(name, records[id(layer)], call) for name, (layer, call) in wanted.items()),
-                *(mask for mask in masks if isinstance(mask, tf.Tensor) and mask.graph is here),
-            ]
+        def passed(inputs: Tensors) -> Forward:
+            outputs, calls = self._run(inputs, layers, self.draw)
+            return self._seen(outputs, calls, read, tf.compat.v1.get_default_graph())
 
         if backward is None:
-            tensors, modified = run(inputs), 0
-        else:
-            specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
-            with tf.init_scope():
-                function = tf.function(run, autograph=False).get_concrete_function(specs)
-            flat = FlatGraph(function)
-            tensors, modified = flat.paste_modified(tf.nest.flatten(inputs), flat.outputs, backward)
-        reads, masks = tensors[1 : 1 + len(wanted)], tensors[1 + len(wanted) :]
-        return Forward(tensors[0], dict(zip(wanted, reads, strict=True)), modified, masks)
+            return passed(inputs)
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
+        with tf.init_scope():
+            function = tf.function(lambda x: _listed(passed(x)), autograph=False).get_concrete_function(specs)
+        flat = FlatGraph(function)
+        (outputs, *tensors), modified = flat.paste_modified(tf.nest.flatten(inputs), flat.outputs, backward)
+        names = list(dict.fromkeys(read))
+        return Forward(outputs, dict(zip(names, tensors, strict=False)), modified, tensors[len(names) :])
+
+    def recorded(self, inputs: Any = None, layers: Sequence[str] = ()) -> tuple[Recording, Forward]:
+        found = self._recorded(inputs)
+        return found, self._seen(found.outputs, found.calls, layers, found.function.graph)
 
     def layers(self, inputs: Any = None) -> list[Layer]:
-        def look() -> list[Layer]:
-            return [
-                Layer(name, type(layer).__name__, tuple(tensor.shape))
-                for name, layer, tensor in self._record_all(inputs)[0]
-                if isinstance(tensor, tf.Tensor)
-            ]
-
-        return list(self._remembered("layers", inputs, look))
-
-    def last_spatial(self, inputs: Any = None) -> str:
-        def look() -> tuple[str, str]:
-            records, outputs, given = self._record_all(inputs)
-            tensors = [(name, tensor) for name, _, tensor in records if isinstance(tensor, tf.Tensor)]
-            try:
-                return last_stack(f"the model {self.model.name!r}", given, self._chosen(outputs), tensors), ""
-            except ValueError as error:
-                return "", str(error)
-
-        name, error = self._remembered(("last", self.output), inputs, look)
-        if error:
-            raise ValueError(error)
-        return name
-
-    def _remembered(self, question: Any, inputs: Any, look: Callable[[], Any]) -> Any:
-        """The answer to a question, for which the model is traced once, as long as its layers stay the same."""
-        structure = tuple((name, id(layer)) for name, layer in _walk(self.model))
-        key = (question, structure, *self._specs(inputs).items())
-        with _TRACING:
-            known = _ANSWERS.setdefault(self.model, {})
-            if key not in known:
-                known[key] = look()
-            return known[key]
+        rows = self._recorded(inputs).rows
+        return [Layer(name, kind, tuple(x.shape)) for name, kind, x in rows if isinstance(x, tf.Tensor)]
 
     def find(self, layer: Any) -> str:
-        if isinstance(layer, str):
-            self._locate(layer)
-            return layer
-        for name, candidate in _walk(self.model):
-            if candidate is layer:
-                return name
-        if isinstance(layer, keras.Operation):
-            raise ValueError(f"The layer {layer.name!r} is no part of the model {self.model.name!r}.")
-        raise TypeError(f"Expected layer to be a name or a Keras layer, got {type(layer).__name__}.")
+        return name_of(self.model, layer)
 
-    def _locate(self, name: str) -> tuple[keras.Operation, int | None]:
-        """The layer called ``name`` and which of its calls is meant ("name#1" is the second)."""
-        known = list(_walk(self.model))
-        plain, _, call = name.partition("#")
-        found = {id(layer): layer for full, layer in known if full == plain}
-        found = found or {id(layer): layer for full, layer in known if full.rsplit("/", 1)[-1] == plain}
-        if not found or (call and not call.isdigit()):
-            hidden = any(isinstance(layer, keras.layers.Lambda) for _, layer in known)
-            raise unknown_layer(name, [full for full, _ in known], _IN_LAMBDA if hidden else "")
-        if len(found) > 1:
-            paths = [full for full, layer in known if id(layer) in found]
-            raise ValueError(
-                f"The layer name {name!r} is ambiguous: {paths}. Give the whole path, or the layer itself."
-            )
-        return next(iter(found.values())), int(call) if call else None
+    def last_spatial(self, inputs: Any = None) -> str:
+        found = self._recorded(inputs)
+        if self.output not in found.last:
+            tensors = [(name, x) for name, _, x in found.rows if isinstance(x, tf.Tensor)]
+            given, output = tf.nest.flatten(found.inputs), self._chosen(found.outputs)
+            try:
+                found.last[self.output] = last_stack(f"the model {self.model.name!r}", given, output, tensors), ""
+            except ValueError as error:
+                found.last[self.output] = "", str(error)
+        name, reason = found.last[self.output]
+        if reason:
+            raise ValueError(reason)
+        return name
+
+    def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
+        everything = [self.model, *(layer for _, layer in walk(self.model))]
+        plain = all(inlined(layer) == layer.call for layer in everything)
+        if plain and not (compiled or traced):  # to trace takes longer than to run once
+            with contextlib.suppress(Exception):  # a model that runs in graphs only
+                given = tf.nest.map_structure(tf.constant, inputs)
+                return self._chosen(stateless(lambda: self._call(given, training=False), draw)).numpy()
+        return super().probe(inputs, draw, compiled, traced)
 
     def _chosen(self, outputs: Any) -> tf.Tensor:
         return choose_output(outputs, _output_names(self.model, outputs), self.output)
 
-    def _trace(self, inputs: Any, read: Sequence[keras.Operation]) -> tuple[Any, dict]:
-        """Call the model in the current graph; returns its outputs, and those of ``read`` by layer id."""
-        records: dict[int, list] = defaultdict(list)
-        recorded = {id(layer) for layer in read}
-        traced = tf.compat.v1.get_default_graph()
+    def _run(self, inputs: Tensors, read: Sequence[keras.Operation], draw: Any = None) -> tuple[Any, Calls]:
+        """Call the model in the current graph; its outputs, and those of layers."""
+        self._build(inputs)
+        return run(self.model, functools.partial(self._call, inputs, training=False), read, draw)
 
-        def wrap(layer: keras.Operation) -> Callable | None:
-            own, inside = layer.call, _inlined(layer)
-            if inside == own and id(layer) not in recorded:
-                return None
+    def _seen(self, outputs: Any, calls: Calls, read: Sequence[str], here: tf.Graph) -> Forward:
+        """The pass that gave these outputs, and those of layers, in a graph."""
+        located = {name: locate(self.model, name) for name in read}
+        masking = [layer for _, layer in walk(self.model) if makes_mask(layer)]
+        masks = [mask_of(x) for layer in masking for x in tf.nest.flatten(calls.get(id(layer), []))]
+        return Forward(
+            self._chosen(outputs),
+            {name: pick(name, calls.get(id(layer), []), call, here) for name, (layer, call) in located.items()},
+            masks=[mask for mask in masks if _is_in(mask, here)],
+        )
 
-            def call(*args, **kwargs):
-                if not graph.within(traced):
-                    return own(*args, **kwargs)
-                output = inside(*args, **kwargs)
-                if id(layer) in recorded:
-                    records[id(layer)].append(output)
-                return output
-
-            return call
-
-        with _TRACING:
-            if not self.model.built:
-                with tf.init_scope():
-                    self._call(tf.nest.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), inputs))
-            everything = [self.model, *(layer for _, layer in _walk(self.model))]
-            with _wrapped(everything, wrap):
-                outputs = self._stateless(inputs, self.draw)
-        return outputs, records
-
-    def _stateless(self, inputs: Any, draw: Any) -> Any:
-        with _Stateless(draw):
-            return _Within(lambda: self._call(inputs, training=False))(tf.zeros([]))
-
-    def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
-        everything = [self.model, *(layer for _, layer in _walk(self.model))]
-        plain = all(_inlined(layer) == layer.call for layer in everything)
-        if plain and not (compiled or traced):  # to trace takes longer than to run once
-            with contextlib.suppress(Exception):  # a model that runs in graphs only
-                return self._chosen(self._stateless(tf.nest.map_structure(tf.constant, inputs), draw)).numpy()
-        return super().probe(inputs, draw, compiled, traced)
-
-    def _record_all(self, inputs: Any) -> tuple[list[tuple[str, keras.Operation, Any]], Any, list[tf.Tensor]]:
-        """(name, layer, output) of every call of every layer, in the order of running; the outputs and the inputs."""
-        found: list[tuple[str, keras.Operation, Any]] = []
-        result: list[Any] = []
-        layers: dict[int, tuple[str, keras.Operation]] = {}
-        for name, layer in _walk(self.model):
-            layers.setdefault(id(layer), (name, layer))
-
-        @tf.function(autograph=False)
-        def record(inputs):
-            found.clear()  # a model that makes its weights now is traced twice
-            result.clear()
-            outputs, records = self._trace(inputs, [layer for _, layer in layers.values()])
-            result.extend([outputs, tf.nest.flatten(inputs)])
-            for key, calls in records.items():
-                name, layer = layers[key]
-                for number, tensor in enumerate(calls):
-                    found.append((name if len(calls) == 1 else f"{name}#{number}", layer, tensor))
-
+    def _recorded(self, inputs: Any) -> _Recorded:
+        """The recording for inputs like these, made once as long as the model's layers stay the same."""
         specs = self._specs(inputs)
+        with TRACING, tf.init_scope():
+            self._build(specs)
+            signature = tuple(sorted(specs.items())) if isinstance(specs, dict) else specs
+            known = _RECORDINGS.setdefault(self.model, {})
+            key = structure(self.model), signature
+            if key not in known:
+                known[key] = self._record(specs, given=inputs is not None)
+            return known[key]
+
+    def _record(self, specs: Any, given: bool) -> _Recorded:
+        layers: dict[int, tuple[str, keras.Operation]] = {}
+        for name, layer in walk(self.model):
+            layers.setdefault(id(layer), (name, layer))
+        seen: dict[str, Any] = {}
+
+        def everything(inputs: Tensors) -> list[tf.Tensor]:
+            outputs, calls = self._run(inputs, [layer for _, layer in layers.values()])
+            seen.update(outputs=outputs, calls=calls)
+            here = tf.compat.v1.get_default_graph()
+            return [x for x in tf.nest.flatten([outputs, list(calls.values())]) if _is_in(x, here)]
+
         try:
-            record.get_concrete_function(next(iter(specs.values())) if len(specs) == 1 else specs)
+            found = record(everything, specs)
         except Exception as error:
-            if inputs is not None or self.inputs is not None:
+            if given or self.inputs is not None:
                 raise
             raise ValueError(
-                f"The types of the inputs {list(specs)} of the model {self.model.name!r} are not known, and it does "
-                "not take them all as floats. Give a batch: tfxai.layers(model, inputs=batch)."
+                f"The types of the inputs {list(self._shapes)} of the model {self.model.name!r} are not known, and it "
+                "does not take them all as floats. Give a batch: tfxai.layers(model, inputs=batch)."
             ) from error
-        operations = tf.nest.flatten(result[0])[0].graph.get_operations()
-        order = {op.name: number for number, op in enumerate(operations)}
-        found.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
-        return found, result[0], result[1]
+        rows = []
+        for key, calls in seen["calls"].items():
+            name, layer = layers[key]
+            numbered = [name] if len(calls) == 1 else [f"{name}#{number}" for number in range(len(calls))]
+            rows += [(one, type(layer).__name__, output) for one, output in zip(numbered, calls, strict=True)]
+        order = {op.name: number for number, op in enumerate(found.function.graph.get_operations())}
+        rows.sort(key=lambda row: order.get(getattr(getattr(row[2], "op", None), "name", None), 0))
+        return _Recorded(**vars(found), **seen, rows=rows)
 
-    def _specs(self, inputs: Any) -> dict[str, tf.TensorSpec]:
+    def _build(self, inputs: Any) -> None:
+        """Have a model that has seen nothing make its weights, for inputs or specs like these."""
+        with TRACING:
+            if not self.model.built:
+                with tf.init_scope():
+                    self._call(tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), inputs))
+
+    def _specs(self, inputs: Any) -> Any:
+        """Specs of inputs like these; where none are given, of what is known of the model's."""
         if inputs is not None:
-            flat = inputs if isinstance(inputs, dict) else {"input": inputs}
-            return {name: tf.TensorSpec([None, *x.shape[1:]], x.dtype) for name, x in flat.items()}
-        if self.inputs is not None:
-            return self.inputs
-        if not self._shapes:
+            return self.specs_like(inputs)
+        if not (self.inputs or self._shapes):
             hint = "Give a batch" if self.model.built else "Call it once on a batch, or give one"
             raise ValueError(
                 f"The shapes in the model {self.model.name!r} are not known before it is given data. "
                 f"{hint}: tfxai.layers(model, inputs=batch)."
             )
-        return {name: tf.TensorSpec(shape, keras.config.floatx()) for name, shape in self._shapes.items()}
+        shapes = {name: tf.TensorSpec(shape, keras.config.floatx()) for name, shape in self._shapes.items()}
+        specs = self.specs_like(self.inputs or shapes)
+        return next(iter(specs.values())) if len(specs) == 1 else specs
 
     def _call(self, inputs: Any, **options: Any) -> Any:
         """The model's outputs for inputs in the structure and the precision in which it takes them."""
@@ -301,109 +269,9 @@ def _output_names(model: keras.Model, outputs: Any) -> list[str]:
     return list(names) if names else [str(number) for number in range(len(tf.nest.flatten(outputs)))]
 
 
-def _walk(layer: keras.Operation, prefix: str = "") -> Iterator[tuple[str, keras.Operation]]:
-    """Every layer and operation below ``layer``, with its path. Namesakes side by side are numbered: "relu.1"."""
-    children = _children(layer)
-    namesakes = Counter(child.name for child in children)
-    numbers: Counter[str] = Counter()
-    for child in children:
-        numbers[child.name] += 1
-        path = prefix + child.name + (f".{numbers[child.name]}" if namesakes[child.name] > 1 else "")
-        yield path, child
-        yield from _walk(child, f"{path}/")
+def _is_in(tensor: Any, here: tf.Graph) -> bool:
+    return isinstance(tensor, tf.Tensor) and getattr(tensor, "graph", None) is here  # eager ones are in none
 
 
-def _children(layer: keras.Operation) -> list[keras.Operation]:
-    if isinstance(layer, keras.Sequential):
-        return list(layer.layers)
-    parts: list[keras.Operation] = []
-    if hasattr(layer, "operations"):  # functional: includes keras.ops between the layers
-        parts = [op for op in layer.operations if not isinstance(op, keras.layers.InputLayer)]
-    if isinstance(layer, keras.Layer):
-        known = {id(part) for part in parts}
-        parts += [sub for sub in layer._flatten_layers(include_self=False, recursive=False) if id(sub) not in known]
-    return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
-
-
-def _masks(layer: keras.Operation) -> bool:
-    """Whether a layer may make a mask of its own."""
-    return isinstance(layer, keras.Layer) and type(layer).compute_mask is not keras.Layer.compute_mask
-
-
-def keras_mask(tensor: Any) -> Any:
-    """The mask that a layer gave to its output."""
-    return getattr(tensor, "_keras_mask", None)
-
-
-def _inlined(layer: keras.Operation) -> Callable:
-    """The layer's ``call``; if it is a `tf.function`, what is inside, for a graph within the graph hides its layers."""
-    call = inspect.getattr_static(layer, "call")
-    if not isinstance(call, tf.types.experimental.PolymorphicFunction):
-        return layer.call
-    inside = tf.autograph.to_graph(call.python_function)
-    return inside if "call" in vars(layer) else inside.__get__(layer)
-
-
-def _pick(name: str, calls: list, number: int | None) -> tf.Tensor:
-    """One recorded output; errors for layers that were not run, or run several times."""
-    if not calls:
-        raise ValueError(f"The layer {name!r} belongs to the model but takes no part in computing its output.")
-    if number is None and len(calls) > 1:
-        names = " or ".join(f"{name}#{call}" for call in range(len(calls)))
-        raise ValueError(f"The layer {name!r} is shared and runs {len(calls)} times; say which run is meant: {names}.")
-    if (number or 0) >= len(calls):
-        raise ValueError(f"The layer {name.partition('#')[0]!r} runs {len(calls)} times; there is no run {number}.")
-    output = calls[number or 0]
-    if not isinstance(output, tf.Tensor):
-        raise ValueError(f"The layer {name!r} returns several tensors; choose a layer inside or after it.")
-    if output.graph is not tf.compat.v1.get_default_graph():
-        raise ValueError(
-            f"The layer {name!r} runs inside a loop or a condition of the model, where it cannot be read from outside. "
-            "Choose a layer before or after it."
-        )
-    return output
-
-
-class _Stateless(keras.StatelessScope):
-    """What a layer would assign or add to its losses while it runs is dropped; ``draw`` moves its random seeds."""
-
-    def __init__(self, draw: Any = None):
-        super().__init__()
-        self.draw = draw
-
-    def get_current_value(self, variable: keras.Variable) -> Any:
-        value = super().get_current_value(variable)
-        if value is None and self.draw is not None and variable.name == "seed_generator_state":
-            value = variable._value + tf.cast(self.draw, variable.dtype)
-        return value
-
-
-class _Within(keras.Layer):
-    """A layer around a call: the model that it calls is not the outermost, so it keeps the losses of the last call."""
-
-    def __init__(self, run: Callable):
-        super().__init__(name="within", dtype="float32")
-        self._run = run
-
-    def call(self, _: tf.Tensor) -> Any:
-        with tf.name_scope("/"):  # names of operations begin with the model
-            return self._run()
-
-
-@contextlib.contextmanager
-def _wrapped(layers: Sequence[keras.Operation], wrap: Callable) -> Iterator[None]:
-    """Replace the ``call`` of instances by what ``wrap`` makes of them, for the duration."""
-    changed: list[tuple[keras.Operation, Any]] = []
-    try:
-        for layer in {id(layer): layer for layer in layers}.values():
-            call = wrap(layer)
-            if call is not None:
-                changed.append((layer, vars(layer).get("call")))
-                vars(layer)["call"] = call
-        yield
-    finally:
-        for layer, own in changed:
-            if own is None:
-                del vars(layer)["call"]
-            else:
-                vars(layer)["call"] = own
+def _listed(run: Forward) -> list[tf.Tensor]:
+    return [run.outputs, *run.read.values(), *run.masks]

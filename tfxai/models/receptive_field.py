@@ -11,7 +11,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models import graph, open_model
-from tfxai.models.flat import FlatGraph
 from tfxai.models.span_rules import passed
 from tfxai.models.spans import Span, along_axis, joined, places
 from tfxai.models.view import ModelView
@@ -152,17 +151,13 @@ def receptive_fields(view: ModelView, layers: Sequence[str], specs: Any) -> dict
 
 def in_flat_graph(view: ModelView, layers: Sequence[str], specs: Any, look: Callable[..., None]) -> None:
     """Call ``look`` in a flat graph, with the inputs and the outputs of layers by name, and the model's output."""
-
-    def read(inputs: Any) -> list[tf.Tensor]:
-        forward = view.forward(inputs, layers)
-        return [forward.outputs, *(forward.read[name] for name in layers)]
-
-    flat = FlatGraph(tf.function(read, autograph=False).get_concrete_function(specs), gradients=False)
+    recording, forward = view.recorded(specs, layers)
+    fetches = [recording.flat_name(tensor) for tensor in (forward.outputs, *(forward.read[name] for name in layers))]
     names = sorted(specs) if isinstance(specs, dict) else ["input"]  # the order in which TensorFlow flattens them
 
     @tf.function(autograph=False)
     def trace(*inputs: tf.Tensor) -> None:
-        output, *ends = flat.paste(inputs, flat.outputs)
+        output, *ends = recording.flat.paste(inputs, fetches)
         look(dict(zip(names, inputs, strict=True)), dict(zip(layers, ends, strict=True)), output)
 
     trace.get_concrete_function(*tf.nest.flatten(specs))

@@ -330,7 +330,7 @@ def _attribute(op: tf.Operation, name: str) -> Any:
 
 
 def _static(tensor: tf.Tensor) -> Any:
-    value = tf.get_static_value(tensor)
+    value = graph.constant(tensor)
     return None if value is None else value.tolist()
 
 

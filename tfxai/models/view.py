@@ -9,12 +9,16 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Backward
+
+Answer = TypeVar("Answer")
+Tensors: TypeAlias = tf.Tensor | dict[str, tf.Tensor]  # what a model takes: one input, or several by name
 
 
 class Layer(NamedTuple):
@@ -62,8 +66,40 @@ class Forward:
     masks: list[tf.Tensor] = field(default_factory=list)
 
 
+@dataclass
+class Recording:
+    """A pass of a model that was traced once, of which everything can be asked; it is never run.
+
+    Attributes
+    ----------
+    function : tf.types.experimental.ConcreteFunction
+        From the inputs to all the tensors that may be asked for.
+    inputs : tf.Tensor or dict
+        The inputs, in the graph of the function.
+    tensors : list of tf.Tensor
+        What the function returns, as it is called in the graph.
+    """
+
+    function: Any
+    inputs: Tensors
+    tensors: list[tf.Tensor]
+
+    @functools.cached_property
+    def flat(self) -> FlatGraph:
+        """The graph, flat."""
+        return FlatGraph(self.function, gradients=False)
+
+    def flat_name(self, tensor: tf.Tensor) -> str:
+        """Name that one of the tensors has in the flat graph."""
+        return self.flat.outputs[next(n for n, known in enumerate(self.tensors) if known is tensor)]
+
+
 class ModelView(abc.ABC):
     """Read and edit one model, and modify its gradients, without changing it.
+
+    What is to be computed is traced where it is computed, by `forward`. What is only asked, such as the names of layers
+    and the shapes of their outputs, is answered by a pass that is traced for the question, by `recorded`; views whose
+    models can be told apart by what they hold keep it for the next one.
 
     Attributes
     ----------
@@ -106,12 +142,16 @@ class ModelView(abc.ABC):
         ``compiled``: by XLA, where it has to be. ``traced``: in a graph whose number of rows is open, as explanations
         are, even if that takes longer.
         """
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size, *x.shape[1:]], x.dtype), inputs)
+        specs = self.specs_like(inputs)
         key = (*tf.nest.flatten(specs), compiled)
         if key not in self._probes:  # kept, for a new function would begin with the same random numbers
             function = tf.function(lambda x: self.forward(x).outputs, autograph=False, jit_compile=compiled or None)
             self._probes[key] = function.get_concrete_function(specs)
         return self._probes[key](tf.nest.map_structure(tf.constant, inputs)).numpy()
+
+    def specs_like(self, inputs: Any) -> Any:
+        """Specs of arrays, tensors or specs, with as many rows as the model takes."""
+        return tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size, *x.shape[1:]], x.dtype), inputs)
 
     @functools.cached_property
     def _probes(self) -> dict[tuple, Any]:
@@ -133,6 +173,16 @@ class ModelView(abc.ABC):
             functions, as all of these are.
         """
 
+    def recorded(self, inputs: Any, layers: Sequence[str] = ()) -> tuple[Recording, Forward]:
+        """A pass for inputs like these, traced to be asked about, and what it reads of layers."""
+        passes: list[Forward] = []
+
+        def run(inputs: Tensors) -> list[tf.Tensor]:
+            passes.append(self.forward(inputs, layers))
+            return [passes[-1].outputs, *passes[-1].read.values()]
+
+        return record(run, self.specs_like(inputs)), passes[-1]
+
     @abc.abstractmethod
     def layers(self, inputs: Any = None) -> list[Layer]:
         """All layers in the order in which they run."""
@@ -146,13 +196,27 @@ class ModelView(abc.ABC):
         """Name of the layer with the last maps that all paths to the selected output pass; else ValueError."""
 
 
-def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Any, Forward], Any]) -> Any:
-    """What ``look`` says about a pass of the model that reads layers, for inputs like these."""
+def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Tensors, Forward], Answer]) -> Answer:
+    """What ``look`` says about a pass of the model that reads layers, for inputs like these.
+
+    The pass is the one that the view has `recorded`: of a Keras model all questions share it. ``look`` may look at the
+    graph, which is the current one, and make operations of what is in it; none of them is ever run.
+    """
+    recording, forward = view.recorded(inputs, layers)
+    with recording.function.graph.as_default():
+        return look(recording.inputs, forward)
+
+
+def record(run: Callable[[Tensors], list[tf.Tensor]], specs: Any) -> Recording:
+    """Trace what takes the inputs of a model, of such specs, and returns all that may be asked for."""
     found: list[Any] = []
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size, *x.shape[1:]], x.dtype), inputs)
-    function = tf.function(lambda x: found.append(look(x, view.forward(x, layers))), autograph=False)
-    function.get_concrete_function(specs)
-    return found[0]
+
+    def recording(inputs: Tensors) -> list[tf.Tensor]:
+        found[:] = inputs, run(inputs)  # a model that makes its weights now is traced twice
+        return found[1]
+
+    with tf.init_scope():
+        return Recording(tf.function(recording, autograph=False).get_concrete_function(specs), *found)
 
 
 def padded(arrays: Any, rows: int) -> Any:
