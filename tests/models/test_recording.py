@@ -62,7 +62,7 @@ def test_one_trace_answers_all_questions_of_all_views(make):
     assert default_layers(view, X) == ("conv",)
     assert channel_counts(view, ["conv", "count"], X) == (4, 3)
     field = receptive_fields(view, ["conv"], tf.TensorSpec([2, 12, 12, 3]))["conv"]
-    assert field.size == (3, 3) and field.stride == (2, 2)
+    assert (field.size, field.stride) == ((3, 3), (2, 2))
     assert traced(view, ["conv"], X, lambda given, run: (given.shape[1:], run.read["conv"].shape[1:])) == (
         (12, 12, 3),
         (5, 5, 4),
@@ -74,7 +74,7 @@ def test_methods_share_it_and_compute_in_traces_of_their_own():
     model, count = functional()
     for number, method in enumerate((tfxai.GradCAM, tfxai.LayerCAM, tfxai.HiResCAM), 1):
         method(model)(X, 0, verbose=0)
-        assert tfxai.layers(model) and tfxai.receptive_field(model)
+        tfxai.layers(model), tfxai.receptive_field(model)
         assert count.traces == 1 + number
 
 

@@ -17,6 +17,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_layers, unit
 from tfxai.models import graph
+from tfxai.models.operations import PASSING
 from tfxai.models.stack import check_maps
 from tfxai.run import Run
 
@@ -396,7 +397,7 @@ _SHAPES = {"Shape", "StridedSlice", "Pack", "Prod"}  # they compute the shape of
 def _check_head(layer: tf.Tensor, logits: tf.Tensor) -> None:
     """ValueError unless only global average pooling and linear operations lie between the layer and the logits."""
     pooled = False
-    passing = graph.PASSING | _SHAPES
+    passing = PASSING | _SHAPES
     for op in graph.between(layer, logits):
         whole = op.type in ("Mean", "AvgPool") and all(size == 1 for size in _positions(op.outputs[0], layer))
         if whole and not pooled:

@@ -9,17 +9,29 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.operations import (
+    ACTIVATIONS,
+    CLIPS,
+    CONVOLUTIONS,
+    NORMS,
+    PASSING,
+    PRODUCTS,
+    SCALES,
+    SELECTIONS,
+    SHIFTS,
+    TRANSPOSED_CONVOLUTIONS,
+)
 from tfxai.models.view import Forward, ModelView, traced
 
 # Operations that mix channels by weights, their second input: each begins a block. A depthwise convolution mixes none,
 # it repeats the channels of the block before it.
-MIXING = {"Conv2D", "Conv3D", "MatMul", "BatchMatMulV2", "Einsum", "Conv2DBackpropInput", "Conv3DBackpropInputV2"}
-AFFINE = graph.PASSING | {"IdentityN", "BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "FusedBatchNormV3"}
-NORMALISATIONS = {"SquaredDifference", "Rsqrt"}  # with means that keep the axes
-ACTIVATIONS = {
-    *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp"),
-    *("Maximum", "Minimum", "ClipByValue", "Square", "Pow", "Select", "SelectV2", "Log1p", "Softmax"),
-}
+_MIXING = CONVOLUTIONS - {"DepthwiseConv2dNative"} | TRANSPOSED_CONVOLUTIONS | PRODUCTS
+_AFFINE = PASSING | SHIFTS | SCALES | NORMS | {"IdentityN", "Neg"}
+_NORMALIZING = {"SquaredDifference", "Rsqrt"}  # with means that keep the axes
+_FUNCTIONS = {"ClipByValue", "Erf", "Erfc", "Exp", "Log1p", "Pow", "Softmax", "Square"}  # activations are written with
+_ACTIVATING = ACTIVATIONS | CLIPS | SELECTIONS | _FUNCTIONS
+BY_CHANNEL = _AFFINE | _ACTIVATING
+"""Operations that treat each channel on its own: shifts, scales, activations."""
 
 
 def default_layers(view: ModelView, inputs: Any) -> tuple[str, ...]:
@@ -75,7 +87,7 @@ def _ends(path: Sequence[tf.Operation], names: Mapping[str, str]) -> set[str]:
         for tensor in op.inputs:
             users[tensor.name].append(op)
     on_path = {op.name for op in path}
-    blocks = {op.name: op for op in path if op.type in MIXING and op.inputs[1].op.name not in on_path}
+    blocks = {op.name: op for op in path if op.type in _MIXING and op.inputs[1].op.name not in on_path}
     leading: set[str] = set()  # operations that lead to a block
     for op in reversed(path):
         after = {user.name for tensor in op.outputs for user in users[tensor.name]}
@@ -103,11 +115,11 @@ def _end(block: tf.Operation, users: Mapping[str, list[tf.Operation]], names: Ma
             return end
         op = min(following.values(), key=lambda op: op._id)
         seen.add(op.name)
-        active = active or op.type in ACTIVATIONS
+        active = active or op.type in _ACTIVATING
         live |= {tensor.name: tensor for tensor in op.outputs if users[tensor.name]}
         live = {name: x for name, x in live.items() if any(user.name not in seen for user in users[name])}
 
 
 def _is_elementwise(op: tf.Operation) -> bool:
     """Whether each channel of its output goes back to that channel of its input, or is normalised by all."""
-    return op.type in AFFINE | NORMALISATIONS | ACTIVATIONS or (op.type == "Mean" and op.get_attr("keep_dims"))
+    return op.type in BY_CHANNEL | _NORMALIZING or (op.type == "Mean" and op.get_attr("keep_dims"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.flat import CALLS
+from tfxai.models.operations import CALLS
 
 
 def opened(op: tf.Operation) -> list[tf.Tensor] | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models.operations import CONSTANTS
+
 Nodes = Mapping[str, Any]  # name to NodeDef
 
 
@@ -95,7 +97,7 @@ def _negative_part(node: Any, nodes: Nodes) -> str | None:
 def _constant(source: str, nodes: Nodes) -> bool:
     """Whether a value does not depend on the data: a constant, a variable, or computed of these alone."""
     node = _get(source, nodes)
-    if node is None or node.op in ("Const", "ReadVariableOp"):
+    if node is None or node.op in CONSTANTS:
         return node is not None
     return node.op in ("Neg", "Cast", "Identity") and all(_constant(source, nodes) for source in node.input)
 

@@ -10,36 +10,39 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.calls import opened
-from tfxai.models.flat import CALLS
+from tfxai.models.operations import (
+    ACTIVATIONS,
+    ADDITIONS,
+    AVERAGE_POOLINGS,
+    CALLS,
+    CLIPS,
+    COMPARISONS,
+    CONSTANTS,
+    CONVOLUTIONS,
+    EXPONENTIALS,
+    NORMS,
+    PARTS,
+    PASSING,
+    POWERS,
+    PRODUCTS,
+    QUOTIENTS,
+    REDUCTIONS,
+    RELUS,
+    SELECTIONS,
+    SIZES,
+    SOFTMAXES,
+    TRANSPOSED_CONVOLUTIONS,
+)
 
 # Operations of which the end of a model is made: those that leave a logit a logit, and those that do not.
-_LINEAR = graph.PASSING | frozenset(
-    [
-        *("Add", "AddN", "AddV2", "BroadcastTo", "ConcatV2", "Fill", "GatherV2", "IdentityN", "Mean", "Mul", "Neg"),
-        *("OnesLike", "Pack", "Range", "Rank", "Shape", "Size", "Slice", "Split", "SplitV", "StridedSlice", "Sub"),
-        *("Sum", "Tile", "Unpack", "ZerosLike"),
-    ]
-)
-_CURVED = frozenset(
-    [
-        *("Abs", "ClipByValue", "Div", "DivNoNan", "Equal", "Erf", "Exp", "Expm1", "Greater", "GreaterEqual", "Inv"),
-        *("IsFinite", "Less", "LessEqual", "Log", "Log1p", "LogSoftmax", "Max", "Maximum", "Min", "Minimum"),
-        *("MulNoNan", "Pow", "Prod", "RealDiv", "Reciprocal", "Rsqrt", "Select", "SelectV2", "Sigmoid", "Sign"),
-        *("Softmax", "Softplus", "Sqrt", "Square", "SquaredDifference", "Tanh"),
-    ]
-)
-_POOLING = {"Mean", "Sum"}
-_WEIGHING = (
-    "AvgPool",
-    "BatchMatMul",
-    "BiasAdd",
-    "Conv",
-    "DepthwiseConv",
-    "Einsum",
-    "FusedBatchNorm",
-    "MatMul",
-    "_Fused",
-)
+_POOLING = frozenset({"Mean", "Sum"})
+_ARRANGING = PASSING | SIZES | PARTS | {"BroadcastTo", "Fill", "IdentityN", "Range", "Tile"}
+_LINEAR = _ARRANGING | ADDITIONS | _POOLING | {"AddN", "Mul", "Neg", "Sub"}
+_STEPS = SELECTIONS | COMPARISONS - {"NotEqual"} | {"ClipByValue", "IsFinite", "Sign"}
+_CHOOSING = REDUCTIONS - _POOLING | CLIPS | _STEPS
+_SMOOTH = ACTIVATIONS - RELUS - {"Softsign"} | SOFTMAXES | EXPONENTIALS | POWERS | QUOTIENTS
+_CURVED = _CHOOSING | _SMOOTH | {"Abs", "Erf", "MulNoNan", "Pow", "SquaredDifference"}
+_WEIGHING = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS | PRODUCTS | NORMS | AVERAGE_POOLINGS | {"BiasAdd"}
 
 
 class Ending:
@@ -95,7 +98,8 @@ class Ending:
         """Whether the last layers weigh or pool, and nothing follows that bends."""
         pools = any(op.type in _POOLING for op in self.steps)
         given = [tensor.op.type for tensor in self.sources if _given(tensor)]
-        return bool(given) and not self.curves and (pools or all(kind.startswith(_WEIGHING) for kind in given))
+        weighed = all(kind in _WEIGHING or kind.startswith("_Fused") for kind in given)
+        return bool(given) and not self.curves and (pools or weighed)
 
     def run(self, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """The outputs if tensors had these values, by name, as float64; None if more than these is needed."""
@@ -124,7 +128,7 @@ class Ending:
 
 def _curving(op: tf.Operation) -> Sequence[tf.Tensor]:
     """The inputs of an operation in which it is not linear."""
-    return op.inputs[1:] if op.type in ("Div", "DivNoNan", "RealDiv") else op.inputs
+    return op.inputs[1:] if op.type in QUOTIENTS else op.inputs
 
 
 def _given(tensor: tf.Tensor) -> bool:
@@ -133,7 +137,7 @@ def _given(tensor: tf.Tensor) -> bool:
     waiting = [tensor.op]
     while waiting:
         op = waiting.pop()
-        if op.name in seen or op.type in ("Const", "ReadVariableOp", "VarHandleOp"):
+        if op.name in seen or op.type in CONSTANTS:
             continue
         if not op.inputs and op.outputs[0].dtype != tf.resource:
             return True

@@ -14,8 +14,8 @@ from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, Nam
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
 from tfxai.models import convolutions, custom_gradients, overrides, quantized
+from tfxai.models.operations import CALLS
 
-CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
 
 

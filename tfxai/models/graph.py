@@ -14,12 +14,9 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import get_gradient_function  # has no public name
 from tensorflow.python.ops.cond_v2 import get_func_graphs  # nor has this
 
-Edit = Callable[[tf.Tensor], tf.Tensor]
+from tfxai.models.operations import COPIES, SIZES
 
-# Operations that hand their first input on unchanged but for its shape or precision.
-PASSING = frozenset(
-    {"Identity", "EnsureShape", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"}
-)
+Edit = Callable[[tf.Tensor], tf.Tensor]
 
 
 def within(outer: tf.Graph) -> bool:
@@ -28,12 +25,6 @@ def within(outer: tf.Graph) -> bool:
     while here is not None and here is not outer:
         here = getattr(here, "outer_graph", None)
     return here is outer
-
-
-_COPYING = frozenset({"Identity", "IdentityN"})
-
-# Operations whose results do not depend on the values of what they are given.
-SIZES = frozenset({"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"})
 
 
 def channels_first(op: tf.Operation) -> bool:
@@ -83,7 +74,7 @@ def flow(starts: Sequence[tf.Tensor], end: tf.Tensor) -> list[Step]:
     begin = {tensor.name for tensor in starts}
     needed, reached, path = ancestors([end]), set(begin), []
     for op in end.graph.get_operations():  # creation order is a topological order
-        if op.name not in needed or op.type in SIZES or op.type in _COPYING:
+        if op.name not in needed or op.type in SIZES or op.type in COPIES:
             continue
         named = [(number, origin(tensor, begin).name) for number, tensor in enumerate(op.inputs)]
         sources = [(number, name) for number, name in named if name in reached]
@@ -102,7 +93,7 @@ def flow(starts: Sequence[tf.Tensor], end: tf.Tensor) -> list[Step]:
 
 def origin(tensor: tf.Tensor, stop: Collection[str] = ()) -> tf.Tensor:
     """The tensor of which this is the same under other names."""
-    while tensor.op.type in _COPYING and tensor.name not in stop:
+    while tensor.op.type in COPIES and tensor.name not in stop:
         tensor = tensor.op.inputs[tensor.value_index]
     return tensor
 

@@ -18,8 +18,9 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.ending import Ending
+from tfxai.models.operations import PASSING
 
-ACTIVATIONS = {"Softmax": ("softmax", False), "LogSoftmax": ("softmax", True), "Sigmoid": ("sigmoid", False)}
+_ENDS = {"Softmax": ("softmax", False), "LogSoftmax": ("softmax", True), "Sigmoid": ("sigmoid", False)}
 _SQUASHING = {"Erf", "Exp", "Sigmoid", "Softmax", "Tanh"}
 
 
@@ -155,13 +156,13 @@ def _written_out(outputs: tf.Tensor) -> tuple[tf.Tensor, str, bool] | None:
         op = waiting.pop().op
         if op.type == "Pack":
             waiting.extend(op.inputs)
-        elif op.type in graph.PASSING:
+        elif op.type in PASSING:
             waiting.append(op.inputs[0])
-        elif op.type in ACTIVATIONS:
+        elif op.type in _ENDS:
             ends.append(op)
         else:
             return None
-    kinds = {ACTIVATIONS[op.type] for op in ends}
+    kinds = {_ENDS[op.type] for op in ends}
     if len(kinds) != 1:
         return None
     edits = [(op.outputs[0], lambda _, op=op: op.inputs[0]) for op in dict.fromkeys(ends)]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfxai.models.graph import PASSING, ancestors
+from tfxai.models.graph import ancestors
+from tfxai.models.operations import HANDING_ON
 
 
 def kept(x: tf.Tensor, masks: Sequence[tf.Tensor] = ()) -> tf.Tensor | None:
@@ -58,7 +59,7 @@ def _consumers(x: tf.Tensor) -> list[tf.Operation]:
     found, waiting = [], [x]
     while waiting:
         for op in waiting.pop().consumers():
-            if op.type in PASSING - {"Reshape", "Squeeze", "ExpandDims", "Transpose"}:
+            if op.type in HANDING_ON - {"IdentityN"} | {"Cast"}:
                 waiting.extend(op.outputs)
             found.append(op)
     return found

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfxai.models import convolutions, strided, unpooling
 from tfxai.models.composed import modify_composed
+from tfxai.models.operations import CONVOLUTIONS
 
 Backward = str | tuple[str, ...]  # one, or several for different kinds of operations
 RELUS = ("guided", "deconvnet")
@@ -79,7 +80,7 @@ def _register(name: str, rule: Callable) -> dict[str, str]:
 
 
 def _resampled() -> dict[str, str]:
-    overrides = {kind: f"Tfxai_resampled_{kind}" for kind in strided.CONVOLUTIONS}
+    overrides = {kind: f"Tfxai_resampled_{kind}" for kind in CONVOLUTIONS}
     for name in overrides.values():
         tf.RegisterGradient(name)(strided.resampled)
     return overrides

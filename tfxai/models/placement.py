@@ -15,14 +15,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.operations import CONDITIONS, CONVOLUTIONS, LOOPS, RESHAPES, TRANSPOSED_CONVOLUTIONS
 from tfxai.models.receptive_field import entire, follow, in_flat_graph
 from tfxai.models.span_rules import RULES, passed
 from tfxai.models.spans import Span, along_axis, joined, places, shifted, together
 from tfxai.models.view import ModelView
-
-_CONVOLUTIONS = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Dilation2D"}
-_RESHAPES = {"ExpandDims", "Reshape", "Squeeze"}
-_LOOPS = {"StatelessWhile", "TensorListFromTensor", "While"}
 
 
 class Stretch(NamedTuple):
@@ -101,10 +98,10 @@ def position_axes(x: tf.Tensor, output: tf.Tensor) -> tuple[int, ...]:
 
     def enough(op: tf.Operation, sources: list[tuple[int, list[Span]]]) -> bool:
         number, spans = sources[0]
-        if number > 0 and op.type not in ("Conv2DBackpropInput", "Conv3DBackpropInputV2"):
+        if number > 0 and op.type not in TRANSPOSED_CONVOLUTIONS:
             return False
         source = op.inputs[number]
-        if op.type in _CONVOLUTIONS or number == 2:
+        if op.type in CONVOLUTIONS | {"Dilation2D"} or number == 2:
             channel = 1 if graph.channels_first(op) else source.shape.rank - 1
             for axis, span in enumerate(spans, 1):
                 if span.axis > 0:
@@ -136,7 +133,7 @@ def _marked(stretches: list[Stretch]) -> list[Stretch]:
 
 
 def _moved(op: tf.Operation, number: int, output: tf.Tensor, stretch: Stretch) -> Stretch:
-    if op.type in ("If", "StatelessIf"):
+    if op.type in CONDITIONS:
         ends = graph.branch(op)
         if ends:
             source, end = op.inputs[number], ends[output.value_index]
@@ -158,7 +155,8 @@ def _moved_span(op: tf.Operation, number: int, output: tf.Tensor, stretch: Stret
     source, span = op.inputs[number], stretch.span
     if span.fixed:
         return span
-    if op.type in _LOOPS or op.type == "TensorListStack":  # a step of a recurrent layer comes from the same step
+    # A step of a recurrent layer comes from the same step.
+    if op.type in LOOPS or op.type in ("TensorListFromTensor", "TensorListStack"):
         kept = span.axis == 0 and (op.type == "TensorListStack" or output.dtype == tf.variant)
         return span if kept else together(span)
     if op.type == "ReverseV2" and span.axis in _reversed(op):
@@ -168,7 +166,7 @@ def _moved_span(op: tf.Operation, number: int, output: tf.Tensor, stretch: Stret
         same = places(output, span.axis) == places(source, span.axis)
         return span if same else together(span)
     found = passed(op, number, output, span)
-    if stretch.merged and span.inner > 1 and found.inner == 1 and op.type not in _RESHAPES:  # they would come apart
+    if stretch.merged and span.inner > 1 and found.inner == 1 and op.type not in RESHAPES:  # they would come apart
         return together(span)
     return found
 

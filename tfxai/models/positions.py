@@ -15,20 +15,31 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.flat import CALLS
+from tfxai.models.operations import (
+    CALLS,
+    CONDITIONS,
+    CONSTANTS,
+    CONVOLUTIONS,
+    DECISIONS,
+    LOOPS,
+    MATRIX_PRODUCTS,
+    PADDINGS,
+    POOLINGS,
+    PRODUCTS,
+    REDUCTIONS,
+    SOFTMAXES,
+    TRANSPOSED_CONVOLUTIONS,
+)
 
 Axes = tuple[tuple[int, ...], ...]
 
-POOLING = {"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"}
-CONVOLVING = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Dilation2D", "Conv2DBackpropInput", "Conv3DBackpropInputV2"}
-MULTIPLYING = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
-RECURRENT = {"While", "StatelessWhile", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
-WEIGHING = {*CONVOLVING, *MULTIPLYING, *RECURRENT, *CALLS}  # calls may hold anything, as Keras's grouped convolutions
+_CONVOLVING = CONVOLUTIONS | TRANSPOSED_CONVOLUTIONS | {"Dilation2D"}
+_RECURRENT = LOOPS | {"CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
+WEIGHING = _CONVOLVING | PRODUCTS | _RECURRENT | CALLS  # calls may hold anything, as Keras's grouped convolutions
 """Operations that make features out of values; pooling does so too, but has no weights."""
 
-_WINDOWED = POOLING | CONVOLVING | {"ExtractImagePatches", "ExtractVolumePatches"}
+_WINDOWED = POOLINGS | _CONVOLVING | {"ExtractImagePatches", "ExtractVolumePatches"}
 _MANY = 1_000_003  # stands for an unknown number of rows
-_PADDING = {"Pad", "PadV2", "MirrorPad"}
 
 
 class Positions(NamedTuple):
@@ -115,8 +126,8 @@ def _passed(op: tf.Operation, given: Sequence[tuple[int, Positions]], output: tf
         step = tuple(sorted({*given[0][1].dimensions} - {*dimensions(axes)}))
     return Positions(
         axes,
-        raw=not weighed and op.type not in POOLING and any(one.raw for _, one in given),
-        ring=_goes_on(placed, "ring", weighed) or (op.type in _PADDING and _pads(op, axes)),
+        raw=not weighed and op.type not in POOLINGS and any(one.raw for _, one in given),
+        ring=_goes_on(placed, "ring", weighed) or (op.type in PADDINGS and _pads(op, axes)),
         share=_goes_on(placed, "share", weighed) or _shares(op, given),
         step=() if op.type == "Pack" else step,
     )
@@ -147,9 +158,9 @@ def _pads(op: tf.Operation, axes: Axes) -> bool:
 
 def _shares(op: tf.Operation, given: Sequence[tuple[int, Positions]]) -> bool:
     if op.type != "Exp" or op.inputs[0].op.type != "Sub":
-        return op.type in ("Softmax", "LogSoftmax")
+        return op.type in SOFTMAXES
     total = op.inputs[0].op.inputs[1]  # of several axes: exp(x - log(sum(exp(x))))
-    return total.op.type != "Const" and any(size == 1 for size in (total.shape or [])[1:])
+    return total.op.type not in CONSTANTS and any(size == 1 for size in (total.shape or [])[1:])
 
 
 # Rules: from an operation, the number and the axes of each of its inputs that has any, and an output, to its axes.
@@ -364,10 +375,10 @@ def _grouped(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], li
 
 _RULES: dict[str, Callable[[tf.Operation, _Sources, tf.Tensor], Axes]] = {
     **dict.fromkeys(_WINDOWED, _windows),
-    **dict.fromkeys(MULTIPLYING - {"Einsum"}, _products),
+    **dict.fromkeys(MATRIX_PRODUCTS, _products),
     "Einsum": _einsum,
     "Transpose": _transposed,
-    **dict.fromkeys(("All", "Any", "Max", "Mean", "Min", "Prod", "Sum", "ArgMax", "ArgMin"), _reduced),
+    **dict.fromkeys(REDUCTIONS | DECISIONS, _reduced),
     "ExpandDims": _expanded,
     "Squeeze": _squeezed,
     "Reshape": _reshaped,
@@ -375,6 +386,6 @@ _RULES: dict[str, Callable[[tf.Operation, _Sources, tf.Tensor], Axes]] = {
     "Unpack": _unpacked,
     **dict.fromkeys(("GatherV2", "ResourceGather"), _gathered),
     "StridedSlice": _cut,
-    **dict.fromkeys(("While", "StatelessWhile", "If", "StatelessIf"), _loop),
+    **dict.fromkeys(LOOPS | CONDITIONS, _loop),
     **dict.fromkeys(("TensorListFromTensor", "TensorListStack"), _list),
 }

@@ -12,9 +12,11 @@ from typing import Any
 
 import tensorflow as tf
 
-_PRODUCTS = ("BatchMatMulV2", "BatchMatMulV3", "Conv2D", "Einsum", "MatMul")
-_ARRANGE = ("ExpandDims", "Identity", "Reshape", "Squeeze", "Transpose")
-_ROUND = ("Cast", "Maximum", "Minimum", "Round", "Rint", *_ARRANGE)
+from tfxai.models.operations import CLIPS, PRODUCTS, RESHAPES, SCALES
+
+_PRODUCTS = PRODUCTS | {"Conv2D"}  # the only convolution of integers
+_ARRANGING = RESHAPES | {"Identity", "Transpose"}
+_ROUNDING = _ARRANGING | CLIPS | {"Cast", "Rint", "Round"}
 
 Nodes = Mapping[str, Any]  # name to NodeDef
 
@@ -38,7 +40,7 @@ def write_in_floats(graph_def: tf.compat.v1.GraphDef, inputs: Collection[str]) -
             depending.add(node.name)
     added: dict[str, list] = {}  # new nodes by the name of the node before which they stand
     for node in graph_def.node:
-        if node.op in ("Mul", "RealDiv"):
+        if node.op in SCALES:
             for side in (0,) if node.op == "RealDiv" else (0, 1):
                 _rewrite(node, side, nodes, depending, added)
     ordered = [new for node in graph_def.node for new in (*added.get(node.name, ()), node)]
@@ -50,17 +52,17 @@ def write_in_floats(graph_def: tf.compat.v1.GraphDef, inputs: Collection[str]) -
 
 def _rewrite(end: Any, side: int, nodes: Nodes, depending: Collection[str], added: dict[str, list]) -> None:
     """Rewrite the product that ends in this multiplication or division by a scale, if it is one."""
-    behind, found = _chain(end.input[side], (*_ARRANGE, "Cast"), nodes)
+    behind, found = _chain(end.input[side], _ARRANGING | {"Cast"}, nodes)
     product = nodes.get(_node(found))
     if product is None or product.op not in _PRODUCTS or not _is_integer(product):
         return
     data, weights = product.input[:2]
     if _node(data) not in depending or _node(weights) in depending:
         return
-    arranged, integers = _chain(data, _ARRANGE, nodes)
-    _, found = _chain(integers, _ROUND, nodes)
+    arranged, integers = _chain(data, _ARRANGING, nodes)
+    _, found = _chain(integers, _ROUNDING, nodes)
     scaling = nodes.get(_node(found))
-    if scaling is None or {scaling.op, end.op} != {"Mul", "RealDiv"} or end.attr["T"].type != tf.float32:
+    if scaling is None or {scaling.op, end.op} != SCALES or end.attr["T"].type != tf.float32:
         return
     for scale in scaling.input[1 if scaling.op == "RealDiv" else 0 :]:
         rest = _without(end.input[1 - side], scale, nodes, depending)
@@ -88,7 +90,7 @@ def _without(source: str, scale: str, nodes: Nodes, depending: Collection[str]) 
     """What remains of a product without one factor; "" if nothing does, None if it is no factor."""
 
     def is_scale(factor: str) -> bool:
-        return _chain(factor, _ARRANGE, nodes)[1] == _chain(scale, _ARRANGE, nodes)[1]
+        return _chain(factor, _ARRANGING, nodes)[1] == _chain(scale, _ARRANGING, nodes)[1]
 
     if is_scale(source):
         return ""

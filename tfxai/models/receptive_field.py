@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models import graph, open_model
+from tfxai.models.operations import SIZES
 from tfxai.models.span_rules import passed
 from tfxai.models.spans import Span, along_axis, joined, places
 from tfxai.models.view import ModelView
@@ -195,7 +196,7 @@ def follow(
     found, needed = {x.name: start}, graph.ancestors(list(ends))
     for op in x.graph.get_operations():
         sources = [(number, found[x.name]) for number, x in enumerate(op.inputs) if x.name in found]
-        if op.name not in needed or op.type in graph.SIZES or not sources:
+        if op.name not in needed or op.type in SIZES or not sources:
             continue
         if enough(op, sources):
             break

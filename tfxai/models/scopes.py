@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.operations import PASSING
 from tfxai.models.stack import last_stack
 from tfxai.models.view import Layer, unknown_layer
 
@@ -178,7 +179,7 @@ def _exit(ops: Sequence[tf.Operation], output: tf.Tensor) -> tf.Tensor:
 
 def _kind(ops: Sequence[tf.Operation]) -> str:
     """What a layer is: its first operation that computes anything."""
-    return next((op.type for op in ops if op.type not in graph.PASSING), ops[0].type)
+    return next((op.type for op in ops if op.type not in PASSING), ops[0].type)
 
 
 def _flat(tensor: tf.Tensor) -> str:

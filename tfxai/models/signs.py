@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.operations import (
+    ADDITIONS,
+    BLOCKS,
+    PADDINGS,
+    PARTS,
+    PASSING,
+    POOLINGS,
+    REDUCTIONS,
+    RESIZES,
+)
+
 _NEVER = {"Abs", "Exp", "Relu", "Relu6", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square"}
-_KEEP = {
-    *("Add", "AddN", "AddV2", "Mul"),
-    *("AvgPool", "AvgPool3D", "Max", "MaxPool", "MaxPool3D", "Mean", "Min", "Minimum", "Sum"),
-    *("BatchToSpaceND", "Cast", "ConcatV2", "ExpandDims", "Identity", "MirrorPad", "Pack", "Pad", "Reshape"),
-    *("ResizeBilinear", "ResizeNearestNeighbor", "Slice", "SpaceToBatchND", "Squeeze", "StridedSlice", "Transpose"),
-}
+_MOVE = PASSING | PADDINGS | BLOCKS | PARTS | RESIZES - {"ResizeBicubic"}  # which overshoots
+_KEEP = _MOVE | POOLINGS | REDUCTIONS | ADDITIONS | {"AddN", "Minimum", "Mul"}
 
 
 def is_nonnegative(tensor: tf.Tensor) -> bool:

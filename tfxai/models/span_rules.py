@@ -15,6 +15,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.operations import (
+    CONVOLUTIONS,
+    DECISIONS,
+    ELEMENTWISE,
+    MATRIX_PRODUCTS,
+    NORMS,
+    PADDINGS,
+    POOLINGS,
+    PRODUCTS,
+    REDUCTIONS,
+    RESHAPES,
+    RESIZES,
+    SOFTMAXES,
+    TRANSPOSED_CONVOLUTIONS,
+)
 from tfxai.models.spans import Span, along_axis, enlarged, places, shifted, together
 
 Rule = Callable[[tf.Operation, int, tf.Tensor, Span], Span]
@@ -334,42 +349,19 @@ def _static(tensor: tf.Tensor) -> Any:
     return None if value is None else value.tolist()
 
 
-_SAME = {
-    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atan2", "Atanh", "Ceil"),
-    *("Cos", "Cosh", "Digamma", "Erf", "Erfc", "Exp", "Expm1", "Floor", "Inv"),
-    *("Lgamma", "Log", "Log1p", "Neg", "Reciprocal", "Rint", "Round", "Rsqrt", "Sigmoid"),
-    *("Sign", "Sin", "Sinh", "Sqrt", "Square", "Tan", "Tanh"),
-    *("Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Softplus", "Softsign"),
-    *("Add", "AddN", "AddV2", "BiasAdd", "Div", "DivNoNan", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Mod", "Mul"),
-    *("MulNoNan", "Pow", "RealDiv", "SquaredDifference", "Sub", "Xdivy", "Xlog1py", "Xlogy"),
-    *("Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "NotEqual"),
-    *("IsFinite", "IsInf", "IsNan", "ClipByValue", "Select", "SelectV2"),
-    *(
-        "BroadcastTo",
-        "Cast",
-        "CheckNumerics",
-        "EnsureShape",
-        "Identity",
-        "IdentityN",
-        "PreventGradient",
-        "StopGradient",
-        "Tile",
-    ),
-    *("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV4"),
-}
+_SAME = ELEMENTWISE | {"BroadcastTo", "Tile"}
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_SAME, _same),
-    **dict.fromkeys(("LRN", "LogSoftmax", "Softmax"), _channels_mixed),
-    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _normalized),
-    **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Dilation2D"), _convolved),
-    **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), _transposed_convolved),
-    **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"), _pooled),
-    "ExtractImagePatches": _pooled,
-    **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), _padded),
-    **dict.fromkeys(("ExpandDims", "Reshape", "Squeeze"), _reshaped),
+    **dict.fromkeys(SOFTMAXES | {"LRN"}, _channels_mixed),
+    **dict.fromkeys(NORMS, _normalized),
+    **dict.fromkeys(CONVOLUTIONS | {"Dilation2D"}, _convolved),
+    **dict.fromkeys(TRANSPOSED_CONVOLUTIONS, _transposed_convolved),
+    **dict.fromkeys(POOLINGS | {"ExtractImagePatches"}, _pooled),
+    **dict.fromkeys(PADDINGS, _padded),
+    **dict.fromkeys(RESHAPES, _reshaped),
     "Transpose": _transposed,
-    **dict.fromkeys(("All", "Any", "Max", "Mean", "Min", "Prod", "Sum", "ArgMax", "ArgMin"), _reduced),
-    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _multiplied),
+    **dict.fromkeys(REDUCTIONS | DECISIONS, _reduced),
+    **dict.fromkeys(MATRIX_PRODUCTS, _multiplied),
     "Einsum": _einsum,
     "ConcatV2": _concatenated,
     **dict.fromkeys(("Split", "SplitV"), _split),
@@ -380,9 +372,8 @@ RULES: dict[str, Rule] = {
     "SpaceToBatchND": _to_batch,
     "BatchToSpaceND": _from_batch,
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocked),
-    **dict.fromkeys(("ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"), _resized),
+    **dict.fromkeys(RESIZES, _resized),
     "ScaleAndTranslate": _rescaled,
 }
 # Operations of which more than the first input has positions.
-_SEVERAL = {*_SAME, "Conv2DBackpropInput", "Conv3DBackpropInputV2", "ConcatV2", "Pack", "Split", "Einsum"}
-_SEVERAL |= {"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"}
+_SEVERAL = _SAME | TRANSPOSED_CONVOLUTIONS | PRODUCTS | {"ConcatV2", "Pack", "Split"}

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.positions import MULTIPLYING, WEIGHING, Positions, dimensions, has_positions, own, positions
+from tfxai.models.operations import PRODUCTS
+from tfxai.models.positions import WEIGHING, Positions, dimensions, has_positions, own, positions
 
 MOST_NAMES = 12  # in an error
 
@@ -163,7 +164,7 @@ def _are_tokens_after(
 
 def _meets(step: graph.Step, known: Mapping[str, Positions]) -> bool:
     """Whether a product brings positions together: those of two tensors, or all tokens of a grid."""
-    if step.op.type not in MULTIPLYING:
+    if step.op.type not in PRODUCTS:
         return False
     before, after = (max(map(len, known[name].axes)) for name in (step.sources[0][1], step.outputs[0].name))
     return len(step.sources) > 1 or before > max(after, 1)

@@ -17,8 +17,6 @@ import tensorflow as tf
 
 from tfxai.models.convolutions import gradient, sent_back
 
-CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
-
 
 def is_strided(node: Any) -> bool:
     """Whether the convolution of a NodeDef has a stride."""

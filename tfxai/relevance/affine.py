@@ -13,23 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import convolutions, graph
+from tfxai.models.operations import CONVOLUTIONS, NORMS, PASSING, PRODUCTS, SCALES, SHIFTS, TRANSPOSED_CONVOLUTIONS
 from tfxai.models.signs import is_nonnegative
 
 # Operation: which input is data, which is weights, and the axis of the weights along which the outputs lie.
-LINEAR = {
-    "Conv2D": (0, 1, -1),
-    "Conv3D": (0, 1, -1),
-    "DepthwiseConv2dNative": (0, 1, -1),
-    "MatMul": (0, 1, -1),
-    "BatchMatMulV2": (0, 1, -1),
-    "BatchMatMulV3": (0, 1, -1),
-    "Einsum": (0, 1, -1),
-    "Conv2DBackpropInput": (2, 1, -2),
-    "Conv3DBackpropInputV2": (2, 1, -2),
-}
-_SHIFTS = ("BiasAdd", "AddV2", "Add", "Sub")
-_SCALES = ("Mul", "RealDiv")
-NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+LINEAR = dict.fromkeys(CONVOLUTIONS | PRODUCTS, (0, 1, -1)) | dict.fromkeys(TRANSPOSED_CONVOLUTIONS, (2, 1, -2))
 _SAME = ("EnsureShape", "Identity")  # as between functions that have been inlined
 
 
@@ -143,10 +131,10 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     tail = [channels, *behind_channels]  # sizes of the axes along which the channels lie
     while (step := _next(found.through[-1], on_path)) is not None:
         constant = _constant(step, on_path, tail)
-        if step.type in _SHIFTS and constant is not None:
+        if step.type in SHIFTS and constant is not None:
             shift = -constant if step.type == "Sub" else constant
             found = replace(found, b=shift if found.b is None else found.b + shift)
-        elif step.type in _SCALES and constant is not None:
+        elif step.type in SCALES and constant is not None:
             found = _scaled(found, 1 / constant if step.type == "RealDiv" else constant, axis)
         elif step.type in NORMS and not step.get_attr("is_training") and graph.channels_first(step) == first:
             gamma, beta, mean, variance = map(_float, step.inputs[1:5])
@@ -159,7 +147,7 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
             continue
         elif first and step.type in (*_SAME, "Cast"):
             pass
-        elif not first and step.type in graph.PASSING - {"Transpose"} and (arranged := _tail(step.outputs[0], tail)):
+        elif not first and step.type in PASSING - {"Transpose"} and (arranged := _tail(step.outputs[0], tail)):
             tail = arranged
         else:
             break

@@ -13,18 +13,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.models import graph
+from tfxai.models.operations import (
+    ADDITIONS,
+    CLIPS,
+    LOOPS,
+    PASSING,
+    PRODUCTS,
+    REDUCTIONS,
+    ROUNDINGS,
+    SCALES,
+    SIZES,
+    SOFTMAXES,
+)
 
 # Rounding is straight-through: what is rounded gets what the rounded number gets.
-ROUNDS = {
-    *("Cast", "Ceil", "Floor", "FloorDiv", "Rint", "Round", "Sign"),
-    *("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"),
-    *("QuantizeAndDequantize", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4"),
-}
-_LOOPS = {"StatelessWhile", "While"}
-_PRODUCTS = {"BatchMatMulV2", "BatchMatMulV3", "DivNoNan", "Einsum", "MatMul", "Mul", "MulNoNan", "RealDiv"}
-_REDUCTIONS = {"Max", "Mean", "Min", "Sum"}
-_CLIPS = {"Maximum", "Minimum"}
+ROUNDS = ROUNDINGS | {"Cast", "FloorDiv", "Sign"}
+_SCALING = PRODUCTS | SCALES | {"DivNoNan", "MulNoNan"}
 
 Ruled = Callable[[tf.Operation], bool]  # whether the user gives a rule for an operation
 
@@ -66,7 +70,7 @@ class Flow:
         self._carrying = {x.name for x in inputs if is_number(x)}
         self._depending = set(self._carrying)
         for op in candidates:
-            if op.type not in graph.SIZES and any(x.name in self._depending for x in op.inputs):
+            if op.type not in SIZES and any(x.name in self._depending for x in op.inputs):
                 self._depending |= {y.name for y in op.outputs}
                 self._carrying |= {y.name for y in self._carried(op, ruled(op))} - scales
         needed, self.path = {output.name}, []
@@ -95,9 +99,9 @@ class Flow:
 
     def _is_gate(self, op: tf.Operation) -> bool:
         """Whether a choice that an operation takes only decides how much of what else it takes comes through."""
-        if op.type in _LOOPS or op.type == "IdentityN":
+        if op.type in LOOPS or op.type == "IdentityN":
             return True  # the first have no rule at all, the second keeps its tensors apart
-        return op.type in _PRODUCTS or (op.type in ("Add", "AddV2", "Sub") and _leads_to_softmax(op))
+        return op.type in _SCALING or (op.type in ADDITIONS | {"Sub"} and _leads_to_softmax(op))
 
     def _lost(self, tensor: tf.Tensor) -> ValueError:
         op = tensor.op
@@ -162,11 +166,11 @@ def _types(op: tf.Operation, args: Sequence[Any]) -> list[str]:
 
 
 def _leads_to_softmax(op: tf.Operation) -> bool:
-    kinds = graph.PASSING | {"Add", "AddV2", "Mul", "RealDiv", "SelectV2", "Sub"}
+    kinds = PASSING | ADDITIONS | SCALES | {"SelectV2", "Sub"}
     waiting, seen = [op], {op.name}
     while waiting:
         for user in (user for y in waiting.pop().outputs for user in y.consumers()):
-            if user.type in ("Exp", "LogSoftmax", "Softmax"):
+            if user.type in SOFTMAXES | {"Exp"}:
                 return True
             if user.type in kinds and user.name not in seen:
                 seen.add(user.name)
@@ -179,9 +183,9 @@ def _scales_of_rounding(op: tf.Operation, between: Collection[str]) -> Iterator[
     if op.type not in ROUNDS or (op.type == "Cast" and is_number(op.outputs[0])):
         return
     tensor = op.inputs[0]
-    while tensor.op.type in graph.PASSING | ROUNDS | _CLIPS and tensor.op.name in between:
+    while tensor.op.type in PASSING | ROUNDS | CLIPS and tensor.op.name in between:
         tensor = next((x for x in tensor.op.inputs if x.op.name in between), tensor.op.inputs[0])
-    if tensor.op.type in ("Mul", "RealDiv"):
+    if tensor.op.type in SCALES:
         for factor in tensor.op.inputs[1 if tensor.op.type == "RealDiv" else 0 :]:
             if _is_statistic(factor, between):
                 yield factor
@@ -192,8 +196,8 @@ def _is_statistic(tensor: tf.Tensor, between: Collection[str]) -> bool:
     op = tensor.op
     if op.name not in between:
         return False
-    if op.type in _REDUCTIONS:
+    if op.type in REDUCTIONS - {"Prod"}:  # no scale is a product
         return True
-    kinds = graph.PASSING | {"Add", "AddV2", "Mul", "RealDiv", "Reciprocal", "Sub", *ROUNDS, *_CLIPS}
+    kinds = PASSING | ROUNDS | CLIPS | ADDITIONS | SCALES | {"Reciprocal", "Sub"}
     depending = [x for x in op.inputs if x.op.name in between]
     return op.type in kinds and bool(depending) and all(_is_statistic(x, between) for x in depending)

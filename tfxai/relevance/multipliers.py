@@ -13,12 +13,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.relevance.affine import LINEAR, NORMS
+from tfxai.models.operations import CLIPS, NORMS, SCALES, SHIFTS, SOFTMAXES
+from tfxai.relevance.affine import LINEAR
 from tfxai.relevance.flow import data_of
 from tfxai.relevance.network import Network
 from tfxai.relevance.operations import (
     CHOICES,
     ELEMENTWISE,
+    MEANS,
     MOVES,
     Share,
     function_of,
@@ -30,8 +32,7 @@ from tfxai.relevance.operations import (
 )
 
 TINY = 1e-30  # a smaller change counts as none, and the slope is the derivative: its quotients would overflow
-_SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BiasAdd", "Mean", "Neg", "Sub", "Sum"}
-_LINEAR = MOVES | _SUMS | {"Cumsum", *NORMS, "ResizeBicubic", "ResizeBilinear"}
+_LINEAR = MOVES | MEANS | SHIFTS | NORMS | {"AddN", "Cumsum", "Neg"}
 _PRODUCTS = {"Mul", *LINEAR}
 _SINGULAR = {"Reciprocal", "Rsqrt"}  # infinite at zero, until what comes behind cuts it off
 _FUNCTIONS = ELEMENTWISE | _SINGULAR
@@ -117,7 +118,7 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
         return [(x, one) for x, one in zip(op.inputs, m, strict=True) if one is not None and x.op.name in on_path]
     if is_linear(op, passes.network):
         return pulled_back(op, m, data)
-    if op.type in CHOICES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
+    if op.type in CHOICES or (op.type in CLIPS and len(data) == 2):
         return _chosen(op, m, data, passes)
     if (x := argument(op, passes.network)) is not None:
         return [(x, summed_to(x, m[0] * passes.slope(x, op.outputs[0])))]
@@ -129,7 +130,7 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
             (data[0], summed_to(data[0], m[0] * (1 / b + 1 / b0) / 2)),
             (data[1], summed_to(data[1], -m[0] * (a + a0) / (2 * b * b0))),
         ]
-    if op.type in ("Softmax", "LogSoftmax"):
+    if op.type in SOFTMAXES:
         return [(data[0], _softmax(op, m[0], *passes.both(data[0])))]
     raise ValueError(
         f"DeepLIFT knows no multipliers of the operation {op.name!r} ({op.type}). {way_out(op)}"
@@ -153,7 +154,7 @@ def _unscaled(op: tf.Operation, x: tf.Tensor, network: Network) -> tf.Tensor:
     """In round(s a) / s with a scale s that depends on the inputs: a, for s cancels. Else x."""
     scales = {t.name for t in op.inputs if t.op.name in network.between - network.on_path}
     for tensor in made_of_one(x, network.on_path) if scales else ():
-        if tensor.op.type in ("Mul", "RealDiv") and scales & {t.name for t in tensor.op.inputs}:
+        if tensor.op.type in SCALES and scales & {t.name for t in tensor.op.inputs}:
             (x,) = data_of(tensor.op, network.on_path)
     return x
 

@@ -14,33 +14,40 @@ from collections.abc import Collection, Iterator, Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.relevance.affine import NORMS
+from tfxai.models.operations import (
+    ACTIVATIONS,
+    ADDITIONS,
+    AVERAGE_POOLINGS,
+    BLOCKS,
+    CLIPS,
+    EXPONENTIALS,
+    HANDING_ON,
+    LOOPS,
+    MAX_POOLINGS,
+    NORMS,
+    PADDINGS,
+    PARTS,
+    PRODUCTS,
+    RESHAPES,
+    RESIZES,
+    SCALES,
+    SHIFTS,
+)
 from tfxai.relevance.flow import ROUNDS, data_of, in_floats, is_number
 from tfxai.relevance.rules import stabilized
 
 Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and its relevance
 
-HANDS_ON = {"EnsureShape", "Identity", "IdentityN", "PreventGradient", "StopGradient"}
-MOVES = {
-    *("BroadcastTo", "ExpandDims", "Reshape", "Squeeze", "Tile", "Transpose"),
-    *("ConcatV2", "GatherNd", "GatherV2", "Pack", "ReverseV2", "Roll"),
-    *("Slice", "Split", "SplitV", "StridedSlice", "Unpack"),
-    *("MirrorPad", "Pad", "PadV2"),
-    *("BatchToSpaceND", "DepthToSpace", "SpaceToBatchND", "SpaceToDepth", "ResizeNearestNeighbor"),
-}
-CHOICES = {"Max", "MaxPool", "MaxPool3D", "Min"}
-ELEMENTWISE = {
-    *("Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
-    *("Abs", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p", "Maximum", "Minimum", "Neg"),
-    *("Pow", "SelectV2", "Sqrt", "Square"),
-    *("Add", "AddV2", "BiasAdd", "Mul", "RealDiv", "Sub"),
-    *ROUNDS,
-}
-_SHIFTS = {"Add", "AddV2", "BiasAdd", "Sub"}
-_SUMS = {"Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "Mean", "ResizeBicubic", "ResizeBilinear", "Sub", "Sum"}
+_ELSEWHERE = {"BroadcastTo", "GatherNd", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Tile", "Transpose"}
+MOVES = RESHAPES | PARTS | PADDINGS | BLOCKS | _ELSEWHERE
+CHOICES = MAX_POOLINGS - {"MaxPoolWithArgmax"} | {"Max", "Min"}  # those with one output
+_FUNCTIONS = ACTIVATIONS | EXPONENTIALS | ROUNDS | {"Abs", "Erf", "Erfc", "Neg", "Pow", "Sqrt", "Square"}
+ELEMENTWISE = _FUNCTIONS | SHIFTS | SCALES | CLIPS | {"SelectV2"}
+MEANS = AVERAGE_POOLINGS | RESIZES - {"ResizeNearestNeighbor"} | {"Mean", "Sum"}
+_SUMS = MEANS | ADDITIONS | {"AddN", "Sub"}
 _STATISTICS = {"Rsqrt", "Sqrt"}  # one over a spread
 _GATES = ({"Relu6", "Sigmoid", "Softmax"}, {"Tanh"})  # the first counts: sigmoid(i) * tanh(g) belongs to g
-_RESHAPES = {"BroadcastTo", "Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"}
+_RESHAPES = RESHAPES | {"BroadcastTo", "Cast", "Identity", "StopGradient"}
 
 
 def shares(
@@ -62,14 +69,14 @@ def shares(
     data = data_of(op, on_path)
     if hands_on(op):
         return [(x, r) for x, r in zip(op.inputs, R, strict=True) if r is not None and x.op.name in on_path]
-    if op.type in MOVES | CHOICES or (op.type in ("Maximum", "Minimum") and len(data) == 2):
+    if op.type in MOVES | CHOICES or (op.type in CLIPS and len(data) == 2):
         return pulled_back(op, R, data)  # each value gets what became of it
     r = R[0]
     if r is None or not data:
         return []
     if op.type in NORMS and op.get_attr("is_training"):
         return None
-    if len(data) == 1 and op.type in (*_SHIFTS, *NORMS) and bias:
+    if len(data) == 1 and op.type in (*SHIFTS, *NORMS) and bias:
         return _by_part(op, r, data)
     if len(data) == 1 and op.type in (*ELEMENTWISE, *NORMS):
         return [(data[0], summed_to(data[0], r))]
@@ -81,9 +88,9 @@ def shares(
         return [(scaled, r)]
     if op.type in _SUMS:
         return _by_part(op, r, data)
-    if op.type in ("Mul", "RealDiv"):
+    if op.type in SCALES:
         return _product(op, r, data, on_path)
-    if op.type in ("BatchMatMulV2", "BatchMatMulV3", "Einsum", "MatMul"):
+    if op.type in PRODUCTS:
         return [(x, share / len(data)) for x, share in _by_part(op, r, data)]
     if op.type == "Softmax":
         x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
@@ -94,7 +101,7 @@ def shares(
 
 def hands_on(op: tf.Operation) -> bool:
     """Whether an operation only hands on what it takes; a cast does, but for one that rounds."""
-    return op.type in HANDS_ON or (
+    return op.type in HANDING_ON or (
         op.type == "Cast" and not (is_number(op.inputs[0]) and op.outputs[0].dtype.is_integer)
     )
 
@@ -140,10 +147,10 @@ def function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tens
 
 def made_of_one(tensor: tf.Tensor, on_path: Collection[str]) -> Iterator[tf.Tensor]:
     """A tensor, and what it is an elementwise function of, from the last to the first."""
-    return _back(tensor, ELEMENTWISE | HANDS_ON, on_path)
+    return _back(tensor, ELEMENTWISE | HANDING_ON, on_path)
 
 
-def _back(tensor: tf.Tensor, kinds: set[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
+def _back(tensor: tf.Tensor, kinds: frozenset[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
     """A tensor, and what it was made of by operations of one argument, from the last to the first."""
     while True:
         yield tensor
@@ -162,13 +169,13 @@ def _names(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
 
 def _made_of(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
     """Types of the operations that a factor comes from, but for what only scales, shifts and reshapes it."""
-    kinds = _RESHAPES | _SHIFTS | {"Maximum", "Minimum", "Mul", "RealDiv", "Reciprocal"}
+    kinds = _RESHAPES | SHIFTS | CLIPS | SCALES | {"Reciprocal"}
     return {t.op.type for t in _back(tensor, kinds, on_path)}
 
 
 def way_out(op: tf.Operation) -> str:
     """What to tell about an operation without a rule, if it is a loop."""
-    loops = op.type.startswith("TensorList") or op.type in ("While", "StatelessWhile")
+    loops = op.type.startswith("TensorList") or op.type in LOOPS
     if not loops:
         return ""
     return "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True; it may be trained. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.blocks import ACTIVATIONS, AFFINE
+from tfxai.models.blocks import BY_CHANNEL
 
 # Operation to how its kernel becomes (weights, channels).
 KERNELS = {
@@ -30,7 +30,7 @@ def kernel(image: tf.Tensor, layer: tf.Tensor) -> tf.Tensor | None:
         seen.add(op.name)
         if op.type in KERNELS:
             found.append(op)
-        elif op.type in AFFINE | ACTIVATIONS and op.name in reached:
+        elif op.type in BY_CHANNEL and op.name in reached:
             waiting += [tensor.op for tensor in op.inputs if tensor.op.name in reached or tensor.name == image.name]
         else:
             return None
