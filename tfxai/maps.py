@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models.placement import Laid, layers_in_inputs
+from tfxai.models.placement import Placement, layers_in_inputs
 from tfxai.models.view import ModelView
 from tfxai.run import Run
 
@@ -210,7 +210,7 @@ def _own(x: tf.Tensor, positions: Sequence[int], values: tf.Tensor) -> Place | N
     return Place(tuple(sides), channels)
 
 
-def _place(laid: Laid, shape: Sequence[int]) -> Place:
+def _place(laid: Placement, shape: Sequence[int]) -> Place:
     """A unit lies where the middle of what it sees is; units that divide the input, but for half a step, divide it.
 
     "same" padding adds more behind than before wherever an even size is halved, so that after five halvings the middle

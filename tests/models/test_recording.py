@@ -86,6 +86,14 @@ def test_inputs_of_another_size_are_another_question():
     assert sizes == [(None, None, None, 4), (None, 10, 10, 4), (None, 6, 10, 4), (None, 10, 10, 4)]
 
 
+def test_only_the_last_recordings_are_kept():
+    inputs = keras.Input((None, None, 3))
+    view = open_model(keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))))
+    alive = [weakref.ref(view.recorded(X[:, : 3 + size])[0]) for size in range(9)]
+    gc.collect()
+    assert [one() is None for one in alive] == [True] + [False] * 8
+
+
 def test_a_model_that_is_changed_is_traced_again():
     model, count = subclass()
     view, before = open_model(model), count.traces

@@ -10,7 +10,7 @@ from tfxai.models import graph
 from tfxai.models.operations import CALLS
 
 
-def opened(op: tf.Operation) -> list[tf.Tensor] | None:
+def inlined_call(op: tf.Operation) -> list[tf.Tensor] | None:
     """The outputs of a call, computed by the function's operations in the current graph; None where this cannot be."""
     body = getattr(op.graph._get_function(op.get_attr("f").name), "graph", None)  # has no public name
     return None if body is None else _run(body, op.inputs)

@@ -6,13 +6,14 @@ To modify the gradient of each of these operations would be wrong; they are foun
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from tfxai.models.operations import CONSTANTS
 
-Nodes = Mapping[str, Any]  # name to NodeDef
+Node: TypeAlias = tf.compat.v1.NodeDef
+Nodes: TypeAlias = Mapping[str, Node]  # by name
 
 
 def modify_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: str) -> tuple[dict[str, str], set[str]]:
@@ -50,7 +51,7 @@ def modify_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: 
     return {f"{root}:0": name for root, name in moved.items()}, inside
 
 
-def composed_relu(node: Any, nodes: Nodes) -> str | None:
+def composed_relu(node: Node, nodes: Nodes) -> str | None:
     """Name of the input of a composed ReLU that ends in ``node``; None if there is none.
 
     Recognised is what ``keras.layers.ReLU`` and ``PReLU`` make: a positive part, minus or plus a slope times relu(-x).
@@ -62,7 +63,7 @@ def composed_relu(node: Any, nodes: Nodes) -> str | None:
     return _positive_part(node, nodes) if node.op in ("SelectV2", "Maximum") else None
 
 
-def _positive_part(node: Any, nodes: Nodes) -> str | None:
+def _positive_part(node: Node | None, nodes: Nodes) -> str | None:
     """x, if the node is relu(x), relu6(x), x above a threshold and else 0, or one of these with a ceiling."""
     if node is None:
         return None
@@ -80,7 +81,7 @@ def _positive_part(node: Any, nodes: Nodes) -> str | None:
     return None
 
 
-def _negative_part(node: Any, nodes: Nodes) -> str | None:
+def _negative_part(node: Node | None, nodes: Nodes) -> str | None:
     """x, if the node is a slope times relu(-x) or relu(threshold - x)."""
     if node is None or node.op != "Mul":
         return None
@@ -102,7 +103,7 @@ def _constant(source: str, nodes: Nodes) -> bool:
     return node.op in ("Neg", "Cast", "Identity") and all(_constant(source, nodes) for source in node.input)
 
 
-def _get(source: str, nodes: Nodes) -> Any:
+def _get(source: str, nodes: Nodes) -> Node | None:
     return nodes.get(source.removesuffix(":0"))
 
 

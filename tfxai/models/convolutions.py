@@ -9,11 +9,13 @@ functions. So there they are kept apart from what comes behind, and their gradie
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeAlias
 
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry  # has no public name
 from tensorflow.python.ops import handle_data_util  # nor has this
+
+Size: TypeAlias = int | tf.Tensor  # a number that may be known only when the graph runs
 
 GRADIENT = "Tfxai_Conv2D"
 _AT_STRIDE_1 = {
@@ -119,7 +121,7 @@ def spatial_axes(op: tf.Operation) -> list[int]:
     return [axis for axis, letter in enumerate(op.get_attr("data_format").decode()) if letter in "DHW"]
 
 
-def padding(op: tf.Operation, axis: int, before: tf.Tensor, after: tf.Tensor, extent: Any) -> tuple[Any, Any]:
+def padding(op: tf.Operation, axis: int, before: Size, after: Size, extent: Size) -> tuple[Size, Size]:
     """What an operation with such windows adds to both ends of an axis, of these sizes before and after it."""
     kind = op.get_attr("padding")
     if kind == b"VALID":

@@ -8,10 +8,13 @@ operation when it is asked for.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry  # has no public name
+
+ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 
 UNSAVED = "UnsavedGradient"
 _LOADER = "saved_model.function_deserialization"  # the module whose gradients come out of SavedModels
@@ -26,7 +29,7 @@ def _unsaved(op: tf.Operation, *signals: tf.Tensor) -> None:
     )
 
 
-def adopt(name: str, function: Any, loaded: bool) -> str:
+def adopt(name: str, function: ConcreteFunction, loaded: bool, flatten: Callable[[ConcreteFunction], Any]) -> str:
     """Name of a registered gradient that does in a flat graph what ``name`` does in the function that was flattened.
 
     Parameters
@@ -38,31 +41,33 @@ def adopt(name: str, function: Any, loaded: bool) -> str:
     loaded : bool
         Whether the function came with a SavedModel. Names are numbers, so the name of a gradient that was not saved
         may well be that of a stranger in this process.
+    flatten : callable
+        From a function to its `FlatGraph`: the gradient is pasted like the function to which it belongs.
     """
     adopted = f"Flat{name}"
     if _lookup(adopted) is None:
         traced = _from_saved_model(name) if loaded else _from_process(name, function)
         if traced is None:
             return UNSAVED
-        _register(adopted, name, traced)
+        _register(adopted, name, traced, flatten(traced))
     return adopted
 
 
-def _lookup(name: str) -> Any:
+def _lookup(name: str) -> Callable | None:
     try:
         return gradient_registry.lookup(name)
     except LookupError:
         return None
 
 
-def _from_saved_model(name: str) -> Any:
+def _from_saved_model(name: str) -> ConcreteFunction | None:
     gradient = _lookup(name)
-    if not getattr(gradient, "__module__", "").endswith(_LOADER):
+    if gradient is None or not getattr(gradient, "__module__", "").endswith(_LOADER):
         return None
     return inspect.getclosurevars(gradient).nonlocals["func"]
 
 
-def _from_process(name: str, function: Any) -> Any:
+def _from_process(name: str, function: ConcreteFunction) -> ConcreteFunction | None:
     gradient, op = _lookup(name), _find(function.graph, name)
     if gradient is None or op is None:
         return None
@@ -77,11 +82,7 @@ def _find(graph: tf.Graph, name: str) -> Any:
     return next((op for op in graph.get_operations() if op.node_def.attr["_gradient_op_type"].s == wanted), None)
 
 
-def _register(adopted: str, name: str, traced: Any) -> None:
-    from tfxai.models.flat import FlatGraph
-
-    flat = FlatGraph(traced)
-
+def _register(adopted: str, name: str, traced: ConcreteFunction, flat: Any) -> None:
     @tf.RegisterGradient(adopted)
     def gradient(op: tf.Operation, *signals: tf.Tensor) -> list[tf.Tensor]:
         pairs = zip(op.outputs, signals, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.calls import opened
+from tfxai.models.calls import inlined_call
 from tfxai.models.operations import (
     ACTIVATIONS,
     ADDITIONS,
@@ -76,7 +76,7 @@ class Ending:
         front = {self.outputs.name: self.outputs}
         while front:
             op = max((tensor.op for tensor in front.values()), key=lambda op: order[op.name])
-            if op.type in CALLS and (inside := opened(op)) is not None:
+            if op.type in CALLS and (inside := inlined_call(op)) is not None:
                 return op.outputs, inside
             if len(front) == 1 and not self.sources:
                 self.cuts.extend(front.values())

@@ -7,13 +7,13 @@ stay where they are: the flat graph refers to them, so that nothing is copied an
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
 from tfxai.models import convolutions, custom_gradients, overrides, quantized
+from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.operations import CALLS
 
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
@@ -39,7 +39,7 @@ class FlatGraph:
         Names of the results' tensors.
     """
 
-    def __init__(self, function: Any, loaded: bool = False, gradients: bool = True):
+    def __init__(self, function: ConcreteFunction, loaded: bool = False, gradients: bool = True):
         arguments = len(function.inputs) - len(function.captured_inputs)
         self.inputs = [tensor.name for tensor in function.inputs[:arguments]]
         self.outputs = [tensor.name for tensor in function.outputs]
@@ -53,7 +53,7 @@ class FlatGraph:
                 del node.attr["_gradient_op_type"]
             elif "_gradient_op_type" in node.attr and node.op not in CALLS:
                 gradient = node.attr["_gradient_op_type"]
-                gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded).encode()
+                gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded, FlatGraph).encode()
 
     def paste(
         self,
@@ -112,7 +112,7 @@ class FlatGraph:
         return readers
 
 
-def _inlined(function: Any) -> tf.compat.v1.GraphDef:
+def _inlined(function: ConcreteFunction) -> tf.compat.v1.GraphDef:
     graph_def = function.graph.as_graph_def()
     lowered = "_lower_using_switch_merge"  # loops and conditions stay operations, which gradients can pass
     for node in _nodes(graph_def):

@@ -158,7 +158,7 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor
     return copies[end.name]
 
 
-def constant(tensor: tf.Tensor) -> np.ndarray | None:
+def constant_value(tensor: tf.Tensor) -> np.ndarray | None:
     """The value of a tensor that is computed from constants and known shapes; None for any other."""
     static = tf.get_static_value(tensor)
     if static is not None:
@@ -190,9 +190,9 @@ def constant(tensor: tf.Tensor) -> np.ndarray | None:
         return computed().numpy()
 
 
-def branch(op: tf.Operation) -> list[tf.Tensor] | None:
+def chosen_branch(op: tf.Operation) -> list[tf.Tensor] | None:
     """The outputs of a condition, where its branch is known: that branch is copied into the graph. Else None."""
-    chosen = constant(op.inputs[0])
+    chosen = constant_value(op.inputs[0])
     if chosen is None:
         return None
     body = get_func_graphs(op)[0 if chosen else 1]

@@ -89,7 +89,7 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
     ValueError
         If what is wanted cannot be reached.
     """
-    head = find(outputs)
+    head = find_head(outputs)
     values, scale = _chosen(head, score)
     one = values.shape.rank == 2 and values.shape[-1] == 1
     if not one or names == 1 or (head.probabilities is None and names != 2):
@@ -104,7 +104,7 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
 
 def own(outputs: tf.Tensor, score: str | None) -> Scores:
     """What a function of the outputs is given: the outputs themselves, unless logits or probabilities are wanted."""
-    head = find(outputs)
+    head = find_head(outputs)
     if score in ("logit", "probability"):
         return Scores(*_chosen(head, score), head.kind)
     return Scores(outputs, head.scale, head.kind)
@@ -131,7 +131,7 @@ def _chosen(head: Head, score: str | None) -> tuple[tf.Tensor, str]:
 _CALLED = {"probability": "probabilities of which the logits are not known", "output": "of an unknown kind"}
 
 
-def find(outputs: tf.Tensor) -> Head:
+def find_head(outputs: tf.Tensor) -> Head:
     """What the model ends in, found in the graph that computes its outputs."""
     written = _written_out(outputs)
     if written is not None:

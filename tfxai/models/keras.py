@@ -23,6 +23,7 @@ from tfxai.models.traced import as_given
 from tfxai.models.view import Forward, Layer, ModelView, Recording, Tensors, choose_output, record
 
 _RECORDINGS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # by model; they do not keep it alive
+_KEPT = 8  # recordings of one model, the last ones: graphs of a large network take megabytes
 
 
 @dataclass(kw_only=True)
@@ -153,6 +154,8 @@ class KerasView(ModelView):
             known = _RECORDINGS.setdefault(self.model, {})
             key = structure(self.model), signature
             if key not in known:
+                while len(known) >= _KEPT:
+                    del known[next(iter(known))]
                 known[key] = self._record(specs, given=inputs is not None)
             return known[key]
 

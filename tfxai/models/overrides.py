@@ -1,4 +1,4 @@
-"""Backward for the way back: ReLUs by guided backpropagation or deconvnet, strided convolutions, max-pooling.
+"""Modified gradients: of ReLUs by guided backpropagation or deconvnet, of strided convolutions, of max-pooling.
 
 Operations that are a ReLU (``Relu``, ``Relu6``, ``LeakyRelu``, ``Elu``, ``Selu``, and ``Maximum`` with zero) get
 another gradient by type, whatever wrote them. A ReLU that is composed of several operations is modified as a whole.

@@ -41,7 +41,7 @@ class Stretch(NamedTuple):
     merged: bool = False
 
 
-class Laid(NamedTuple):
+class Placement(NamedTuple):
     """Where a layer lies in one input.
 
     Attributes
@@ -56,7 +56,7 @@ class Laid(NamedTuple):
     stretches: tuple[Stretch, ...]
 
 
-def layers_in_inputs(view: ModelView, layers: Sequence[str], specs: Any) -> dict[str, dict[str, Laid]]:
+def layers_in_inputs(view: ModelView, layers: Sequence[str], specs: Any) -> dict[str, dict[str, Placement]]:
     """For each layer, the inputs in which it has places.
 
     Parameters
@@ -68,7 +68,7 @@ def layers_in_inputs(view: ModelView, layers: Sequence[str], specs: Any) -> dict
     specs : tf.TensorSpec or dict of them
         Shapes of the inputs, all known.
     """
-    found: dict[str, dict[str, Laid]] = {name: {} for name in layers}
+    found: dict[str, dict[str, Placement]] = {name: {} for name in layers}
 
     def look(inputs: dict[str, tf.Tensor], ends: dict[str, tf.Tensor], output: tf.Tensor) -> None:
         for input, x in inputs.items():
@@ -78,7 +78,7 @@ def layers_in_inputs(view: ModelView, layers: Sequence[str], specs: Any) -> dict
             for name, end in ends.items():
                 laid = [_of_units(known[end.name][axis - 1], end) for axis in positions] if end.name in known else []
                 if any(not stretch.span.fixed for stretch in laid):
-                    found[name][input] = Laid(positions, tuple(laid))
+                    found[name][input] = Placement(positions, tuple(laid))
 
     in_flat_graph(view, layers, specs, look)
     return found
@@ -134,7 +134,7 @@ def _marked(stretches: list[Stretch]) -> list[Stretch]:
 
 def _moved(op: tf.Operation, number: int, output: tf.Tensor, stretch: Stretch) -> Stretch:
     if op.type in CONDITIONS:
-        ends = graph.branch(op)
+        ends = graph.chosen_branch(op)
         if ends:
             source, end = op.inputs[number], ends[output.value_index]
             output.set_shape(end.shape)  # which was not known as long as either branch could be meant

@@ -96,7 +96,7 @@ def dimensions(axes: Axes) -> tuple[int, ...]:
     return tuple(one for held in axes for one in held if one)
 
 
-def own(tensor: tf.Tensor) -> Axes:
+def axes_of_input(tensor: tf.Tensor) -> Axes:
     """The axes of an input: an image, a series or a volume, channels last; rows of numbers have no positions."""
     rank = tensor.shape.rank or 0
     return tuple((axis,) if axis < max(rank - 1, 1) else () for axis in range(rank))
@@ -109,7 +109,7 @@ def has_positions(tensor: tf.Tensor) -> bool:
 
 def positions(flow: Sequence[graph.Step], inputs: Sequence[tf.Tensor]) -> dict[str, Positions]:
     """What is known of each tensor of a flow that begins with these inputs, by its name."""
-    found = {tensor.name: Positions(own(tensor), raw=True) for tensor in inputs}
+    found = {tensor.name: Positions(axes_of_input(tensor), raw=True) for tensor in inputs}
     for op, sources, outputs in flow:
         given = [(number, found[name]) for number, name in sources]
         for output in outputs:
@@ -181,7 +181,7 @@ def _same(op: tf.Operation, sources: _Sources, output: tf.Tensor) -> Axes:
 def _windows(op: tf.Operation, sources: _Sources, output: tf.Tensor) -> Axes:
     """Between rows and channels are positions: those that came, or else new ones, in what was lifted to an image."""
     first = "data_format" in op.node_def.attr and op.get_attr("data_format").startswith(b"NC")
-    fresh = own(output) if not first else ((), (), *[(axis,) for axis in range(1, output.shape.rank - 1)])
+    fresh = axes_of_input(output) if not first else ((), (), *[(axis,) for axis in range(1, output.shape.rank - 1)])
     rows, *given = zip(fresh, sources[0][1], output.shape, strict=True)
     return (rows[1], *(old or (() if size == 1 else new) if new else () for new, old, size in given))
 

@@ -7,18 +7,16 @@ rounding of x, and an affine layer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import tensorflow as tf
 
+from tfxai.models.composed import Node, Nodes
 from tfxai.models.operations import CLIPS, PRODUCTS, RESHAPES, SCALES
 
 _PRODUCTS = PRODUCTS | {"Conv2D"}  # the only convolution of integers
 _ARRANGING = RESHAPES | {"Identity", "Transpose"}
 _ROUNDING = _ARRANGING | CLIPS | {"Cast", "Rint", "Round"}
-
-Nodes = Mapping[str, Any]  # name to NodeDef
 
 
 def write_in_floats(graph_def: tf.compat.v1.GraphDef, inputs: Collection[str]) -> None:
@@ -50,7 +48,7 @@ def write_in_floats(graph_def: tf.compat.v1.GraphDef, inputs: Collection[str]) -
         graph_def.node.extend(copies)
 
 
-def _rewrite(end: Any, side: int, nodes: Nodes, depending: Collection[str], added: dict[str, list]) -> None:
+def _rewrite(end: Node, side: int, nodes: Nodes, depending: Collection[str], added: dict[str, list]) -> None:
     """Rewrite the product that ends in this multiplication or division by a scale, if it is one."""
     behind, found = _chain(end.input[side], _ARRANGING | {"Cast"}, nodes)
     product = nodes.get(_node(found))
@@ -111,13 +109,13 @@ def _chain(source: str, kinds: Collection[str], nodes: Nodes) -> tuple[list, str
     return found, source
 
 
-def _cast(name: str, source: str, kind: int) -> Any:
+def _cast(name: str, source: str, kind: int) -> Node:
     node = tf.compat.v1.NodeDef(name=name, op="Cast", input=[source])
     node.attr["SrcT"].type, node.attr["DstT"].type = kind, tf.float32.as_datatype_enum
     return node
 
 
-def _floating(like: Any, name: str, inputs: list[str]) -> Any:
+def _floating(like: Node, name: str, inputs: list[str]) -> Node:
     """A node like another, in float32."""
     node = tf.compat.v1.NodeDef(name=name, op=like.op.replace("V3", "V2"), input=inputs)
     for key, value in like.attr.items():
@@ -127,7 +125,7 @@ def _floating(like: Any, name: str, inputs: list[str]) -> Any:
     return node
 
 
-def _is_integer(node: Any) -> bool:
+def _is_integer(node: Node) -> bool:
     return any(tf.as_dtype(node.attr[key].type).is_integer for key in ("T", "Ta") if key in node.attr)
 
 

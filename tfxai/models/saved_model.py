@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.traced import TracedView
 
 
@@ -43,7 +44,7 @@ def open_saved_model(model: Any, output: str | int | None = None, signature: str
     return TracedView(_function(model, name, signature), output, name, owner=model, loaded=True)
 
 
-def _function(model: Any, name: str, signature: str | None) -> Any:
+def _function(model: Any, name: str, signature: str | None) -> ConcreteFunction:
     signatures = dict(model.signatures)
     if signature is not None:
         if signature not in signatures:

@@ -119,7 +119,7 @@ def _kernel(op: tf.Operation, rank: int) -> list[int]:
 
 
 def _padded(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
-    paddings = graph.constant(op.inputs[1])
+    paddings = graph.constant_value(op.inputs[1])
     if paddings is None:
         return together(span)
     before, after = paddings[span.axis].tolist()
@@ -223,7 +223,7 @@ def _gathered(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> S
 
 def _chosen(op: tf.Operation, output: tf.Tensor, span: Span) -> Span:
     """Places that are chosen by numbers, as frames of a signal: the first axis of the numbers is that of the units."""
-    numbers = graph.constant(op.inputs[1])
+    numbers = graph.constant_value(op.inputs[1])
     if span.fixed or numbers is None or not numbers.size or numbers.min() < 0:
         return together(span)
     rows = numbers.reshape(len(numbers) if numbers.ndim else 1, -1)
@@ -255,7 +255,7 @@ def _cut(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
 
 def _key(op: tf.Operation) -> tuple | None:
     """The index of a slice, as NumPy takes it."""
-    found = [graph.constant(x) for x in op.inputs[1:]]
+    found = [graph.constant_value(x) for x in op.inputs[1:]]
     if any(value is None for value in found):
         return None
     values = [value.tolist() for value in found if value is not None]
@@ -345,7 +345,7 @@ def _attribute(op: tf.Operation, name: str) -> Any:
 
 
 def _static(tensor: tf.Tensor) -> Any:
-    value = graph.constant(tensor)
+    value = graph.constant_value(tensor)
     return None if value is None else value.tolist()
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.operations import PRODUCTS
-from tfxai.models.positions import WEIGHING, Positions, dimensions, has_positions, own, positions
+from tfxai.models.positions import WEIGHING, Positions, axes_of_input, dimensions, has_positions, positions
 
 MOST_NAMES = 12  # in an error
 
@@ -48,7 +48,7 @@ def last_stack(
     inside = _before_head(steps, known, end)
     maps = {key: name for key, name in maps.items() if key in inside} or maps
     most = max((len(known[key].dimensions) for key in maps), default=0)
-    if most == 1 and max(len(dimensions(own(tensor))) for tensor in starts) > 1:
+    if most == 1 and max(len(dimensions(axes_of_input(tensor))) for tensor in starts) > 1:
         maps = {}  # a sequence that was made of images has no place in these
     maps = {key: name for key, name in maps.items() if len(known[key].dimensions) == most}
     maps = {key: name for key, name in maps.items() if known[key].upright} or maps
@@ -72,7 +72,7 @@ def check_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> None
     """ValueError if the positions of a layer are known to be no grid of the input's: tokens, heads, one axis of two."""
     begin = {tensor.name for tensor in inputs}
     known = positions(graph.flow(inputs, layer), inputs).get(graph.origin(layer, begin).name)
-    images = any(len(dimensions(own(tensor))) > 1 for tensor in inputs)
+    images = any(len(dimensions(axes_of_input(tensor))) > 1 for tensor in inputs)
     if known is None or (not known.dimensions and not (images and layer.shape.rank == 3)):
         return  # of values that nothing is known of, the user knows
     sequence = images and layer.shape.rank == 3

@@ -11,14 +11,13 @@ positions, as the paper's code does, moves it towards the middle: by a pixel or 
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
+from tfxai.models.composed import Node
 from tfxai.models.convolutions import gradient, sent_back
 
 
-def is_strided(node: Any) -> bool:
+def is_strided(node: Node) -> bool:
     """Whether the convolution of a NodeDef has a stride."""
     return max(node.attr["strides"].list.i) > 1
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Backward
 from tfxai.models.scopes import Scopes
 from tfxai.models.view import Forward, Layer, ModelView, choose_output, without_gradient
-
-Concrete: Any = tf.types.experimental.ConcreteFunction
 
 
 class TracedView(ModelView):
@@ -22,7 +21,7 @@ class TracedView(ModelView):
 
     Parameters
     ----------
-    function : Concrete, or callable
+    function : ConcreteFunction, or callable
         A traced function; or one that takes the `tf.TensorSpec` of its inputs, as they are given, and returns one.
     output : str or int, optional
         Which output is explained, where there are several.
@@ -36,7 +35,7 @@ class TracedView(ModelView):
 
     def __init__(
         self,
-        function: Any,
+        function: ConcreteFunction | Callable[..., ConcreteFunction],
         output: str | int | None = None,
         name: str = "function",
         owner: Any = None,
@@ -50,7 +49,7 @@ class TracedView(ModelView):
         self.kind = "SavedModel" if loaded else "TensorFlow function"
         self._seen: dict[Any, _Traced] = {}
         self._looking = threading.RLock()  # threads that share a view look into the function once
-        self.inputs = _specs(function) if isinstance(function, Concrete) else None
+        self.inputs = _specs(function) if isinstance(function, tf.types.experimental.ConcreteFunction) else None
 
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         traced = self._traced(inputs)
@@ -94,7 +93,7 @@ class TracedView(ModelView):
 class _Traced:
     """One traced function: its flat graph, its inputs by name, and the output that is explained."""
 
-    def __init__(self, function: Any, output: str | int | None, loaded: bool):
+    def __init__(self, function: ConcreteFunction, output: str | int | None, loaded: bool):
         self.specs = _specs(function)
         self._flat = FlatGraph(function, loaded)
         self._output = choose_output(self._flat.outputs, _output_names(function), output)
@@ -139,7 +138,7 @@ def _closed() -> ValueError:
     )
 
 
-def _specs(function: Any) -> dict[str, tf.TensorSpec]:
+def _specs(function: ConcreteFunction) -> dict[str, tf.TensorSpec]:
     """Name to spec of each argument, in the order in which the graph takes them."""
     args, kwargs = function.structured_input_signature
     given = args[0] if len(args) == 1 and isinstance(args[0], Mapping) else kwargs
@@ -150,7 +149,7 @@ def _specs(function: Any) -> dict[str, tf.TensorSpec]:
     return dict(zip(names, flat, strict=True))
 
 
-def _output_names(function: Any) -> list[str]:
+def _output_names(function: ConcreteFunction) -> list[str]:
     outputs = function.structured_outputs
     if isinstance(outputs, Mapping) and len(outputs) == len(function.outputs):
         return sorted(outputs)  # the order in which TensorFlow flattens them

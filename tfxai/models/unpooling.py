@@ -8,14 +8,14 @@ gradient, which does the same.
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import tensorflow as tf
 
+from tfxai.models.composed import Node
 from tfxai.models.convolutions import padding, spatial_axes
 
 
-def overlaps(node: Any) -> bool:
+def overlaps(node: Node) -> bool:
     """Whether the windows of the max-pooling of a NodeDef overlap."""
     return any(size > step for size, step in zip(node.attr["ksize"].list.i, node.attr["strides"].list.i, strict=True))
 

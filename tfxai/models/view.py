@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Backward
 
@@ -80,7 +81,7 @@ class Recording:
         What the function returns, as it is called in the graph.
     """
 
-    function: Any
+    function: ConcreteFunction
     inputs: Tensors
     tensors: list[tf.Tensor]
 
@@ -154,7 +155,7 @@ class ModelView(abc.ABC):
         return tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size, *x.shape[1:]], x.dtype), inputs)
 
     @functools.cached_property
-    def _probes(self) -> dict[tuple, Any]:
+    def _probes(self) -> dict[tuple, ConcreteFunction]:
         return {}
 
     @abc.abstractmethod
