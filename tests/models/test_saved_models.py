@@ -126,7 +126,7 @@ def test_nothing_is_traced_again_for_another_class_or_number_of_rows(exported, x
     explainer = tfxai.GradCAM(exported / "residual")
     explainer(x, 1)
     explainer(x[:1], 2)
-    assert len(explainer._compiled) == 1
+    assert len(explainer._traces) == 1
 
 
 # Layers
@@ -387,7 +387,7 @@ def test_views_hold_no_copy_of_the_weights(exported):
     explainer = tfxai.GradCAM(loaded)
     explainer(np.zeros((1, 16, 16, 3), "f"))
     own = {id(v.handle) for v in loaded.signatures["serving_default"].variables}
-    step = next(iter(explainer._compiled.values()))._step
+    step = next(iter(explainer._traces.values()))._step
     captured = [t for t in step.captured_inputs if t.dtype == tf.resource]
     assert {id(t) for t in captured} <= own
     big = [op for op in step.graph.get_operations() if op.type == "Const" and op.outputs[0].shape.num_elements() > 64]

@@ -144,7 +144,7 @@ def test_threads_share_an_explainer(kind, tmp_path):
     explainer, alone = tfxai.Saliency(opened), tfxai.Saliency(model)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda call: explainer(*call, verbose=0).values, calls))
-    assert len(explainer._compiled) == 2
+    assert len(explainer._traces) == 2
     for call, values in zip(calls, found, strict=True):
         np.testing.assert_allclose(values, alone(*call, verbose=0).values, rtol=1e-4, atol=1e-6)
 
