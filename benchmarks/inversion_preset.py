@@ -98,7 +98,7 @@ def photographs(arguments: argparse.Namespace) -> None:
     common = {"model": digest(arguments.model), "preprocess": arguments.preprocess}
     facts = {name: common | {"options": variants.get(name)} for name in made}
     cache = arguments.cache / f"{Path(arguments.model).stem}-{arguments.half}"
-    print("\n".join(table(evaluate_localization(made, given, given.classes, cache, facts, 16))))
+    print("\n".join(table(evaluate_localization(made, given, given.classes, cache, facts, batch_size=16))))
 
 
 def main() -> None:

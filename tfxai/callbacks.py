@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.stats import rankdata
 
 from tfxai import display, streams
 from tfxai import inputs as given
@@ -25,7 +24,12 @@ from tfxai.classes import class_names
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation, normalize
 from tfxai.reading import SIGNED_KEY, read
+from tfxai.similarity import mean_correlation, ranks
 from tfxai.targets import PREDICTED, parse
+from tfxai.types import Array, Classes, Target
+
+# A method's name, a class of explainer, a function from the model to an explainer, or an explainer of that model.
+Source: TypeAlias = str | type[Explainer] | Callable[[keras.Model], Explainer] | Explainer
 
 LOG = logging.getLogger("tfxai")
 CELL = 96, 128  # pixels: the longest side of a picture in the grid lies between
@@ -113,15 +117,15 @@ class ExplanationCallback(keras.callbacks.Callback):
 
     def __init__(
         self,
-        images: Any,
-        explainers: Any = "grad_cam",
+        images: Array | Sequence[Array] | Mapping[str, Array],
+        explainers: Source | Sequence[Source] | Mapping[str, Source] = "grad_cam",
         *,
         every: int = 1,
-        unit: str = "epoch",
-        targets: Any = None,
+        unit: Literal["epoch", "batch"] = "epoch",
+        targets: Target = None,
         log_dir: str | PathLike | None = None,
         photographs: np.ndarray | Sequence[np.ndarray] | None = None,
-        classes: Sequence[str] | Mapping | None = None,
+        classes: Classes | None = None,
         input: str | None = None,
         batch_size: int = 32,
         png: bool = True,
@@ -154,7 +158,7 @@ class ExplanationCallback(keras.callbacks.Callback):
         self._explainers: dict[str, Explainer] | None = None
         self._order: dict[str, np.ndarray] = {}  # of the positions in the previous maps
         self._background = ThreadPoolExecutor(1, "explanations")
-        self._told: Future | None = None
+        self._recording: Future | None = None
         self._writer: tf.summary.SummaryWriter | None = None
         self._epochs = self._batches = self._batches_before = 0  # done; the last: when the epoch began
 
@@ -204,23 +208,23 @@ class ExplanationCallback(keras.callbacks.Callback):
                 found[title] = replace(explanation, classes=self.classes or explanation.classes)
         self.explanations |= found
         self._wait()
-        self._told = self._background.submit(self._tell, number, found)
+        self._recording = self._background.submit(self._record, number, found)
 
     def _wait(self) -> None:
-        """Until all is told of what was explained."""
-        if self._told is not None:
-            self._told.result()
+        """Until what was explained is compared and written."""
+        if self._recording is not None:
+            self._recording.result()
 
-    def _tell(self, number: int, explanations: dict[str, Explanation]) -> None:
+    def _record(self, number: int, explanations: dict[str, Explanation]) -> None:
         """Compare explanations with those before, and write them."""
         maps: dict[str, np.ndarray] = {}
         similarities: dict[str, float] = {}
         for title, explanation in explanations.items():
             with _surviving(f"{title} cannot be compared at {self.unit} {number}"):
                 own = _maps(explanation, self._shown(explanation))
-                order = _order(own)
+                order = ranks(own)
                 if title in self._order:
-                    similarities[title] = _similarity(self._order[title], order)
+                    similarities[title] = mean_correlation(self._order[title], order)
                     self.history[title].append((number, similarities[title]))
                 self._order[title], maps[title] = order, own
         if self.log_dir is not None and maps:
@@ -366,21 +370,6 @@ def _check_model(title: str, explainer: Explainer, model: keras.Model) -> None:
 def _maps(explanation: Explanation, input: str | None) -> np.ndarray:
     """What heat-maps show, not enlarged: (n, h, w), or (n, positions)."""
     return normalize(explanation.reduced(explanation.polarity, input))
-
-
-def _order(maps: np.ndarray) -> np.ndarray:
-    """(n, positions) ranks, centred and of length 1, so that products are Spearman's correlations."""
-    ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
-    ranks -= ranks.mean(1, keepdims=True)
-    length = np.linalg.norm(ranks, axis=1, keepdims=True)
-    return np.divide(ranks, length, out=np.full_like(ranks, np.nan), where=length > 0)
-
-
-def _similarity(before: np.ndarray, now: np.ndarray) -> float:
-    """Mean of Spearman's correlations, where they are defined."""
-    each = (before * now).sum(1)
-    known = each[np.isfinite(each)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def _summarize(grid: np.ndarray | None, png: bytes | None, similarities: dict[str, float]) -> None:

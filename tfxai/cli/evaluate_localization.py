@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
         None if arguments.target == "predicted" else given.classes,
         arguments.cache,
         {name: facts | {"method": cls.facts.name, "options": options} for name, (cls, options) in methods.items()},
-        arguments.batch_size,
+        batch_size=arguments.batch_size,
         threshold=arguments.threshold,
         component=arguments.component,
         tolerance=arguments.tolerance,

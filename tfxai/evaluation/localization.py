@@ -26,11 +26,16 @@ class Row(NamedTuple):
 def evaluate_localization(
     explainers: Mapping[str, Explainer],
     images: BoxedImages,
-    target: Any,
+    target: np.ndarray | None,
     cache: Path,
     facts: Mapping[str, dict[str, Any]],
+    *,
     batch_size: int = 32,
-    **options: Any,
+    threshold: str = "mean",
+    component: str = "all",
+    tolerance: float = 0,
+    cross_fit: bool = True,
+    seed: int = 0,
 ) -> list[Row]:
     """Explain images by each method, with the heat-maps stored, and compare the methods.
 
@@ -44,8 +49,8 @@ def evaluate_localization(
         Where heat-maps are stored, in a folder for each method.
     facts : mapping
         Name to what the heat-maps depend on beside the images.
-    **options
-        For `tfxai.metrics.compare_localization`.
+    threshold, component, tolerance, cross_fit, seed
+        As for `tfxai.metrics.compare_localization`.
 
     Returns
     -------
@@ -61,7 +66,16 @@ def evaluate_localization(
             heatmaps, seconds[name] = stored.heatmaps(explainer, images, target, folder, facts[name], batch_size)
             yield name, heatmaps
 
-    return [Row(score, seconds.get(score.name)) for score in compare_localization(made(), images.boxes, **options)]
+    scores = compare_localization(
+        made(),
+        images.boxes,
+        threshold=threshold,
+        component=component,
+        tolerance=tolerance,
+        cross_fit=cross_fit,
+        seed=seed,
+    )
+    return [Row(score, seconds.get(score.name)) for score in scores]
 
 
 def table(rows: Sequence[Row]) -> list[str]:

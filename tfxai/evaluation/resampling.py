@@ -7,7 +7,7 @@ at, a classifier is to tell the class, at every epoch of training.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +19,13 @@ from matplotlib.figure import Figure
 
 from tfxai.datasets import flowers, train_flowers
 from tfxai.evaluation.patch_classifier import patch_accuracy
-from tfxai.models import open_model
+from tfxai.models import ModelView, open_model
 from tfxai.models.predict import predict
 from tfxai.plotting import INK
 from tfxai.resampling import InputResampling, Resampling
 from tfxai.resampling.patches import boxes
 from tfxai.resampling.result import ranked
+from tfxai.types import Model
 
 TRAINED_ON = 0.6  # of the images, their patches; the others are tested (authors' code, which divides patches instead)
 
@@ -74,7 +75,9 @@ def evaluate_resampling(
     top: int = 5,
     seed: int = 0,
     batch_size: int = 32,
-    **options: Any,
+    n: int = 50,
+    perturbation: str = "multiplicative_ramp",
+    sigma: float = 0.1,
 ) -> list[Stage]:
     """Measure a network at each stage of its training.
 
@@ -97,8 +100,8 @@ def evaluate_resampling(
         Of flowers, clouds, training and classifiers.
     batch_size : int
         How many copies at once.
-    **options
-        As for `InputResampling`, such as ``perturbation`` and ``n``.
+    n, perturbation, sigma
+        How many copies, and how they are perturbed, as for `InputResampling`.
 
     Returns
     -------
@@ -107,9 +110,11 @@ def evaluate_resampling(
     pictures, labels, _ = flowers.make(name, images, seed=seed)
     stages: list[Stage] = []
 
-    def measure(stage: str, model: Any) -> None:
+    def measure(stage: str, model: Model) -> None:
         print(f"{name}: {stage} ...", flush=True)
-        stages.append(_measured(stage, model, pictures, labels, top, seed, batch_size, options))
+        view = open_model(model)
+        resampling = InputResampling(view, n=n, perturbation=perturbation, sigma=sigma, relative=True, seed=seed)
+        stages.append(_measured(stage, view, resampling, pictures, labels, top, seed, batch_size))
 
     if checkpoints:
         for file in checkpoints:
@@ -156,18 +161,17 @@ def plot(stages: Sequence[Stage]) -> Figure:
 
 def _measured(
     stage: str,
-    model: Any,
+    view: ModelView,
+    resampling: InputResampling,
     pictures: np.ndarray,
     labels: np.ndarray,
     top: int,
     seed: int,
     batch_size: int,
-    options: dict[str, Any],
 ) -> Stage:
-    view = open_model(model)
     inputs = pictures.astype(np.float32)
     accuracy = float((predict(view, inputs, batch_size).values.argmax(1) == labels).mean())
-    result = InputResampling(view, seed=seed, **{"relative": True} | options)(inputs, batch_size=batch_size, verbose=0)
+    result = resampling(inputs, batch_size=batch_size, verbose=0)
     selected = {metric: result.top(metric, top) for metric in SELECTIONS} | {"random": _drawn(result, top, seed)}
     train = np.random.default_rng(seed).permutation(len(labels)) < TRAINED_ON * len(labels)
     found = {
@@ -187,7 +191,7 @@ def _drawn(result: Resampling, top: int, seed: int) -> dict[str, np.ndarray]:
 
 
 class _EachEpoch(keras.callbacks.Callback):
-    def __init__(self, measure: Any):
+    def __init__(self, measure: Callable[[str, Model], None]):
         super().__init__()
         self._measure = measure
 

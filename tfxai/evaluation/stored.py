@@ -23,7 +23,7 @@ from tfxai.explainer import Explainer
 def heatmaps(
     explainer: Explainer,
     images: BoxedImages,
-    target: Any,
+    target: np.ndarray | None,
     folder: Path,
     facts: dict[str, Any],
     batch_size: int,

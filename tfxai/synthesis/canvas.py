@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,9 @@ import tensorflow as tf
 from tfxai.models import ModelView, open_model
 from tfxai.synthesis.box import Box
 from tfxai.synthesis.parameterization import Parameterization
+from tfxai.types import Model
+
+GeneratorRange: TypeAlias = tuple[float, float] | Literal["input"] | None
 
 
 class Canvas(abc.ABC):
@@ -82,7 +85,9 @@ class Generated(Canvas):
         If the ranges are not known, or the generator's images are not what the model takes.
     """
 
-    def __init__(self, generator: Any, generator_range: Any, box: Box, shape: tuple[int, ...], noise: float):
+    def __init__(
+        self, generator: Model, generator_range: GeneratorRange, box: Box, shape: tuple[int, ...], noise: float
+    ):
         self.view: ModelView = open_model(generator)
         self.noise = noise
         if self.view.opaque or self.view.inputs is None or len(self.view.inputs) != 1:
@@ -108,12 +113,12 @@ class Generated(Canvas):
         return tf.TensorSpec([None, *self.shape], tf.float32)
 
 
-def _rescaling(generator_range: Any, box: Box) -> tuple[np.ndarray, np.ndarray]:
+def _rescaling(generator_range: GeneratorRange, box: Box) -> tuple[np.ndarray, np.ndarray]:
     """Factor and offset from a generator's outputs to a model's inputs."""
     if isinstance(generator_range, str) and generator_range == "input":
         return np.ones((), np.float32), np.zeros((), np.float32)
     try:
-        low, high = (float(value) for value in generator_range)
+        low, high = map(float, generator_range or ())
     except (TypeError, ValueError) as error:
         raise ValueError(
             "Expected generator_range, the (low, high) of the generator's outputs, such as (-1, 1) behind a tanh; or "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+
+from tfxai.types import Array
 
 LEAST = 1e-3  # variance, as a share of the mean one: pixels that never change would have none
 
@@ -53,7 +55,7 @@ class GaussianExpert:
             raise ValueError(f"Expected rank to be a whole number from 0 on, got {rank!r}.")
         self.rank = int(rank)
 
-    def fit(self, images: Any) -> GaussianExpert:
+    def fit(self, images: Array) -> GaussianExpert:
         """Find mean and components of images.
 
         Parameters
@@ -88,7 +90,7 @@ class GaussianExpert:
         return self
 
     @classmethod
-    def of(cls, mean: Any, variance: Any) -> GaussianExpert:
+    def of(cls, mean: Array, variance: float | Array) -> GaussianExpert:
         """A density of numbers that do not depend on each other.
 
         Parameters
@@ -117,7 +119,7 @@ class GaussianExpert:
         expert.components_, expert.variances_ = np.zeros((0, mean.size)), np.zeros(0)
         return expert
 
-    def log_prob(self, images: Any) -> tf.Tensor:
+    def log_prob(self, images: Array) -> tf.Tensor:
         """Log-density of images.
 
         Parameters
@@ -145,7 +147,7 @@ class GaussianExpert:
         return -(distance + np.float32(volume)) / 2
 
 
-def flat_rows(images: Any) -> np.ndarray:
+def flat_rows(images: Array) -> np.ndarray:
     """(n, d) numbers of images; ValueError unless there are at least two, and all are finite."""
     array = np.asarray(images, float)
     if array.ndim < 2 or len(array) < 2 or not np.isfinite(array).all():
@@ -153,7 +155,13 @@ def flat_rows(images: Any) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-def centred_rows(expert: Any, images: Any) -> tf.Tensor:
+class Centred(Protocol):
+    """An expert that was fitted."""
+
+    mean_: np.ndarray
+
+
+def centred_rows(expert: Centred, images: Array) -> tf.Tensor:
     """(n, d) float32 numbers of images, less the expert's mean; ValueError if it has none, or of another size."""
     if not hasattr(expert, "mean_"):
         raise ValueError("The expert knows no data yet. Call fit(images) first.")

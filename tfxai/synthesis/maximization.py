@@ -18,7 +18,7 @@ from tfxai.models import ModelView, open_model
 from tfxai.models.view import traced
 from tfxai.synthesis.ascent import PIECE, Ascent, by_xla
 from tfxai.synthesis.box import Box, Preprocess, Way, box
-from tfxai.synthesis.canvas import Canvas, Drawn, Generated
+from tfxai.synthesis.canvas import Canvas, Drawn, Generated, GeneratorRange
 from tfxai.synthesis.objective import Numbers, Objective, Seen
 from tfxai.synthesis.objectives import Sought, as_objective
 from tfxai.synthesis.parameterization import KINDS, Fourier
@@ -136,7 +136,7 @@ class ActivationMaximization(Seeded):
         expert: Expert | None = None,
         expert_weight: float = 1.0,
         generator: Model | None = None,
-        generator_range: tuple[float, float] | Literal["input"] | None = None,
+        generator_range: GeneratorRange = None,
         steps: int = 256,
         learning_rate: float = 0.05,
         threshold: float | None = None,

@@ -6,14 +6,13 @@ The networks take images as the model does that is explained. Where they were tr
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from tfxai.models import ModelView, open_model
 from tfxai.models.head import scores
 from tfxai.run import totals
+from tfxai.types import Array, Model
 
 
 class DenoisingExpert:
@@ -42,10 +41,10 @@ class DenoisingExpert:
     [[-0.5, -0.5]]
     """
 
-    def __init__(self, autoencoder: Any, noise: float):
+    def __init__(self, autoencoder: Model, noise: float):
         self.view, self.noise = _network(autoencoder), _deviation(noise)
 
-    def score(self, images: Any) -> tf.Tensor:
+    def score(self, images: Array) -> tf.Tensor:
         """Gradient of the log-density.
 
         Parameters
@@ -85,11 +84,11 @@ class VAEExpert:
         If the noise is not positive, or a network cannot be differentiated.
     """
 
-    def __init__(self, encoder: Any, decoder: Any, noise: float):
+    def __init__(self, encoder: Model, decoder: Model, noise: float):
         self.mean, self.log_variance = (_network(encoder, output) for output in (0, 1))
         self.decoder, self.noise = _network(decoder), _deviation(noise)
 
-    def log_prob(self, images: Any) -> tf.Tensor:
+    def log_prob(self, images: Array) -> tf.Tensor:
         """Lower bound of the log-density of images.
 
         Parameters
@@ -128,10 +127,10 @@ class DiscriminatorExpert:
         If the network cannot be differentiated.
     """
 
-    def __init__(self, discriminator: Any):
+    def __init__(self, discriminator: Model):
         self.view = _network(discriminator)
 
-    def log_prob(self, images: Any) -> tf.Tensor:
+    def log_prob(self, images: Array) -> tf.Tensor:
         """Log-ratio of the densities of data and of generated images.
 
         Parameters
@@ -158,7 +157,7 @@ class DiscriminatorExpert:
         return tf.reshape(logits, [-1])
 
 
-def _network(model: Any, output: int | None = None) -> ModelView:
+def _network(model: Model, output: int | None = None) -> ModelView:
     view = open_model(model, output)
     if view.opaque:
         raise ValueError("Expected a network that can be differentiated. Give tf.function(f) for a function.")

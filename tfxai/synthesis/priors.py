@@ -6,13 +6,13 @@ Any function from images to (n,) costs is a prior; these are those of the litera
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai import regularizers
 from tfxai.run import totals
+from tfxai.types import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class L2:
     """
 
     weight: float = 1e-2
-    center: Any = 0.0
+    center: float | Array = 0.0
     squared: bool = True
 
     def __post_init__(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from scipy.special import expit
 
 from tfxai.checks import positive
 from tfxai.synthesis.gaussian import centred_rows, flat_rows
+from tfxai.types import Array
 
 
 class RBMExpert:
@@ -67,6 +66,7 @@ class RBMExpert:
 
     def __init__(
         self,
+        *,
         hidden: int = 100,
         noise: float = 0.5,
         epochs: int = 30,
@@ -81,7 +81,7 @@ class RBMExpert:
                 raise ValueError(f"Expected {name} to be positive, got {value!r}.")
         self.noise, self.learning_rate = noise, learning_rate
 
-    def fit(self, images: Any) -> RBMExpert:
+    def fit(self, images: Array) -> RBMExpert:
         """Learn the density of images.
 
         Parameters
@@ -125,7 +125,7 @@ class RBMExpert:
         self.weights_, self.hidden_bias_, self.visible_bias_ = w, b, c
         return self
 
-    def log_prob(self, images: Any) -> tf.Tensor:
+    def log_prob(self, images: Array) -> tf.Tensor:
         """Log-density of images, but for a constant.
 
         Parameters
