@@ -14,16 +14,21 @@ from __future__ import annotations
 
 from numbers import Integral
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import cv2
 import keras
 import numpy as np
 
+Name: TypeAlias = Literal["single-6c", "double-12c"]
+
 COLOURS = {"red": 0.0, "yellow": 55.0, "green": 120.0, "cyan": 180.0, "blue": 230.0, "magenta": 300.0}
 """Hue of each class colour in degrees; neighbours are at least 50 degrees apart."""
-PARTS = {"single-6c": ("petals",), "double-12c": ("petals", "leaves")}
+PARTS: dict[Name, tuple[str, ...]] = {"single-6c": ("petals",), "double-12c": ("petals", "leaves")}
 """Parts of the flower that carry the class, for each set."""
-CLASSES = {name: tuple(f"{hue} {part}" for part in parts for hue in COLOURS) for name, parts in PARTS.items()}
+CLASSES: dict[Name, tuple[str, ...]] = {
+    name: tuple(f"{hue} {part}" for part in parts for hue in COLOURS) for name, parts in PARTS.items()
+}
 """Readable names of the classes of each set, in the order of the labels."""
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the shipped weights."""
@@ -42,7 +47,7 @@ BLADE = 1 - 0.9 * T  # tapering
 STEM = 1 - 0.35 * T
 
 
-def make(name: str = "single-6c", n: int = 600, size: int = 112, seed: int = 0) -> tuple[np.ndarray, ...]:
+def make(name: Name = "single-6c", n: int = 600, size: int = 112, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Paint flowers, with their classes and the pixels that decide the class.
 
     Each image depends only on the set, the size, the seed and its own index: a larger ``n`` continues the same
@@ -136,7 +141,7 @@ def build_model(classes: int, name: str = "flowers") -> keras.Model:
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
 
 
-def load_model(name: str = "single-6c") -> keras.Model:
+def load_model(name: Name = "single-6c") -> keras.Model:
     """Load the network that was trained on a set and is shipped with the package.
 
     Parameters
@@ -169,25 +174,25 @@ def load_model(name: str = "single-6c") -> keras.Model:
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string, one of {', '.join(CLASSES)}; got {type(name).__name__}")
+        raise TypeError(f"Expected name to be a string, one of {', '.join(CLASSES)}, got {type(name).__name__}.")
     if name not in CLASSES:
-        raise ValueError(f"there is no flower set {name!r}; the sets are {', '.join(CLASSES)}")
+        raise ValueError(f"Expected name to be one of {', '.join(CLASSES)}, got {name!r}.")
 
 
 def _check_int(what: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{what} must be an integer; got {value!r} ({type(value).__name__})")
+        raise TypeError(f"Expected {what} to be an integer, got {value!r}.")
     if value < least:
-        raise ValueError(f"{what} must be at least {least}; got {value}")
+        raise ValueError(f"Expected {what} to be at least {least}, got {value}.")
     return int(value)
 
 
-def _random(name: str, seed: int, stream: int, index: int) -> np.random.Generator:
+def _random(name: Name, seed: int, stream: int, index: int) -> np.random.Generator:
     """Random numbers that depend on nothing but these keys."""
     return np.random.default_rng((seed, list(CLASSES).index(name), stream, index))
 
 
-def _labels(name: str, n: int, seed: int) -> np.ndarray:
+def _labels(name: Name, n: int, seed: int) -> np.ndarray:
     """Every block of consecutive images holds each class once, in an order of its own."""
     classes = len(CLASSES[name])
     blocks = [_random(name, seed, LABEL_STREAM, block).permutation(classes) for block in range(-(-n // classes))]
@@ -198,7 +203,7 @@ def _labels(name: str, n: int, seed: int) -> np.ndarray:
 # and of their colours (m, 3) as hue in degrees, saturation and value. Later shapes hide earlier ones.
 
 
-def _paint(rng: np.random.Generator, name: str, label: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _paint(rng: np.random.Generator, name: Name, label: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """One image and its mask."""
     colour, part = CLASSES[name][label].split()
     hue = COLOURS[colour] + rng.uniform(-HUE_JITTER, HUE_JITTER)

@@ -19,7 +19,7 @@ EPOCHS = {"single-6c": 4, "double-12c": 10}
 
 
 def train(
-    name: str,
+    name: flowers.Name,
     epochs: int | None = None,
     n: int = 6000,
     seed: int = 0,
@@ -73,7 +73,7 @@ def train(
     return model
 
 
-def _training_data(name: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _training_data(name: flowers.Name, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Images from which a network learns to look at the discriminative part, and their labels."""
     rng = np.random.default_rng(seed)
     images, labels, masks = flowers.make(name, n, seed=TRAIN_SEED)
@@ -87,7 +87,7 @@ def _training_data(name: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return images, labels
 
 
-def accuracy(model: keras.Model, name: str, n: int = 1200, seed: int = TEST_SEED) -> float:
+def accuracy(model: keras.Model, name: flowers.Name, n: int = 1200, seed: int = TEST_SEED) -> float:
     """Share of correctly classified images among ``n`` fresh ones.
 
     Examples

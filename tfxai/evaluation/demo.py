@@ -79,7 +79,7 @@ class Comparison(NamedTuple):
     n: int
 
 
-def evaluate_demo(name: str = "single-6c", n: int = 42) -> Comparison:
+def evaluate_demo(name: flowers.Name = "single-6c", n: int = 42) -> Comparison:
     """Explain the shipped network on painted flowers by all `METHODS`, and score these.
 
     Parameters

@@ -81,7 +81,7 @@ METHODS: dict[str, Callable[[ModelView, RelevantFeatures], Callable[..., Explana
 
 
 def evaluate_flowers(
-    name: str,
+    name: flowers.Name,
     n: int = 600,
     folds: int = 5,
     mu: float = 5,

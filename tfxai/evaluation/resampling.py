@@ -66,7 +66,7 @@ SELECTIONS = ("precision", "correlation", "partial_correlation")
 
 
 def evaluate_resampling(
-    name: str = "single-6c",
+    name: flowers.Name = "single-6c",
     checkpoints: Sequence[str | PathLike] | None = None,
     *,
     images: int = 120,
