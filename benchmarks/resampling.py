@@ -36,7 +36,7 @@ def cost(path: Path | None, sites: int | None, repeats: int) -> None:
     image = np.random.default_rng(0).normal(size=(1, *shape(view))).astype(np.float32)
     copies = tf.constant(np.repeat(image, BATCH, 0))
     forward = tf.function(lambda x: view.forward(x).outputs, autograph=False)
-    explainers = [tfxai.InputResampling(view, n=n, sites=sites) for n in (COPIES, 3 * COPIES)]
+    explainers = [tfxai.InputResampling(view, samples=n, sites=sites) for n in (COPIES, 3 * COPIES)]
 
     def passes() -> None:
         for _ in range(COPIES // BATCH):
@@ -74,7 +74,7 @@ def memory(path: Path | None, sites: int | None) -> None:
 def peak(path: Path | None, sites: int | None, copies: int) -> float:
     view = open_model(load(path))
     image = np.random.default_rng(0).normal(size=(1, *shape(view))).astype(np.float32)
-    tfxai.InputResampling(view, n=copies, sites=sites)(image, batch_size=BATCH, verbose=0)
+    tfxai.InputResampling(view, samples=copies, sites=sites)(image, batch_size=BATCH, verbose=0)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

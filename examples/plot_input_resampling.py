@@ -11,7 +11,6 @@ import numpy as np
 
 import tfxai
 from tfxai.datasets import flowers
-from tfxai.resampling import figures
 
 model = flowers.load_model()
 images, labels, masks = flowers.make(n=12, seed=4)
@@ -21,7 +20,7 @@ images, labels, masks = flowers.make(n=12, seed=4)
 # -----------------------
 # Fifty copies of each image, with noise that grows from copy to copy.
 
-explainer = tfxai.InputResampling(model, n=50, relative=True, classes=flowers.CLASSES["single-6c"])
+explainer = tfxai.InputResampling(model, samples=50, relative=True, classes=flowers.CLASSES["single-6c"])
 result = explainer(images, target=labels, verbose=0)
 for layer, channels in result.top("correlation", 3).items():
     print(layer, "influence:", channels[0], "precision:", result.top("precision", 3)[layer][0])
@@ -30,7 +29,7 @@ for layer, channels in result.top("correlation", 3).items():
 # The channels of one layer, one score against the other. Below the dashed line lies what independent noise would have.
 # At the right is what the channels look at, where the image excites them most.
 
-figure = figures.plot_scores(result, "block3_relu", image=1, images=images)
+figure = result.plot_scores("block3_relu", image=1, images=images)
 
 # %%
 # What they look at
@@ -38,8 +37,8 @@ figure = figures.plot_scores(result, "block3_relu", image=1, images=images)
 # The two selections agree less than by chance: channels that move much go with the output, and those that hardly move
 # are called precise.
 
-figure = figures.plot_sets(result, image=1, n=3, images=images)
-comparison = result.compare("correlation", "precision", n=5)
+figure = result.plot_sets(image=1, top=3, images=images)
+comparison = result.compare("correlation", "precision", top=5)
 agree = comparison.mean()
 print(f"Jaccard index {agree.jaccard:.3f}, by chance {agree.chance_jaccard:.3f}")
 figure = comparison.plot()

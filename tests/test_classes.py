@@ -74,7 +74,7 @@ def test_a_name_for_each_class(names, residual, x):
     with pytest.raises(ValueError, match=f"name the model's 5 classes, got {len(names)} names"):
         tfxai.Occlusion(residual, window=4, classes=names)(x[:1])
     with pytest.raises(ValueError, match="5 classes"):
-        tfxai.InputResampling(residual, n=4, classes=names)(x[:1])
+        tfxai.InputResampling(residual, samples=4, classes=names)(x[:1])
 
 
 def test_one_sigmoid_unit_is_two_classes():

@@ -420,7 +420,7 @@ for look in (tfxai.Saliency, tfxai.layers, tfxai.InputResampling, lambda model: 
 
 
 def test_resampling_keeps_what_is_done_before_another_size(any_size):
-    resampling = tfxai.InputResampling(any_size.view, layers=["conv"], n=4)
+    resampling = tfxai.InputResampling(any_size.view, layers=["conv"], samples=4)
     with pytest.raises(ValueError, match=r"one size.*\(14, 8, 3\) after the first 2") as caught:
         resampling(IMAGES, 0, verbose=0)
     assert len(caught.value.partial.score) == 2

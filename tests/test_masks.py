@@ -154,7 +154,7 @@ def test_masks_of_saved_models(tmp_path):
 
 def test_copies_of_a_series_keep_its_padding():
     """Input resampling: the reading of padded steps is constant over the cloud."""
-    result = tfxai.InputResampling(recurrent(layers.Masking()), layers=["steps"], n=8)(X, 1)
+    result = tfxai.InputResampling(recurrent(layers.Masking()), layers=["steps"], samples=8)(X, 1)
     assert np.isfinite(result.scores["correlation"]["steps"]).all()
 
 

@@ -293,7 +293,9 @@ class TestRows:
 
     def test_resampling(self, model):
         x = np.repeat(IMAGES, 2, 1).repeat(2, 2)[:, :12, :12]
-        found = tfxai.InputResampling(model, n=4, relative=True)(x[:2], Rows(cross_entropy, self.labels[:2]), verbose=0)
+        found = tfxai.InputResampling(model, samples=4, relative=True)(
+            x[:2], Rows(cross_entropy, self.labels[:2]), verbose=0
+        )
         np.testing.assert_allclose(found.score, cross_entropy(model(x[:2]), self.labels[:2]), rtol=1e-4)
 
     @pytest.mark.parametrize("method", ["smooth_grad", "saliency"])
@@ -430,7 +432,7 @@ class TestLabels:
         with pytest.raises(ValueError, match=r"argmax\(axis=1\).*target=0 and target=1"):
             tfxai.Saliency(model, classes=("no", "yes"))(X, [[0, 1]] * 6)
         with pytest.raises(ValueError, match=r"argmax\(axis=1\)"):
-            tfxai.InputResampling(pooled(soft(2)), n=3)(IMAGES, np.eye(2, dtype=int)[[0, 1, 1, 0]], verbose=0)
+            tfxai.InputResampling(pooled(soft(2)), samples=3)(IMAGES, np.eye(2, dtype=int)[[0, 1, 1, 0]], verbose=0)
 
     def test_several_classes_stay_possible(self):
         model = keras.Sequential([keras.Input((4,)), soft(3)])

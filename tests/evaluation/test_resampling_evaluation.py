@@ -76,7 +76,7 @@ def test_patches_of_an_image_are_not_both_learned_and_tested():
     assert 0.2 < accuracy < 0.8
 
 
-OPTIONS = {"images": 24, "n": 6, "top": 2, "seed": 3}
+OPTIONS = {"images": 24, "samples": 6, "top": 2, "seed": 3}
 
 
 def test_stages_of_a_training():

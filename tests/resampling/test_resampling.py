@@ -10,7 +10,7 @@ from keras import layers
 from tfxai.resampling import moments
 from tfxai.resampling.clouds import CLOUDS, normal, open_cloud, superpixels
 from tfxai.resampling.resampling import InputResampling
-from tfxai.resampling.result import METRICS
+from tfxai.resampling.scores import METRICS
 
 N = 11
 LAYERS = ("relu1", "relu3", "relu4")
@@ -28,7 +28,7 @@ def cloud_of(x: np.ndarray) -> np.ndarray:
 
 
 def resampling(model, **options) -> InputResampling:
-    return InputResampling(model, **{"layers": LAYERS, "perturbation": waves, "n": N, "activity": 0.02} | options)
+    return InputResampling(model, **{"layers": LAYERS, "perturbation": waves, "samples": N, "activity": 0.02} | options)
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +166,9 @@ def test_default_layers_and_a_fixed_batch(x):
     inputs = keras.Input((16, 16, 3), batch_size=2)
     whole = networks.residual()
     fixed = keras.Model(inputs, whole(inputs))
-    free = InputResampling(whole, perturbation=waves, n=N)(x[:3], verbose=0)
+    free = InputResampling(whole, perturbation=waves, samples=N)(x[:3], verbose=0)
     assert free.layers == ("relu1", "relu2", "relu3", "relu4")
-    found = InputResampling(fixed, perturbation=waves, n=N)(x[:3], verbose=0)
+    found = InputResampling(fixed, perturbation=waves, samples=N)(x[:3], verbose=0)
     assert len(found) == 3
     for (_, ours), (_, theirs) in zip(
         found.scores["correlation"].items(), free.scores["correlation"].items(), strict=True
@@ -195,7 +195,9 @@ def test_a_channel_that_is_the_output_has_correlation_one():
     def shifts(x, seed):
         return x + tf.random.stateless_normal([1, 1, x.shape[-1]], seed)
 
-    result = InputResampling(spatial(), ["copy"], shifts, n=200)(np.ones((1, 24, 24, 8)), target=1, verbose=0)
+    result = InputResampling(spatial(), ["copy"], perturbation=shifts, samples=200)(
+        np.ones((1, 24, 24, 8)), target=1, verbose=0
+    )
     for metric in ("correlation", "partial_correlation"):
         scores = result.scores[metric]["copy"][0]
         assert scores[1] == pytest.approx(1, abs=1e-4)
@@ -206,9 +208,9 @@ def test_a_channel_that_is_the_output_has_correlation_one():
 def test_independent_noise_has_the_chance_level():
     """The output is the mean of one map; the sites of the others are noise of their own."""
     for n in (50, 200):
-        result = InputResampling(spatial(height=40), ["copy"], "additive", n=n, activity=0, sites=None)(
-            np.random.default_rng(0).random((1, 40, 40, 8)), target=0, verbose=0
-        )
+        result = InputResampling(
+            spatial(height=40), ["copy"], perturbation="additive", samples=n, activity=0, sites=None
+        )(np.random.default_rng(0).random((1, 40, 40, 8)), target=0, verbose=0)
         assert result.chance == pytest.approx(np.sqrt(2 / (np.pi * n)))
         np.testing.assert_allclose(result.scores["correlation"]["copy"][0, 1:], result.chance, rtol=0.06)
         # additive noise of one strength has the same variance everywhere
@@ -219,14 +221,18 @@ def test_p_values():
     def shifts(x, seed):
         return x + tf.random.stateless_normal([1, 1, x.shape[-1]], seed)
 
-    options = {"n": 30, "permutations": 99, "activity": 0}
-    result = InputResampling(spatial(60, 3), ["copy"], shifts, **options)(np.ones((1, 3, 3, 60)), target=0, verbose=0)
+    options = {"samples": 30, "permutations": 99, "activity": 0}
+    result = InputResampling(spatial(60, 3), ["copy"], perturbation=shifts, **options)(
+        np.ones((1, 3, 3, 60)), target=0, verbose=0
+    )
     for metric in ("correlation", "partial_correlation"):
         p = result.p_values[metric]["copy"][0]
         assert p[0] == pytest.approx(0.01)
         assert 0.35 < p[1:].mean() < 0.65  # uniform where there is nothing
         assert (p[1:] < 0.1).mean() < 0.25
-    without = InputResampling(spatial(60, 3), ["copy"], shifts, n=30)(np.ones((1, 3, 3, 60)), target=0, verbose=0)
+    without = InputResampling(spatial(60, 3), ["copy"], perturbation=shifts, samples=30)(
+        np.ones((1, 3, 3, 60)), target=0, verbose=0
+    )
     assert not without.p_values
     np.testing.assert_allclose(without.scores["correlation"]["copy"], result.scores["correlation"]["copy"], atol=1e-5)
 
@@ -239,7 +245,9 @@ def test_partial_correlation_takes_the_ramp_out():
         own = tf.random.stateless_normal([1, 1, x.shape[-1]], seed)
         return x + level * (1 + 0.05 * own)
 
-    result = InputResampling(spatial(4, 3), ["copy"], drift, n=100)(np.ones((1, 3, 3, 4)), target=0, verbose=0)
+    result = InputResampling(spatial(4, 3), ["copy"], perturbation=drift, samples=100)(
+        np.ones((1, 3, 3, 4)), target=0, verbose=0
+    )
     assert result.scores["correlation"]["copy"][0].min() > 0.98
     assert result.scores["partial_correlation"]["copy"][0, 0] == pytest.approx(1, abs=1e-2)
     assert result.scores["partial_correlation"]["copy"][0, 2:].max() < 0.5
@@ -259,9 +267,9 @@ def test_affine_changes_of_the_output_do_not_matter(residual, x):
 def test_precision_goes_with_the_inverse_square_of_the_scale():
     image = np.random.default_rng(0).random((1, 24, 24, 8)) + 1
     model = spatial()
-    plain = InputResampling(model, ["copy"], n=20)(image, target=0, verbose=0)
+    plain = InputResampling(model, ["copy"], samples=20)(image, target=0, verbose=0)
     model.get_layer("copy").set_weights([3 * np.eye(8, dtype=np.float32)[None, None]])
-    scaled = InputResampling(model, ["copy"], n=20)(image, target=0, verbose=0)
+    scaled = InputResampling(model, ["copy"], samples=20)(image, target=0, verbose=0)
     np.testing.assert_allclose(9 * scaled.scores["precision"]["copy"], plain.scores["precision"]["copy"], rtol=1e-4)
     np.testing.assert_array_equal(scaled.top("precision", 8)["copy"], plain.top("precision", 8)["copy"])
     np.testing.assert_allclose(scaled.scores["correlation"]["copy"], plain.scores["correlation"]["copy"], atol=1e-5)
@@ -271,20 +279,20 @@ def test_probabilities_of_two_classes_have_the_same_influence():
     image = np.random.default_rng(0).random((1, 24, 24, 8))
     model = spatial()
     model = keras.Model(model.input, layers.Softmax()(model.output))
-    explainer = InputResampling(model, ["copy"], "additive", n=20, score="probability")
+    explainer = InputResampling(model, ["copy"], perturbation="additive", samples=20, score="probability")
     first, second = (explainer(image, target=t, verbose=0).scores["correlation"]["copy"] for t in (0, 1))
     np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_weights_of_the_kernel(residual, x):
-    result = InputResampling(residual, ["relu1", "relu4"], n=5, activity=0)(x[:2], verbose=0)
+    result = InputResampling(residual, ["relu1", "relu4"], samples=5, activity=0)(x[:2], verbose=0)
     for layer, conv in (("relu1", "conv1"), ("relu4", "conv4")):
         kernel = residual.get_layer(conv).kernel.numpy().reshape(-1, residual.get_layer(conv).filters)
         for row in (0, 1):
             np.testing.assert_allclose(result.scores["weight_sum"][layer][row], kernel.sum(0), rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(result.scores["weight_var"][layer][row], kernel.var(0), rtol=1e-4)
     with pytest.raises(ValueError, match=r"relu3.*have no kernel of their own"):
-        InputResampling(residual, ["relu1", "relu3"], n=5, activity=0)(x[:1], verbose=0).top("weight_sum")
+        InputResampling(residual, ["relu1", "relu3"], samples=5, activity=0)(x[:1], verbose=0).top("weight_sum")
 
 
 def test_kernels_of_other_layers():
@@ -295,11 +303,11 @@ def test_kernels_of_other_layers():
     x = layers.Dense(5, activation="silu", name="dense")(layers.Flatten()(x))
     model = keras.Model(inputs, layers.Dense(2, name="out")(x))
     image = np.random.default_rng(0).random((1, 8, 8, 3))
-    result = InputResampling(model, ["depthwise", "dense"], n=5, activity=0)(image, verbose=0)
+    result = InputResampling(model, ["depthwise", "dense"], samples=5, activity=0)(image, verbose=0)
     kernels = [model.get_layer(name).kernel.numpy() for name in ("depthwise", "dense")]
     for layer, kernel in zip(("depthwise", "dense"), (kernels[0].reshape(9, 6), kernels[1]), strict=True):
         np.testing.assert_allclose(result.scores["weight_sum"][layer][0], kernel.sum(0), rtol=1e-4, atol=1e-5)
-    pooled = InputResampling(model, ["pool"], n=5, activity=0)(image, verbose=0)
+    pooled = InputResampling(model, ["pool"], samples=5, activity=0)(image, verbose=0)
     with pytest.raises(ValueError, match="no kernel"):
         pooled.top("weight_var")
 
@@ -321,7 +329,7 @@ def test_an_output_that_is_the_same_for_all_copies():
     model = spatial()
     model.get_layer("out").set_weights([np.zeros((8, 2), np.float32)])
     with pytest.warns(UserWarning, match=r"same for all copies of the images \[0, 1\].*Raise sigma"):
-        result = InputResampling(model, ["copy"], n=10)(np.ones((2, 24, 24, 8)), target=0, verbose=0)
+        result = InputResampling(model, ["copy"], samples=10)(np.ones((2, 24, 24, 8)), target=0, verbose=0)
     assert not result.spread.any()
     for metric in ("correlation", "partial_correlation"):
         assert np.isnan(result.scores[metric]["copy"]).all()
@@ -334,22 +342,22 @@ def test_an_output_that_is_the_same_for_all_copies():
 def test_dead_channels_and_dead_layers():
     image = np.random.default_rng(0).random((1, 24, 24, 8)).astype(np.float32) + 1
     image[..., 3] = 0  # under multiplicative noise it stays
-    result = InputResampling(spatial(), ["copy"], n=10)(image, target=0, verbose=0)
+    result = InputResampling(spatial(), ["copy"], samples=10)(image, target=0, verbose=0)
     for metric in ("correlation", "precision"):
         assert np.flatnonzero(np.isnan(result.scores[metric]["copy"][0])).tolist() == [3]
         assert result.top(metric, 8)["copy"][0, -1] == -1
         assert 3 not in result.top(metric, 8)["copy"]
     with pytest.warns(UserWarning, match=r"No channel of copy is active enough.*relative=True"):
-        faint = InputResampling(spatial(), ["copy"], n=10)(image / 1000, target=0, verbose=0)
+        faint = InputResampling(spatial(), ["copy"], samples=10)(image / 1000, target=0, verbose=0)
     assert (faint.top("precision")["copy"] == -1).all()
     assert (faint.top("correlation", 3)["copy"] >= 0).all()
-    relative = InputResampling(spatial(), ["copy"], n=10, relative=True)(image / 1000, target=0, verbose=0)
+    relative = InputResampling(spatial(), ["copy"], samples=10, relative=True)(image / 1000, target=0, verbose=0)
     np.testing.assert_array_equal(relative.top("precision", 7)["copy"], result.top("precision", 7)["copy"])
 
 
 def test_channels_that_are_too_quiet_for_a_precision():
     image = np.ones((1, 24, 24, 8), np.float32) * np.float32([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    options = {"perturbation": "multiplicative", "sigma": 0.01, "n": 10}
+    options = {"perturbation": "multiplicative", "sigma": 0.01, "samples": 10}
     absolute = InputResampling(spatial(), ["copy"], activity=0.35, **options)(image, target=0, verbose=0)
     assert np.flatnonzero(np.isnan(absolute.scores["precision"]["copy"][0])).tolist() == [0, 1, 2]
     relative = InputResampling(spatial(), ["copy"], activity=1, relative=True, **options)(image, target=0, verbose=0)
@@ -359,7 +367,7 @@ def test_channels_that_are_too_quiet_for_a_precision():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": 2}, "at least 3 copies"),
+        ({"samples": 2}, "at least 3 copies"),
         ({"sigma": 0}, "sigma to be positive"),
         ({"sigma": -1}, "sigma to be positive"),
         ({"perturbation": "blur"}, "multiplicative_ramp"),

@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--epochs": (10, "of the training"),
         "--train-images": (1200, "flowers to train on"),
         "--images": (120, "flowers whose patches are cut out"),
-        "--n": (50, "copies of each"),
+        "--samples": (50, "copies of each"),
         "--top": (5, "channels of each layer"),
     }
     for option, (default, text) in numbers.items():
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure the stages, print the table, and draw the curves."""
     check_file(arguments.csv)
     check_file(arguments.figure)
-    names = ("images", "epochs", "train_images", "n", "top", "seed", "batch_size", "perturbation", "sigma")
+    names = ("images", "epochs", "train_images", "samples", "top", "seed", "batch_size", "perturbation", "sigma")
     options = {name: getattr(arguments, name) for name in names}
     stages = evaluate_resampling(arguments.data, arguments.checkpoints, **options)
     print("\n" + "\n".join(table(stages)))

@@ -22,9 +22,10 @@ from tfxai.evaluation.patch_classifier import patch_accuracy
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import predict
 from tfxai.plotting import INK
-from tfxai.resampling import InputResampling, Resampling
-from tfxai.resampling.patches import boxes
-from tfxai.resampling.result import ranked
+from tfxai.resampling import InputResampling
+from tfxai.resampling.clouds import Perturbation
+from tfxai.resampling.scores import Metric
+from tfxai.resampling.selection import ByLayer, drawn
 from tfxai.types import Model
 
 TRAINED_ON = 0.6  # of the images, their patches; the others are tested (authors' code, which divides patches instead)
@@ -62,7 +63,7 @@ class Stage(NamedTuple):
     chance_legacy: float
 
 
-SELECTIONS = ("precision", "correlation", "partial_correlation")
+SELECTIONS: tuple[Metric, ...] = ("precision", "correlation", "partial_correlation")
 
 
 def evaluate_resampling(
@@ -75,8 +76,8 @@ def evaluate_resampling(
     top: int = 5,
     seed: int = 0,
     batch_size: int = 32,
-    n: int = 50,
-    perturbation: str = "multiplicative_ramp",
+    samples: int = 50,
+    perturbation: Perturbation = "multiplicative_ramp",
     sigma: float = 0.1,
 ) -> list[Stage]:
     """Measure a network at each stage of its training.
@@ -100,7 +101,7 @@ def evaluate_resampling(
         Of flowers, clouds, training and classifiers.
     batch_size : int
         How many copies at once.
-    n, perturbation, sigma
+    samples, perturbation, sigma
         How many copies, and how they are perturbed, as for `InputResampling`.
 
     Returns
@@ -113,7 +114,8 @@ def evaluate_resampling(
     def measure(stage: str, model: Model) -> None:
         print(f"{name}: {stage} ...", flush=True)
         view = open_model(model)
-        resampling = InputResampling(view, n=n, perturbation=perturbation, sigma=sigma, relative=True, seed=seed)
+        cloud: dict[str, Any] = {"samples": samples, "perturbation": perturbation, "sigma": sigma}
+        resampling = InputResampling(view, **cloud, relative=True, seed=seed)
         stages.append(_measured(stage, view, resampling, pictures, labels, top, seed, batch_size))
 
     if checkpoints:
@@ -172,22 +174,15 @@ def _measured(
     inputs = pictures.astype(np.float32)
     accuracy = float((predict(view, inputs, batch_size).values.argmax(1) == labels).mean())
     result = resampling(inputs, batch_size=batch_size, verbose=0)
-    selected = {metric: result.top(metric, top) for metric in SELECTIONS} | {"random": _drawn(result, top, seed)}
+    random = np.random.default_rng(seed)
+    selected: dict[str, ByLayer] = {metric: result.top(metric, top) for metric in SELECTIONS}
+    selected["random"] = {layer: drawn(x, top, random) for layer, x in result.scores["correlation"].items()}
     train = np.random.default_rng(seed).permutation(len(labels)) < TRAINED_ON * len(labels)
     found = {
-        metric: patch_accuracy(
-            pictures, labels, np.concatenate([*boxes(result, chosen, "receptive_field").values()], 1), train, seed
-        )
+        metric: patch_accuracy(pictures, labels, np.concatenate([*result.boxes(chosen).values()], 1), train, seed)
         for metric, chosen in selected.items()
     }
-    return Stage(stage, accuracy, **found, **result.compare(n=top).mean()._asdict())
-
-
-def _drawn(result: Resampling, top: int, seed: int) -> dict[str, np.ndarray]:
-    """Random channels of each layer, of those that vary over the cloud."""
-    random = np.random.default_rng(seed)
-    lives = result.scores["correlation"]
-    return {layer: ranked(np.where(np.isnan(x), np.nan, random.random(x.shape)), top) for layer, x in lives.items()}
+    return Stage(stage, accuracy, **found, **result.compare(top=top).mean()._asdict())
 
 
 class _EachEpoch(keras.callbacks.Callback):

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfxai import channels
 from tfxai.checks import positive
 from tfxai.inputs import labelled, with_progress
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
-from tfxai.models.graph import edited
 from tfxai.models.view import traced
 from tfxai.run import Run
 from tfxai.runner import Runner
@@ -214,8 +214,8 @@ class _Ablated(Runner):
             return tf.gather(p, truth, axis=1, batch_dims=1), tf.argmax(p, 1, tf.int32) == truth
 
         def without(removed: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            edits = [(run.read[layer], _zeroed(mask, truth)) for layer, mask in removed.items()]
-            return measured(edited(edits, run.outputs))
+            own = {k: mask if mask.shape[0] == 1 else tf.gather(mask, truth) for k, mask in removed.items()}
+            return measured(channels.without(run.read, own, run.outputs))
 
         p, hits = measured(run.outputs)
         kinds = tf.TensorSpec(p.shape, p.dtype), tf.TensorSpec(hits.shape, hits.dtype)
@@ -223,17 +223,6 @@ class _Ablated(Runner):
         each_p, each_hits = tf.map_fn(without, self.removed, fn_output_signature=kinds, parallel_iterations=1)
         p, hits = (tf.transpose(tf.concat([one[None], each], 0)) for one, each in ((p, each_p), (hits, each_hits)))
         return {"probability": p, "hits": hits}, {}
-
-
-def _zeroed(mask: tf.Tensor, truth: tf.Tensor) -> Any:
-    """The edit that zeroes channels: those of the true class of each image, or of the only row."""
-
-    def edit(layer: tf.Tensor) -> tf.Tensor:
-        own = mask if mask.shape[0] == 1 else tf.gather(mask, truth)
-        own = tf.reshape(own, [-1, *[1] * (layer.shape.rank - 2), layer.shape[-1]])
-        return tf.where(own, tf.zeros([], layer.dtype), layer)
-
-    return edit
 
 
 def _groups(view: ModelView, features: Any, mode: str) -> dict[int, Pairs]:

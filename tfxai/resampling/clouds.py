@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
 
 from tfxai.segments import CELLS, superpixels
 
-Sample = Callable[[tf.Tensor], tf.Tensor]  # from a seed, whose second number is that of the copy, to a copy
-Cloud = Callable[[tf.Tensor], Sample]  # from images (n, ...) to what makes copies of them
+CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additive", "mask_superpixel", "crop_shift"]
+Perturbation: TypeAlias = CloudName | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Sample: TypeAlias = Callable[[tf.Tensor], tf.Tensor]  # from a seed, whose second number is that of the copy, to a copy
+Cloud: TypeAlias = Callable[[tf.Tensor], Sample]  # from images (n, ...) to what makes copies of them
 
 
-def open_cloud(kind: Any, sigma: float, clip: tuple[float, float] | None) -> Cloud:
+def open_cloud(kind: Perturbation, sigma: float, clip: tuple[float, float] | None) -> Cloud:
     """The cloud of a name or a function; its copy number 0 is the image itself.
 
     Raises
@@ -22,8 +24,8 @@ def open_cloud(kind: Any, sigma: float, clip: tuple[float, float] | None) -> Clo
     ValueError
         For a name that does not exist.
     """
-    if not callable(kind) and kind not in CLOUDS:
-        raise ValueError(f"Expected perturbation to be one of {tuple(CLOUDS)} or a function, got {kind!r}.")
+    if not callable(kind) and kind not in get_args(CloudName):
+        raise ValueError(f"Expected perturbation to be one of {list(get_args(CloudName))} or a function, got {kind!r}.")
 
     def cloud(x: tf.Tensor) -> Sample:
         make = (lambda seed: tf.cast(kind(x, seed), x.dtype)) if callable(kind) else CLOUDS[kind](x, sigma)
@@ -94,7 +96,7 @@ def _crop_shift(x: tf.Tensor, sigma: float) -> Sample:
     return sample
 
 
-CLOUDS: dict[str, Callable[[tf.Tensor, float], Sample]] = {
+CLOUDS: dict[CloudName, Callable[[tf.Tensor, float], Sample]] = {
     "multiplicative_ramp": _ramp,
     "multiplicative": _multiplicative,
     "additive": _additive,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai.channels import named
 from tfxai.loops import Seeded, collect, merge, split
-from tfxai.models import ModelView
 from tfxai.models.blocks import channel_counts, default_layers
+from tfxai.options import ModelOptions
 from tfxai.resampling import moments, scores
-from tfxai.resampling.clouds import Cloud
+from tfxai.resampling.clouds import open_cloud
 from tfxai.resampling.kernels import kernel
+from tfxai.resampling.settings import Settings
 from tfxai.run import Run
 from tfxai.runner import Runner
+from tfxai.types import Layer, Model
 
 TARGET, LEVEL, PERMUTED = 0, 1, 2  # columns that units are compared with; permuted targets are the last
 
@@ -29,25 +33,20 @@ class Observer(Runner, Seeded):
 
     def __init__(
         self,
-        view: ModelView,
-        layers: tuple[str, ...] | None,
-        cloud: Cloud,
-        n: int,
-        spatial: str,
-        activity: float,
-        relative: bool,
-        permutations: int,
-        sites: int | None,
-        maps: bool,
+        model: Model,
+        layers: Sequence[Layer] | None,
+        settings: Settings,
         seed: int,
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
-        Runner.__init__(self, view, **options)
+        Runner.__init__(self, model, **options)
         Seeded.__init__(self, seed)
-        self.layers = layers
-        self.channels: dict[str, int] = {}
-        self.cloud, self.n, self.spatial, self.activity, self.relative = cloud, n, spatial, activity, relative
-        self.permutations, self.sites, self.maps = permutations, sites, maps
+        if self.view.opaque:
+            raise ValueError("A Python function has no layers to look into. Give the model itself, or Occlusion it.")
+        self.layers = named(self.view, layers)
+        self.channels: dict[str, int] = {}  # of each layer, once there was an image
+        self.settings = settings
+        self.cloud = open_cloud(settings.perturbation, float(settings.sigma), settings.clip)
 
     def adapt(self, inputs: Any) -> None:
         """Before the first pass: which layers, and whether their channels can be told."""
@@ -70,9 +69,10 @@ class Observer(Runner, Seeded):
 
     def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...]]:
         """Of all copies."""
+        samples = self.settings.samples
         rows = run.image.shape[0] or 1  # one image at a time, but for models with a fixed batch
-        turns = math.ceil(self.n / max(1, run.batch_size // rows))
-        size = math.ceil(self.n / turns)
+        turns = math.ceil(samples / max(1, run.batch_size // rows))
+        size = math.ceil(samples / turns)
         pixels, score = (tf.ensure_shape(x, [rows, *x.shape[1:]]) for x in (run.pixels, run.score))
         sample = self.cloud(pixels)
 
@@ -85,15 +85,15 @@ class Observer(Runner, Seeded):
         def passed(index: tf.Tensor) -> tf.Tensor:
             return split(copies(index)[0].score, rows)
 
-        permuted = []  # of the target, (rows, n) each
-        if self.permutations:
-            target = collect(passed, self.n, rows, run.batch_size)
+        permuted = []  # of the target, (rows, samples) each
+        if self.settings.permutations:
+            target = collect(passed, samples, rows, run.batch_size)
             permuted = [tf.gather(target, order, axis=1) for order in tf.unstack(self._orders())]
 
         def turn(number: tf.Tensor, columns: moments.Columns, units: tuple[moments.Units, ...]) -> tuple:
             index = number * size + tf.range(size)
-            weights = tf.cast(index < self.n, tf.float32)
-            index = tf.minimum(index, self.n - 1)  # the last turn is filled up
+            weights = tf.cast(index < samples, tf.float32)
+            index = tf.minimum(index, samples - 1)  # the last turn is filled up
             again, level = copies(index)
             known = [tf.transpose(x) for x in (split(again.score, rows), level)]
             values = tf.stack([*known, *(tf.gather(one, index, axis=1) for one in permuted)], -1)
@@ -107,15 +107,16 @@ class Observer(Runner, Seeded):
         return tf.while_loop(lambda number, *_: number < turns, turn, (0, columns, units), parallel_iterations=1)[1:]
 
     def _orders(self) -> tf.Tensor:
-        """(permutations, n) numbers of copies."""
-        keys = tf.random.stateless_uniform([self.permutations, self.n], tf.stack([self._seed.read_value(), -1]))
+        """(permutations, samples) numbers of copies."""
+        shape = [self.settings.permutations, self.settings.samples]
+        keys = tf.random.stateless_uniform(shape, tf.stack([self._seed.read_value(), -1]))
         return tf.argsort(keys)
 
     def _scored(
         self, run: Run, name: str, columns: moments.Columns, units: moments.Units, between: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Scores of the channels of one layer, (n, channels) each, and what is known of its sites."""
-        whole, read = run.read[name], self._read(run, name)
+        settings, whole, read = self.settings, run.read[name], self._read(run, name)
         channels, places = read.shape[-1], tf.shape(read)[1:-1]
 
         def by_site(x: tf.Tensor) -> tf.Tensor:
@@ -123,7 +124,7 @@ class Observer(Runner, Seeded):
             return tf.reshape(x, tf.concat([tf.shape(x)[:-1], [-1, channels]], 0))
 
         clean = _sites(tf.cast(whole, tf.float32))
-        reduce = scores.reduction(self.spatial, tf.argmax(_sites(read), 1))
+        reduce = scores.reduction(settings.spatial, tf.argmax(_sites(read), 1))
         r, variances = scores.correlations(columns, units), scores.variance(columns, units)
         activity = tf.abs(tf.reduce_mean(by_site(units.mean), 1))
         targets = tf.concat([r[:LEVEL], r[PERMUTED:]], 0)  # all columns but the level
@@ -137,18 +138,18 @@ class Observer(Runner, Seeded):
         }
         varies = by_site(variances)
         spread = reduce(varies, tf.ones_like(varies, tf.bool))
-        found["precision"] = scores.precision(spread, activity, self.activity, self.relative)
+        found["precision"] = scores.precision(spread, activity, settings.activity, settings.relative)
         for metric, values in (("correlation", targets), ("partial_correlation", without)):
             sizes = by_site(tf.abs(values))
             reduced = reduce(sizes, tf.math.is_finite(sizes))
             found[metric] = reduced[0]
-            if self.permutations:
+            if settings.permutations:
                 found[f"p_{metric}"] = scores.p_values(reduced)
         matrix = kernel(run.image, whole)
         if matrix is not None:
             for metric, of in (("weight_sum", tf.reduce_sum), ("weight_var", tf.math.reduce_variance)):
                 found[metric] = tf.zeros_like(activity) + of(matrix, 0)
-        if self.maps:
+        if settings.maps:
             shape = tf.concat([[-1], places, [channels]], 0)
             found["map_correlation"], found["map_variance"] = (tf.reshape(x, shape) for x in (r[TARGET], variances))
         return found
@@ -157,9 +158,9 @@ class Observer(Runner, Seeded):
         """The sites of a layer that are looked at, in float32."""
         layer = tf.cast(run.read[name], tf.float32)
         sizes = layer.shape[1:-1]
-        if self.sites is None or None in sizes:
+        if self.settings.sites is None or None in sizes:
             return layer
-        step = next(s for s in itertools.count(1) if math.prod(-(-size // s) for size in sizes) <= self.sites)
+        step = next(s for s in itertools.count(1) if math.prod(-(-size // s) for size in sizes) <= self.settings.sites)
         if step == 1:
             return layer
         places = np.arange(math.prod(sizes)).reshape(sizes)[(slice(None, None, step),) * len(sizes)]

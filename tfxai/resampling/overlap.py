@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import hypergeom
 
 
 class Overlap(NamedTuple):
@@ -44,6 +45,10 @@ def overlap(
     channels : mapping
         Layer to how many channels it has.
 
+    Returns
+    -------
+    Overlap
+
     Examples
     --------
     >>> from tfxai.resampling.overlap import overlap
@@ -54,17 +59,12 @@ def overlap(
     sizes = sum(len(first[layer]) + len(second[layer]) for layer in channels)
     if not sizes:
         return Overlap(*[math.nan] * 6)
-    chances = np.ones(1)  # of each number of shared channels
+    chances = np.ones(1)  # of each number of shared channels, over the layers so far
     for layer, count in channels.items():
-        chances = np.convolve(chances, _chances(len(first[layer]), len(second[layer]), count))
+        a, b = len(first[layer]), len(second[layer])
+        chances = np.convolve(chances, hypergeom.pmf(np.arange(b + 1), count, a, b))
     numbers = np.arange(len(chances))
     by_chance = float(chances @ (numbers / (sizes - numbers))), float(chances @ numbers) / sizes
     return Overlap(
         shared / (sizes - shared), 2 * shared / sizes, shared / sizes, by_chance[0], 2 * by_chance[1], by_chance[1]
     )
-
-
-def _chances(first: int, second: int, count: int) -> np.ndarray:
-    """That so many are shared by random sets of these sizes among so many: the hypergeometric distribution."""
-    ways = [math.comb(first, shared) * math.comb(count - first, second - shared) for shared in range(second + 1)]
-    return np.array(ways) / math.comb(count, second)

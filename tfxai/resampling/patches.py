@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
-from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import Goal
 from tfxai.models import ModelView
 from tfxai.models.overrides import backward_rules
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.run import Run
+from tfxai.types import Inputs
 
-if TYPE_CHECKING:
-    from tfxai.resampling.resampling import InputResampling
-    from tfxai.resampling.result import ByLayer, Resampling
+WayBack: TypeAlias = Literal["guided", "deconvnet_upsample", "deconvnet_switch"]
+Projection: TypeAlias = Literal["receptive_field", WayBack]
 
-# Projection to the rules for ReLUs and max-pooling.
-PROJECTIONS = {
+# The rules for ReLUs and max-pooling.
+RULES: dict[WayBack, tuple[str, str]] = {
     "guided": ("guided", "gradient"),
     "deconvnet_upsample": ("guided", "repeat"),
     "deconvnet_switch": ("deconvnet", "switch"),
@@ -34,13 +34,13 @@ class Projector(Explainer):
     facts = Facts("projection", "", "", "", "", "Lengerich et al. 2017")
     polarity = "energy"
 
-    def __init__(self, view: ModelView, layer: str, channels: int, projection: str):
+    def __init__(self, view: ModelView, layer: str, channels: int, projection: WayBack):
         super().__init__(view, classes=[f"channel {number}" for number in range(channels)])
         self.reads = (layer,)
-        relus, pooling = PROJECTIONS[projection]
+        relus, pooling = RULES[projection]
         self.backward = backward_rules(relus, "gradient", pooling)
 
-    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
+    def run(self, inputs: Inputs, goal: Goal, batch_size: int) -> Run:
         forward = self.view.forward(inputs, self.reads, self.backward)
         layer = forward.read[self.reads[0]]
         peaks = tf.reduce_max(layer, range(1, layer.shape.rank - 1))
@@ -53,31 +53,6 @@ class Projector(Explainer):
         return run.gradients(run.image)
 
 
-def project(result: Resampling, layer: str, channels: Any, projection: str) -> Explanation:
-    """See `Resampling.project`."""
-    _check(projection, tuple(PROJECTIONS))
-    if layer not in result.channels:
-        raise ValueError(f"Expected one of the layers {list(result.channels)}, got {layer!r}.")
-    return _method(result).projector(layer, projection)(result.inputs, channels, verbose=0)
-
-
-def boxes(result: Resampling, selected: ByLayer, projection: str) -> ByLayer:
-    """See `Resampling.patches`; ``selected`` holds (n, k) channels of each layer, -1 for none."""
-    _check(projection, ("receptive_field", *PROJECTIONS))
-    if projection == "receptive_field":
-        fields = _method(result).fields(result.inputs, result.layers)
-        return {layer: _seen(fields[layer], result.peaks[layer], channels) for layer, channels in selected.items()}
-    found = {}
-    for layer, channels in selected.items():
-        found[layer] = np.zeros((*channels.shape, 4), int)
-        rows, _ = places = np.nonzero(channels >= 0)
-        if len(rows):
-            inputs = tf.nest.map_structure(lambda x: x[rows], result.inputs)  # noqa: B023
-            values = _method(result).projector(layer, projection)(inputs, channels[places], verbose=0).values
-            found[layer][places] = around(values.max(-1))
-    return found
-
-
 def around(values: np.ndarray) -> np.ndarray:
     """(n, 4) tight boxes around what is not zero in maps (n, h, w); zeros where everything is."""
     found = np.zeros((len(values), 4), int)
@@ -88,25 +63,23 @@ def around(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _seen(field: ReceptiveField, peaks: np.ndarray, channels: np.ndarray) -> np.ndarray:
-    """Receptive fields at the peaks, within the image."""
-    height, width = field.image
+def reached(channels: np.ndarray, arrives: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """(n, k, 4) boxes around what arrives of (n, k) channels in the image; zeros for channel -1.
+
+    ``arrives`` makes maps (m, h, w, c) of the numbers of rows and channels, (m,) each.
+    """
     found = np.zeros((*channels.shape, 4), int)
-    for place in np.argwhere(channels >= 0):
-        row, number = place
-        box = field.box(*peaks[row, channels[row, number]].tolist())
-        found[row, number] = np.clip(box, 0, [width, height, width, height])
+    places = np.nonzero(channels >= 0)
+    if len(places[0]):
+        found[places] = around(arrives(places[0], channels[places]).max(-1))
     return found
 
 
-def _method(result: Resampling) -> InputResampling:
-    if result.method is None:
-        raise ValueError(
-            "The way back needs the model: load(path, method=tfxai.InputResampling(model)), with the same layers."
-        )
-    return result.method
-
-
-def _check(projection: str, known: tuple[str, ...]) -> None:
-    if projection not in known:
-        raise ValueError(f"Expected projection to be one of {known}, got {projection!r}.")
+def seen(field: ReceptiveField, peaks: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    """(n, k, 4) receptive fields at the peaks of (n, k) channels, within the image; zeros for channel -1."""
+    height, width = field.image
+    found = np.zeros((*channels.shape, 4), int)
+    for row, number in np.argwhere(channels >= 0):
+        box = field.box(*peaks[row, channels[row, number]].tolist())
+        found[row, number] = np.clip(box, 0, [width, height, width, height])
+    return found

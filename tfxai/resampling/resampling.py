@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.checks import positive
+from tfxai import channels
+from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import name
-from tfxai.models import open_model
-from tfxai.models.receptive_field import ReceptiveField, receptive_fields
-from tfxai.resampling.clouds import open_cloud
+from tfxai.models.blocks import channel_counts
+from tfxai.models.receptive_field import ReceptiveField
+from tfxai.options import ModelOptions
+from tfxai.provenance import plain
+from tfxai.resampling.ablation import score_changes
+from tfxai.resampling.clouds import Perturbation
 from tfxai.resampling.observer import Observer
-from tfxai.resampling.patches import Projector
-from tfxai.resampling.result import Resampling, nested
-from tfxai.resampling.scores import SPATIAL
+from tfxai.resampling.patches import Projector, WayBack
+from tfxai.resampling.result import Resampling
+from tfxai.resampling.scores import Spatial
+from tfxai.resampling.selection import nested
+from tfxai.resampling.settings import Settings
 from tfxai.runner import Outcome, keeping
-
-FEWEST = 3  # copies of which a correlation means anything
+from tfxai.types import Inputs, Layer, Model, Target, Verbose
 
 
 class InputResampling:
@@ -54,11 +59,11 @@ class InputResampling:
         * ``"crop_shift"``: parts of (1 - sigma) of the height and width, anywhere, enlarged to the whole.
         * a function of images (n, ...) and a seed, two integers of which the second is the number of the copy, for
           TensorFlow's stateless random numbers; it returns images of the same shape.
-    n : int
-        Copies of each image, itself included. Default 50 (authors' code). The correlation of a site has a standard
+    samples : int
+        Copies of each image, itself included, n. Default 50 (authors' code). The correlation of a site has a standard
         error of about 1 / sqrt(n - 1): more copies make rankings steadier.
     sigma : float
-        Strength of the perturbation. Default 0.1 (authors' code).
+        Strength of the perturbation, as told there. Default 0.1 (authors' code).
     clip : (float, float), optional
         What values may reach; default: anything, as in the authors' code.
     spatial : {"mean", "max", "peak"}
@@ -81,7 +86,16 @@ class InputResampling:
     seed : int
         The same seed gives the same cloud, for every image and in every batch.
     **options
-        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``.
+        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``.
+
+    Attributes
+    ----------
+    view : ModelView
+        The model.
+    settings : Settings
+        All parameters but the layers, the seed and those of the model.
+    seed : int
+        May be changed, and then another cloud is taken.
 
     Raises
     ------
@@ -102,7 +116,7 @@ class InputResampling:
     --------
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> result = tfxai.InputResampling(tfxai.datasets.flowers.load_model(), n=20)(images, verbose=0)
+    >>> result = tfxai.InputResampling(tfxai.datasets.flowers.load_model(), samples=20)(images, verbose=0)
     >>> result.scores["correlation"]["block3_relu"].shape
     (2, 48)
     >>> result.top("precision", 5)["block3_relu"].shape
@@ -123,56 +137,30 @@ class InputResampling:
 
     def __init__(
         self,
-        model: Any,
-        layers: Sequence[Any] | None = None,
-        perturbation: Any = "multiplicative_ramp",
-        n: int = 50,
-        sigma: float = 0.1,
+        model: Model,
+        layers: Sequence[Layer] | None = None,
         *,
+        perturbation: Perturbation = "multiplicative_ramp",
+        samples: int = 50,
+        sigma: float = 0.1,
         clip: tuple[float, float] | None = None,
-        spatial: str = "mean",
+        spatial: Spatial = "mean",
         activity: float = 0.1,
         relative: bool = False,
         permutations: int = 0,
         sites: int | None = 256,
         maps: bool = False,
         seed: int = 0,
-        output: str | int | None = None,
-        signature: str | None = None,
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
-        if positive("n", n) < FEWEST:
-            raise ValueError(f"Expected n to be at least {FEWEST} copies, of which correlations are made, got {n}.")
-        if not 0 < sigma < np.inf:
-            raise ValueError(f"Expected sigma to be positive, got {sigma!r}: without noise nothing varies.")
-        if spatial not in SPATIAL:
-            raise ValueError(f"Expected spatial to be one of {SPATIAL}, got {spatial!r}.")
-        if not 0 <= activity < np.inf:
-            raise ValueError(f"Expected activity to be 0 or more, got {activity!r}.")
-        if clip is not None and not (len(clip) == 2 and clip[0] < clip[1]):
-            raise ValueError(f"Expected clip to be the lowest and the highest value, got {clip!r}.")
-        if layers is not None and (isinstance(layers, str) or not len(layers)):
-            raise ValueError(f"Expected layers to be a list of at least one layer, got {layers!r}.")
-        if permutations:
-            positive("permutations", permutations)
-        if sites is not None:
-            positive("sites", sites)
-        self.view = open_model(model, output, signature)
-        if self.view.opaque:
-            raise ValueError("A Python function has no layers to look into. Give the model itself, or Occlusion it.")
-        self.layers = None if layers is None else tuple(dict.fromkeys(self.view.find(one) for one in layers))
-        self.n, self.permutations = n, permutations
-        self.options = options
-        self.settings = {
-            "perturbation": perturbation if isinstance(perturbation, str) else repr(perturbation),
-            **{"n": n, "sigma": sigma, "spatial": spatial, "activity": activity, "relative": relative, "seed": seed},
-        }
-        self._projectors: dict[tuple[str, str], Projector] = {}
-        self._fields: dict[Any, dict[str, ReceptiveField]] = {}
-        cloud = open_cloud(perturbation, float(sigma), clip)
-        self._observer = Observer(
-            self.view, self.layers, cloud, n, spatial, activity, relative, permutations, sites, maps, seed, **options
+        self.settings = Settings(
+            perturbation, samples, sigma, clip, spatial, activity, relative, permutations, sites, maps
         )
+        self._observer = Observer(model, layers, self.settings, seed, **options)
+        self.view = self._observer.view
+        self._options = options
+        self._projectors: dict[tuple[str, WayBack], Projector] = {}  # kept, for their graphs are traced once
+        self._fields: dict[Any, dict[str, ReceptiveField]] = {}
 
     @property
     def seed(self) -> int:
@@ -181,10 +169,9 @@ class InputResampling:
     @seed.setter
     def seed(self, seed: int) -> None:
         self._observer.seed = seed
-        self.settings["seed"] = seed
 
     def __call__(
-        self, images: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+        self, images: Inputs, target: Target = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> Resampling:
         """Score the channels for each image.
 
@@ -231,26 +218,26 @@ class InputResampling:
         _warn(result)
         return result
 
-    @property
-    def channels(self) -> dict[str, int]:
-        """How many channels each layer has; nothing before the first image."""
-        return self._observer.channels
-
-    def projector(self, layer: str, projection: str) -> Projector:
-        """What leads from channels of a layer back to the image; kept, for its graph is traced once."""
+    def project(self, inputs: Inputs, layer: str, channels: Any, projection: WayBack) -> Explanation:
+        """The way back from the strongest site of channels into the inputs, see `Resampling.project`."""
         key = layer, projection
         if key not in self._projectors:
-            self._projectors[key] = Projector(self.view, layer, self.channels[layer], projection)
-        return self._projectors[key]
+            (count,) = channel_counts(self.view, (layer,), inputs)
+            self._projectors[key] = Projector(self.view, layer, count, projection)
+        return self._projectors[key](inputs, channels, verbose=0)
 
-    def fields(self, inputs: Any, layers: tuple[str, ...]) -> dict[str, ReceptiveField]:
-        """What the units of layers see of images of this size."""
-        rows = self.view.batch_size or 1
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
-        key = layers, tuple(tf.nest.flatten(specs))
+    def fields(self, inputs: Inputs, layers: tuple[str, ...]) -> dict[str, ReceptiveField]:
+        """What the units of layers see of inputs of this size."""
+        key = layers, tuple(x.shape[1:] for x in tf.nest.flatten(inputs))
         if key not in self._fields:
-            self._fields[key] = receptive_fields(self.view, layers, specs)
+            self._fields[key] = channels.fields(self.view, layers, inputs)
         return self._fields[key]
+
+    def score_changes(
+        self, inputs: Inputs, ids: np.ndarray, what: Any, removed: Mapping[str, np.ndarray], batch_size: int
+    ) -> np.ndarray:
+        """Scores of the inputs minus those without channels, see `tfxai.resampling.ablation.score_changes`."""
+        return score_changes(self.view, inputs, ids, what, removed, batch_size, **self._options)
 
     def _result(self, parts: Sequence[Outcome]) -> Resampling:
         first = parts[0]
@@ -261,14 +248,14 @@ class InputResampling:
         found = tf.nest.map_structure(joined, *(part.found for part in parts))
         what = first.request.what
         return Resampling(
-            dict(self.channels),
+            dict(self._observer.channels),
             nested(found["scores"]),
             found["ids"] if what is None else name(what),
             found["score"],
             found["spread"],
             tf.nest.map_structure(joined, *(part.inputs for part in parts)),
             self._observer.classes,
-            self.settings | {"score": first.known["score"]},
+            plain(vars(self.settings)) | {"seed": self.seed, "score": first.known["score"]},
             self,
             what,
         )

@@ -1,241 +1,91 @@
-"""What input resampling found: scores of all channels, the best of them, and how two selections agree."""
+"""What input resampling found: scores of channels, and what the best of them look at, look like and do."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+import tensorflow as tf
 
 from tfxai import archive
-from tfxai.checks import positive
-from tfxai.resampling.overlap import Overlap, overlap
+from tfxai.checks import one_of, positive
+from tfxai.display import photographs
+from tfxai.explanation import Explanation
+from tfxai.resampling.ablation import Ablation
+from tfxai.resampling.access import ModelAccess
+from tfxai.resampling.channel_scores import ChannelScores
+from tfxai.resampling.patches import Projection, WayBack, reached, seen
+from tfxai.resampling.scores import Metric
+from tfxai.resampling.selection import ByLayer, nested, with_controls
+from tfxai.targets import Rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfxai.explanation import Explanation
-    from tfxai.resampling.ablation import Ablation
-    from tfxai.resampling.resampling import InputResampling
-
-METRICS = (
-    *("correlation", "partial_correlation", "precision"),
-    *("activation_sum", "activation_var", "weight_sum", "weight_var"),
-)
-TESTED = ("correlation", "partial_correlation")
-
-ByLayer = dict[str, np.ndarray]
-
-
-class Sets(NamedTuple):
-    """The selections of two metrics for one image, each a dict of layer to channels."""
-
-    only_first: dict[str, list[int]]
-    only_second: dict[str, list[int]]
-    both: dict[str, list[int]]
+BOTH: tuple[Metric, Metric] = ("correlation", "precision")
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """The channels that two metrics select.
+class Resampling(ChannelScores):
+    """Scores of channels as `ChannelScores`, and what needs the model: patches, heat-maps, ablation; and pictures.
 
     Attributes
     ----------
-    metrics : tuple of str
-        The first and the second.
-    selected : tuple of dict
-        What each selects, layer to (n, top) channels, -1 where there are fewer.
-    channels : dict
-        Layer to how many channels it has.
+    channels, found, target, score, spread, inputs, classes, settings
+        As for `ChannelScores`.
+    explainer : InputResampling, optional
+        What it came from. A file does not hold it.
+    what : callable, Neuron or Channel, optional
+        The target, if that is no class. A file does not hold it either.
     """
 
-    metrics: tuple[str, str]
-    selected: tuple[ByLayer, ByLayer]
-    channels: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.selected[0].values())))
-
-    def sets(self, image: int = 0) -> Sets:
-        """What only the first, only the second, and both select for one image."""
-        first, second = (selected_channels(one, image) for one in self.selected)
-        return Sets(
-            {layer: [c for c in one if c not in second[layer]] for layer, one in first.items()},
-            {layer: [c for c in one if c not in first[layer]] for layer, one in second.items()},
-            {layer: [c for c in one if c in second[layer]] for layer, one in first.items()},
-        )
-
-    def overlap(self, image: int, layer: str | None = None) -> Overlap:
-        """How far they agree for one image, in all layers together or in one."""
-        channels = self.channels if layer is None else {layer: self.channels[layer]}
-        first, second = (selected_channels(one, image) for one in self.selected)
-        return overlap(first, second, channels)
-
-    def mean(self, layer: str | None = None) -> Overlap:
-        """Mean over the images of the overlap, in all layers together or in one."""
-        found = np.array([self.overlap(image, layer) for image in range(len(self))])
-        found = found[~np.isnan(found[:, 0])]
-        return Overlap(*map(float, found.mean(0) if len(found) else [math.nan] * 6))
-
-    def plot(self, image: int | None = None) -> Figure:
-        """See `tfxai.resampling.figures.plot_overlap`."""
-        from tfxai.resampling import figures
-
-        return figures.plot_overlap(self, image)
-
-
-@dataclass(frozen=True, eq=False)
-class Resampling:
-    """Scores of all channels of some layers, for each image.
-
-    Attributes
-    ----------
-    channels : dict
-        Layer to how many channels it has.
-    found : dict
-        All that follows, by name and layer.
-    target : ndarray or str
-        (n,) class ids that were explained, or a description of the target.
-    score : ndarray
-        (n,) of the images themselves.
-    spread : ndarray
-        (n,) standard deviation of the score over the cloud; 0 where it is the same for all copies.
-    inputs : ndarray or dict
-        What the model saw.
-    classes : tuple of str, optional
-        Names of the classes.
-    settings : dict
-        Of the cloud and of the scores.
-    """
-
-    channels: dict[str, int]
-    found: dict[str, ByLayer]
-    target: np.ndarray | str
-    score: np.ndarray
-    spread: np.ndarray
-    inputs: Any
-    classes: tuple[str, ...] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    method: InputResampling | None = None
+    explainer: ModelAccess | None = None
     what: Any = None
 
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def __getitem__(self, key: int | slice) -> Resampling:
-        """One image, or a slice of them, with its batch axis."""
-        if not isinstance(key, slice):
-            if not -len(self) <= key < len(self):
-                raise IndexError(f"There are {len(self)} images, no number {key}.")
-            key = slice(key % len(self), key % len(self) + 1)
-        cut = {name: {layer: x[key] for layer, x in group.items()} for name, group in self.found.items()}
-        inputs = {k: x[key] for k, x in self.inputs.items()} if isinstance(self.inputs, dict) else self.inputs[key]
-        target = self.target if isinstance(self.target, str) else self.target[key]
-        return replace(self, found=cut, target=target, score=self.score[key], spread=self.spread[key], inputs=inputs)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return tuple(self.channels)
-
-    @property
-    def scores(self) -> dict[str, ByLayer]:
-        """Metric to layer to (n, channels); NaN for channels that have no such score."""
-        return {metric: self.found[metric] for metric in METRICS if metric in self.found}
-
-    @property
-    def p_values(self) -> dict[str, ByLayer]:
-        """Metric to layer to (n, channels): how often a permuted output correlates as much; needs permutations."""
-        return {metric: self.found[f"p_{metric}"] for metric in TESTED if f"p_{metric}" in self.found}
-
-    @property
-    def activity(self) -> ByLayer:
-        """Layer to (n, channels): size of the mean activation over sites and copies."""
-        return self.found["activity"]
-
-    @property
-    def peaks(self) -> ByLayer:
-        """Layer to (n, channels, axes): where the image excites a channel most."""
-        return self.found["peak"]
-
-    @property
-    def maps(self) -> dict[str, ByLayer]:
-        """ "correlation" (signed) and "variance" to layer to (n, ..., channels), of every site; needs ``maps=True``."""
-        return {name: self.found[f"map_{name}"] for name in ("correlation", "variance") if f"map_{name}" in self.found}
-
-    @property
-    def chance(self) -> float:
-        """Mean size of the correlation of independent noise, sqrt(2 / (pi n)); of the mean over sites, too."""
-        return math.sqrt(2 / (math.pi * self.settings["n"]))
-
-    def top(self, metric: str, n: int = 5) -> ByLayer:
-        """The channels with the highest scores.
-
-        Parameters
-        ----------
-        metric : str
-            One of ``scores``.
-        n : int
-            How many of each layer. Default 5 (authors' code).
-
-        Returns
-        -------
-        dict
-            Layer to (images, n) channels, the best first, of equals the first; -1 where there are fewer.
-
-        Raises
-        ------
-        ValueError
-            For an unknown metric; for weights, if a layer has no kernel of its own.
-        """
-        by_layer = self._of(metric)
-        return {layer: ranked(scores, positive("n", n)) for layer, scores in by_layer.items()}
-
-    def compare(self, first: str = "correlation", second: str = "precision", n: int = 5) -> Comparison:
-        """The channels that two metrics select, and how far they agree.
-
-        Parameters
-        ----------
-        first, second : str
-            Two of ``scores``.
-        n : int
-            How many channels of each layer.
-
-        Returns
-        -------
-        Comparison
-        """
-        return Comparison((first, second), (self.top(first, n), self.top(second, n)), self.channels)
-
-    def patches(self, metric: str, n: int = 5, projection: str = "receptive_field") -> ByLayer:
+    def patches(self, metric: Metric, *, top: int = 5, projection: Projection = "receptive_field") -> ByLayer:
         """Where in the image the best channels look.
 
         Parameters
         ----------
-        metric, n
+        metric, top
             As for `top`.
-        projection : {"receptive_field", "deconvnet_upsample", "deconvnet_switch", "guided"}
+        projection : {"receptive_field", "guided", "deconvnet_upsample", "deconvnet_switch"}
             From the site that the image excites most: what it sees, from the shapes of the network; or the box around
             what arrives of it in the image on the way back, see `project`.
 
         Returns
         -------
         dict
-            Layer to (images, n, 4) xmin, ymin, xmax, ymax, half open, within the image; zeros where there is nothing.
+            Layer to (images, top, 4) xmin, ymin, xmax, ymax, half open, within the image; zeros where there is nothing.
 
         Raises
         ------
         ValueError
-            If the result was loaded without a model.
+            If the result was loaded without an explainer.
         """
-        from tfxai.resampling import patches
+        return self.boxes(self.top(metric, top), projection=projection)
 
-        return patches.boxes(self, self.top(metric, n), projection)
+    def boxes(self, selected: ByLayer, *, projection: Projection = "receptive_field") -> ByLayer:
+        """Where in the image channels look that were selected in any way, layer to (images, k); as `patches`."""
+        one_of("projection", projection, get_args(Projection))
+        model = self._model()
+        if projection == "receptive_field":
+            fields = model.fields(self.inputs, self.layers)
+            return {layer: seen(fields[layer], self.peaks[layer], channels) for layer, channels in selected.items()}
 
-    def project(self, layer: str, channels: Any, projection: str = "guided") -> Explanation:
+        def arrived(layer: str, rows: np.ndarray, channels: np.ndarray) -> np.ndarray:
+            inputs = tf.nest.map_structure(lambda x: x[rows], self.inputs)
+            return model.project(inputs, layer, channels, projection).values
+
+        return {layer: reached(channels, partial(arrived, layer)) for layer, channels in selected.items()}
+
+    def project(
+        self, layer: str, channels: int | Sequence[Any] | np.ndarray, *, projection: WayBack = "guided"
+    ) -> Explanation:
         """Heat-maps of single channels: the way back of the strongest site into the image.
 
         Parameters
@@ -251,36 +101,203 @@ class Resampling:
         Returns
         -------
         Explanation
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer or projection, or the result was loaded without an explainer.
         """
-        from tfxai.resampling import patches
+        one_of("projection", projection, get_args(WayBack))
+        self._wanted([layer])
+        return self._model().project(self.inputs, layer, channels, projection)
 
-        return patches.project(self, layer, channels, projection)
+    def ablate(
+        self,
+        metrics: Sequence[Metric] = BOTH,
+        *,
+        top: int = 5,
+        layers: Sequence[str] | None = None,
+        controls: int = 5,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Ablation:
+        """Score the images without the channels that metrics select for them.
 
-    def ablate(self, metrics: tuple[str, ...] = ("correlation", "precision"), n: int = 5, **options: Any) -> Ablation:
-        """Change of the score without the best channels; see `tfxai.resampling.ablation.ablate`."""
-        from tfxai.resampling.ablation import ablate
+        The maps of the channels are set to zero, where the layers give them out, and what depends on them is computed
+        anew. Random channels are as many in each layer, of those that vary over the cloud: the dead would change
+        nothing.
 
-        return ablate(self, metrics, n, **options)
+        Parameters
+        ----------
+        metrics : sequence of str
+            Of ``scores``.
+        top : int
+            How many channels of each layer.
+        layers : sequence of str, optional
+            In which layers, at once; default: all.
+        controls : int
+            How many random sets for each image and metric.
+        seed : int
+            Of the random sets.
+        batch_size : int
+            How many images at once.
 
-    def to_dataframe(self) -> Any:
-        """A pandas table with a row for each image, layer and channel; ImportError without pandas."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("A table of scores needs pandas: pip install pandas. Or use result.scores.") from error
-        columns = self.scores | {f"p_{metric}": x for metric, x in self.p_values.items()} | {"activity": self.activity}
-        tables = [
-            pandas.DataFrame(
-                {
-                    "image": np.repeat(np.arange(len(self)), count),
-                    "layer": layer,
-                    "channel": np.tile(np.arange(count), len(self)),
-                    **{name: x[layer].ravel() for name, x in columns.items() if layer in x},
-                }
+        Returns
+        -------
+        Ablation
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, the target has data of each row, or the result was loaded without an explainer.
+
+        Examples
+        --------
+        >>> import tfxai
+        >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+        >>> result = tfxai.InputResampling(tfxai.datasets.flowers.load_model(), samples=20)(images, verbose=0)
+        >>> result.ablate(controls=2).random["precision"].shape
+        (2, 2)
+        """
+        wanted = self._wanted(layers)
+        if isinstance(self.target, str) and self.what is None:
+            raise ValueError("An ablation needs the target, and the result was loaded without. Make it anew.")
+        if isinstance(self.what, Rows):
+            raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs, got Rows.")
+        positive("controls", controls)
+        selected = [self.top(metric, top) for metric in metrics]
+        removed = {
+            layer: with_controls(
+                [one[layer] for one in selected],
+                self.found["correlation"][layer],
+                [(seed, control, self.layers.index(layer)) for control in range(controls)],
             )
-            for layer, count in self.channels.items()
-        ]
-        return pandas.concat(tables, ignore_index=True)
+            for layer in wanted
+        }
+        ids = np.zeros(len(self), int) if isinstance(self.target, str) else self.target
+        changes = self._model().score_changes(self.inputs, ids, self.what, removed, batch_size)
+        by_metric = dict(zip(metrics, changes.reshape(len(metrics), 1 + controls, -1), strict=True))
+        return Ablation(
+            {metric: change[0] for metric, change in by_metric.items()},
+            {metric: change[1:].T for metric, change in by_metric.items()},
+        )
+
+    def plot_patches(
+        self,
+        image: int = 0,
+        *,
+        metrics: Sequence[Metric] = BOTH,
+        top: int = 5,
+        layers: Sequence[str] | None = None,
+        projection: Projection = "receptive_field",
+        images: np.ndarray | Sequence[np.ndarray] | None = None,
+    ) -> Figure:
+        """The image, a column for each metric, with boxes around what the best channels look at, coloured by depth.
+
+        Parameters
+        ----------
+        image : int
+            Which image.
+        metrics : sequence of str
+            Of ``scores``.
+        top : int
+            How many channels of each layer.
+        layers : sequence of str, optional
+            Which layers; default: all. Boxes of late layers are as large as the image.
+        projection : str
+            As for `patches`.
+        images : ndarray or sequence of ndarray, optional
+            Photographs to show instead of preprocessed inputs, one for each of the result's, of any size.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import tfxai
+        >>> images, _, _ = tfxai.datasets.flowers.make(n=1)
+        >>> result = tfxai.InputResampling(tfxai.datasets.flowers.load_model(), samples=20)(images, verbose=0)
+        >>> len(result.plot_patches(layers=("block1_relu", "block2_relu")).axes)
+        2
+        """
+        from tfxai.resampling import figures
+
+        one, picture, scale = self._shown(image, images)
+        panels = []
+        for metric in metrics:
+            boxes = one.patches(metric, top=top, projection=projection)
+            panels.append((figures.title(metric), {k: scale * boxes[k][0] for k in self._wanted(layers)}))
+        return figures.patches(picture, panels, self.layers)
+
+    def plot_sets(
+        self,
+        image: int = 0,
+        *,
+        metrics: tuple[Metric, Metric] = BOTH,
+        top: int = 5,
+        layers: Sequence[str] | None = None,
+        projection: Projection = "receptive_field",
+        images: np.ndarray | Sequence[np.ndarray] | None = None,
+    ) -> Figure:
+        """The patches that only the first metric selects, that both do, and that only the second does; else as above.
+
+        Parameters
+        ----------
+        image, metrics, top, layers, projection, images
+            As for `plot_patches`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tfxai.resampling import figures
+
+        one, picture, scale = self._shown(image, images)
+        first, second = map(figures.title, metrics)
+        sets, panels = one.compare(*metrics, top=top).sets(), []
+        for name, chosen, metric in (
+            (f"only {first}", sets.only_first, metrics[0]),
+            ("both", sets.both, metrics[0]),
+            (f"only {second}", sets.only_second, metrics[1]),
+        ):
+            boxes, selected = one.patches(metric, top=top, projection=projection), one.top(metric, top)
+            inside = {k: scale * boxes[k][0][np.isin(selected[k][0], chosen[k])] for k in self._wanted(layers)}
+            panels.append((f"{name}: {sum(map(len, inside.values()))}", inside))
+        return figures.patches(picture, panels, self.layers)
+
+    def plot_scores(
+        self,
+        layer: str,
+        image: int = 0,
+        *,
+        metrics: tuple[Metric, Metric] = BOTH,
+        top: int = 5,
+        images: np.ndarray | Sequence[np.ndarray] | None = None,
+    ) -> Figure:
+        """The channels of a layer, one score against the other, and the patches of those that each selects.
+
+        The dashed line is the mean correlation of independent noise.
+
+        Parameters
+        ----------
+        layer : str
+            Which layer.
+        image, metrics, top, images
+            As for `plot_patches`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tfxai.resampling import figures
+
+        one, picture, scale = self._shown(image, images)
+        self._wanted([layer])
+        selected = [one.top(metric, top)[layer] for metric in metrics]
+        boxes = [scale * one.boxes({layer: chosen})[layer][0] for chosen in selected]
+        values = [one.scores[metric][layer][0] for metric in metrics]
+        return figures.scores(picture, layer, metrics, values, [chosen[0] for chosen in selected], boxes, self.chance)
 
     def save(self, path: str | PathLike) -> None:
         """Write everything but the model to a ``.npz`` file, without pickles."""
@@ -297,15 +314,19 @@ class Resampling:
         archive.write(path, header, arrays)
 
     @classmethod
-    def load(cls, path: str | PathLike, method: InputResampling | None = None) -> Resampling:
+    def load(cls, path: str | PathLike, explainer: ModelAccess | None = None) -> Resampling:
         """Read what `save` wrote.
 
         Parameters
         ----------
         path : path
             The file.
-        method : InputResampling, optional
+        explainer : InputResampling, optional
             Of the same model, for `patches`, `project` and `ablate`.
+
+        Returns
+        -------
+        Resampling
 
         Raises
         ------
@@ -324,40 +345,30 @@ class Resampling:
                 inputs or arrays["inputs"],
                 tuple(header["classes"]) if header["classes"] else None,
                 header["settings"],
-                method,
+                explainer,
             )
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{str(path)!r} holds no result of input resampling: {error}") from error
 
-    def _of(self, metric: str) -> ByLayer:
-        if metric not in METRICS:
-            raise ValueError(f"Expected a metric, one of {METRICS}, got {metric!r}.")
-        missing = [layer for layer in self.channels if layer not in self.found.get(metric, {})]
-        if missing:
+    def _shown(self, image: int, images: Any) -> tuple[Resampling, np.ndarray, np.ndarray]:
+        """One image, its picture, and (4,) how many pixels of the picture a pixel of the input is, for boxes."""
+        one = self[image]
+        if isinstance(one.inputs, dict) or one.inputs.ndim != 4:
+            raise ValueError("Expected a model of images: patches are parts of one.")
+        row = image % len(self)
+        (picture,), _ = photographs(None if images is None else images[row : row + 1], one.inputs)
+        across, down = np.divide(picture.shape[1::-1], one.inputs.shape[2:0:-1])
+        return one, picture, np.array([across, down, across, down])
+
+    def _wanted(self, layers: Sequence[str] | None) -> tuple[str, ...]:
+        """The layers that are given, all of which there must be; all, if none are given."""
+        for layer in layers or ():
+            one_of("layer", layer, self.layers)
+        return self.layers if layers is None else tuple(layers)
+
+    def _model(self) -> ModelAccess:
+        if self.explainer is None:
             raise ValueError(
-                f"The layers {missing[:3]} have no kernel of their own, of which {metric} could be taken: none, or "
-                "several, make their channels. Give layers=[...] without them."
+                "This needs the model: load(path, explainer=tfxai.InputResampling(model)), with the same layers."
             )
-        return self.found[metric]
-
-
-def ranked(scores: np.ndarray, n: int) -> np.ndarray:
-    """(images, n) numbers of the highest scores, the best first, of equals the first; -1 instead of NaN."""
-    missing = np.isnan(scores)
-    order = np.argsort(np.where(missing, np.inf, -scores), axis=1, kind="stable")[:, :n]
-    order = np.where(np.take_along_axis(missing, order, 1), -1, order)
-    return np.pad(order, ((0, 0), (0, n - order.shape[1])), constant_values=-1)
-
-
-def selected_channels(selected: Mapping[str, np.ndarray], image: int) -> dict[str, list[int]]:
-    """Layer to the channels that are selected for one image."""
-    return {layer: [c for c in channels[image].tolist() if c >= 0] for layer, channels in selected.items()}
-
-
-def nested(flat: Mapping[str, np.ndarray]) -> dict[str, ByLayer]:
-    """Arrays called "name/layer" as name to layer to array."""
-    found: dict[str, ByLayer] = defaultdict(dict)
-    for key, array in flat.items():
-        name, layer = key.split("/", 1)
-        found[name][layer] = array
-    return dict(found)
+        return self.explainer

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
 
 from tfxai.resampling.moments import Columns, Units
 
 TINY = 1e-6  # a deviation that is a smaller share of the mean than this is rounding
-SPATIAL = ("mean", "max", "peak")
 
-Reduce = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (..., n, sites, channels) and which count, to (..., n, channels)
+Metric: TypeAlias = Literal[
+    "correlation",
+    "partial_correlation",
+    "precision",
+    "activation_sum",
+    "activation_var",
+    "weight_sum",
+    "weight_var",
+]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+TESTED: tuple[Metric, ...] = ("correlation", "partial_correlation")  # of which there are p-values
+Spatial: TypeAlias = Literal["mean", "max", "peak"]  # how the sites of a channel are put together
+# From (..., n, sites, channels), and which of these count, to (..., n, channels).
+Reduce: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def constant(columns: Columns) -> tf.Tensor:
@@ -61,7 +74,7 @@ def with_level(columns: Columns, level: int) -> tf.Tensor:
     return tf.transpose(tf.where(known, tf.clip_by_value(r, -1, 1), _nan()))
 
 
-def reduction(spatial: str, peaks: tf.Tensor) -> Reduce:
+def reduction(spatial: Spatial, peaks: tf.Tensor) -> Reduce:
     """How the sites of a channel become one number.
 
     Parameters

@@ -1,0 +1,59 @@
+"""Channels of layers: of which layers, what their units see, and what a model gives without some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.models import ModelView
+from tfxai.models.graph import edited
+from tfxai.models.receptive_field import ReceptiveField, receptive_fields
+from tfxai.types import Layer
+
+
+def named(view: ModelView, layers: Sequence[Layer] | None) -> tuple[str, ...] | None:
+    """The names of the layers that are given, each once; None if none are.
+
+    Raises
+    ------
+    ValueError
+        If it is no list of layers, or a layer does not exist.
+    """
+    if layers is None:
+        return None
+    if isinstance(layers, str) or not len(layers):
+        raise ValueError(f"Expected layers to be a list of at least one layer, got {layers!r}.")
+    return tuple(dict.fromkeys(view.find(one) for one in layers))
+
+
+def fields(view: ModelView, layers: tuple[str, ...], inputs: Any) -> dict[str, ReceptiveField]:
+    """What the units of layers see of inputs of this size."""
+    rows = view.batch_size or 1
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+    return receptive_fields(view, layers, specs)
+
+
+def over_sites(x: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """(n, channels) as (n, 1, ..., channels), to be combined with maps, (n, ..., channels)."""
+    return tf.reshape(x, [-1, *[1] * (maps.shape.rank - 2), maps.shape[-1]])
+
+
+def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end: tf.Tensor) -> tf.Tensor:
+    """What ``end`` would be if some channels of layers were zero, and all that depends on them were computed anew.
+
+    Parameters
+    ----------
+    read : mapping
+        Layer to its output, (n, ..., channels).
+    removed : mapping
+        Layer to (n, channels) bool, true where a channel is zero; or (1, channels), for all inputs.
+    end : tf.Tensor
+        What is wanted.
+    """
+
+    def zeroed(mask: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        return lambda maps: tf.where(over_sites(mask, maps), tf.zeros([], maps.dtype), maps)
+
+    return edited([(read[layer], zeroed(mask)) for layer, mask in removed.items()], end)
