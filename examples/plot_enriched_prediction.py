@@ -11,8 +11,6 @@ import numpy as np
 
 import tfxai
 from tfxai.datasets import flowers
-from tfxai.neurons.enriched import plot_prediction
-from tfxai.neurons.prediction import evidence
 
 model = flowers.load_model("double-12c")
 classes = flowers.CLASSES["double-12c"]
@@ -37,7 +35,7 @@ for number, name in enumerate(classes):
 
 explanation = features.explain(unseen, verbose=0)
 print(explanation.label(0))
-for one in evidence(explanation)[0]:
+for one in explanation.evidence()[0]:
     print(f"  {one.layer:12} channel {one.channel:2}  contributes {one.contribution:.3f}")
 
 # %%
@@ -49,7 +47,7 @@ for one in evidence(explanation)[0]:
 rows = [int(np.flatnonzero((truth == number) & (explanation.target == number))[0]) for number in (0, 3, 7)]
 chosen = features.explain(unseen[rows], verbose=0)
 interpretation = features.interpret(images, classes=truth[rows], verbose=0)
-figure = plot_prediction(chosen, interpretation, images=unseen[rows])
+figure = chosen.plot_prediction(interpretation, images=unseen[rows])
 
 # %%
 # Another class
@@ -57,7 +55,7 @@ figure = plot_prediction(chosen, interpretation, images=unseen[rows])
 # What would speak for a class that the network did not choose? Often nothing does, or what both classes share.
 
 other = features.explain(unseen[rows], target=truth[rows[1:] + rows[:1]], verbose=0)
-figure = plot_prediction(other, images=unseen[rows])
+figure = other.plot_prediction(images=unseen[rows])
 
 # %%
 # Does it find what decides?

@@ -29,7 +29,7 @@ print(features.report())
 # field, which `tfxai.receptive_field` finds in any network. The mean of these crops shows what they have in common. A
 # row is a class; its strongest channels come first, with their weights beneath.
 
-interpretation = features.interpret(images, most=4)
+interpretation = features.interpret(images, top=4)
 figure = interpretation.plot(range(6))
 
 # %%

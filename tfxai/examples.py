@@ -66,7 +66,7 @@ def examples_for(
         model,
         [channel],
         images,
-        top=top,
+        crops=top,
         response="max",
         display=display,
         size=size,

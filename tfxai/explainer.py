@@ -46,6 +46,7 @@ class Explainer(Runner):
 
     facts: ClassVar[Facts]
     options_of: ClassVar[tuple[type, ...]] = ()  # whose parameters ``**options`` may name, beside those of base classes
+    explanation: ClassVar[type[Explanation]] = Explanation  # what it makes
     polarity: str = "positive"
     overflow: str = "Check the model's weights, its precision, and whether its gradient exists everywhere."
 
@@ -125,7 +126,7 @@ class Explainer(Runner):
         found = outcome.found
         if not all(np.isfinite(x).all() for x in tf.nest.flatten(found["values"])):
             raise self.not_finite("values", self.overflow)
-        return Explanation(
+        return self.explanation(
             found["values"],
             found["ids"] if outcome.request.what is None else name(outcome.request.what),
             found["score"],

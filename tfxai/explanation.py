@@ -83,22 +83,18 @@ class Explanation:
         return (self,)
 
     def __getitem__(self, key: int | slice) -> Explanation:
-        """One input, or a slice of them, as an `Explanation` that keeps its batch axis."""
+        """One input, or a slice of them, as an explanation that keeps its batch axis."""
         if isinstance(key, int | np.integer):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"There are {len(self)} explanations, no number {key}.")
             key = slice(key % len(self), key % len(self) + 1)
-        return Explanation(
-            _each(self.values, lambda x: x[key]),
-            self.target if isinstance(self.target, str) else self.target[key],
-            self.score[key],
-            _each(self.inputs, lambda x: x[key]),
-            self.method,
-            self.polarity,
-            self.classes,
-            {name: x[key] for name, x in self.extras.items()},
-            self.facts,
-            self.places,
+        return replace(
+            self,
+            values=_each(self.values, lambda x: x[key]),
+            target=self.target if isinstance(self.target, str) else self.target[key],
+            score=self.score[key],
+            inputs=_each(self.inputs, lambda x: x[key]),
+            extras={name: x[key] for name, x in self.extras.items()},
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -259,6 +255,7 @@ class Explanation:
     def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a file of it holds: a header that JSON can hold, and arrays by name."""
         header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
+            "class": type(self).__name__,
             "target": self.target if isinstance(self.target, str) else None,
             "places": None if self.places is None else {name: asdict(place) for name, place in self.places.items()},
         }
@@ -295,19 +292,12 @@ class Explanation:
             header, arrays = archive.read(path)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
-
-        if "parts" not in header:
-            return cls._unpacked(header, arrays)
-        from tfxai.joining import RaggedExplanation
-
-        own = [{} for _ in header["parts"]]  # type: list[dict[str, np.ndarray]]
-        for key, x in arrays.items():
-            number, name = key.split("/", 1)
-            own[int(number)][name] = x
-        return RaggedExplanation([cls._unpacked(*part) for part in zip(header["parts"], own, strict=True)])
+        return restored(header, arrays)
 
     @classmethod
-    def _unpacked(cls, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Explanation:
+    def unpacked(cls, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Explanation:
+        """What `packed` was made of."""
+
         def group(name: str) -> Any:
             named = {key.split("/", 1)[1]: x for key, x in arrays.items() if key.startswith(f"{name}/")}
             return arrays.get(name, named)
@@ -327,7 +317,14 @@ class Explanation:
 
     def __repr__(self) -> str:
         shape = {k: v.shape for k, v in self.values.items()} if isinstance(self.values, dict) else self.values.shape
-        return f"Explanation({self.method}, values {shape}, target {self.target!r})"
+        return f"{type(self).__name__}({self.method}, values {shape}, target {self.target!r})"
+
+
+def restored(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Explanation:
+    """An explanation from what its `Explanation.packed` returned, of the class that it had."""
+    kinds: list[type[Explanation]] = [Explanation, *Explanation.__subclasses__()]
+    known = {kind.__name__: kind for kind in kinds}
+    return known.get(header.get("class", ""), Explanation).unpacked(header, arrays)
 
 
 def normalize(maps: np.ndarray) -> np.ndarray:

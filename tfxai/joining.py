@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from itertools import groupby
-from os import PathLike
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai import archive
-from tfxai.explanation import Explanation
+from tfxai.explanation import Explanation, restored
 
 
 class RaggedExplanation(Explanation):
@@ -76,11 +74,20 @@ class RaggedExplanation(Explanation):
         found = [part.of(input) for part in self.parts]
         return _rows([values for values, _ in found]), _rows([shown for _, shown in found])
 
-    def save(self, path: str | PathLike) -> None:
-        """As `Explanation.save`; `Explanation.load` reads it."""
+    def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As `Explanation.packed`, one part after the other."""
         headers, arrays = zip(*(part.packed() for part in self.parts), strict=True)
         named = {f"{number}/{name}": x for number, own in enumerate(arrays) for name, x in own.items()}
-        archive.write(path, {"parts": headers}, named)
+        return {"class": type(self).__name__, "parts": headers}, named
+
+    @classmethod
+    def unpacked(cls, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RaggedExplanation:
+        """What `packed` was made of."""
+        own: list[dict[str, np.ndarray]] = [{} for _ in header["parts"]]
+        for key, x in arrays.items():
+            number, name = key.split("/", 1)
+            own[int(number)][name] = x
+        return cls([restored(*part) for part in zip(header["parts"], own, strict=True)])
 
     def __repr__(self) -> str:
         return f"RaggedExplanation({self.method}, {len(self)} inputs of different size, target {self.target!r})"
@@ -107,7 +114,7 @@ def _concatenated(parts: list[Explanation]) -> Explanation:
         for name in ("values", "score", "inputs", "extras", "target")
         if not isinstance(getattr(first, name), str)
     }
-    return Explanation(**{field.name: getattr(first, field.name) for field in fields(Explanation)} | arrays)
+    return replace(first, **arrays)
 
 
 def _rows(contents: Sequence[Any]) -> Any:

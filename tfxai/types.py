@@ -22,6 +22,8 @@ Array: TypeAlias = np.ndarray | tf.Tensor
 Inputs: TypeAlias = Array | Mapping[str, Any] | Sequence[Any] | tf.data.Dataset | Iterable[Any]
 # The predicted class, one class or output for all inputs or for each, a function of the outputs, or a unit of a layer.
 Target: TypeAlias = int | str | Sequence[int | str] | Array | Callable[..., Any] | Rows | Neuron | Channel | None
+# Classes of inputs by number, or (n, classes) of 0 and 1; or those that the model predicts.
+Labels: TypeAlias = Array | Sequence[Any] | Literal["predicted"]
 Classes: TypeAlias = Sequence[str] | Mapping[int, str] | Mapping[str, int]  # in order, by number, or numbers by name
 
 Score: TypeAlias = Literal["logit", "probability", "auto"]

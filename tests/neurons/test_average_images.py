@@ -55,15 +55,15 @@ def same(one, other):
         np.testing.assert_allclose(a.average, b.average, atol=1e-3)
 
 
-@pytest.mark.parametrize("response", ["norm", "max"])
+@pytest.mark.parametrize("response", ["l2", "max"])
 def test_average_by_loops(model, data, response):
     images = data[0]
     for (layer, channel), found in zip(
-        FEATURES, average_images(model, FEATURES, images, top=8, response=response, verbose=0), strict=True
+        FEATURES, average_images(model, FEATURES, images, crops=8, response=response, verbose=0), strict=True
     ):
         maps = keras.Model(model.input, model.get_layer(layer).output).predict(images.astype("float32"), verbose=0)
         maps = maps[..., channel].reshape(len(images), *(maps.shape[1:-1] or (1, 1)))
-        strength = np.sqrt((maps**2).sum((1, 2))) if response == "norm" else maps.max((1, 2))
+        strength = np.sqrt((maps**2).sum((1, 2))) if response == "l2" else maps.max((1, 2))
         best = [number for number in np.argsort(-strength) if strength[number] > 0][:8]
         assert found.images.tolist() == best
         np.testing.assert_allclose(found.responses, strength[best], rtol=1e-5)
@@ -81,19 +81,19 @@ def test_average_by_loops(model, data, response):
 
 def test_compiled_by_xla(model, data, monkeypatch):
     """As it is where there is a GPU."""
-    expected = average_images(model, FEATURES, data[0], top=6)
+    expected = average_images(model, FEATURES, data[0], crops=6)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["one"])
-    same(average_images(model, FEATURES, data[0], top=6), expected)
+    same(average_images(model, FEATURES, data[0], crops=6), expected)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_batches_do_not_matter(model, data, batch_size):
     """Neither does whether the images are an array or a stream."""
     images = data[0].astype("float32")
-    expected = average_images(model, FEATURES, images, top=6, verbose=0)
-    same(average_images(model, FEATURES, images, top=6, batch_size=batch_size, verbose=0), expected)
+    expected = average_images(model, FEATURES, images, crops=6, verbose=0)
+    same(average_images(model, FEATURES, images, crops=6, batch_size=batch_size, verbose=0), expected)
     stream = tf.data.Dataset.from_tensor_slices((images, data[1])).batch(batch_size)
-    same(average_images(model, FEATURES, stream, top=6, verbose=0), expected)
+    same(average_images(model, FEATURES, stream, crops=6, verbose=0), expected)
 
 
 def test_identical_crops():
@@ -125,14 +125,14 @@ def test_pixels_beyond_the_image_do_not_count():
 def test_equals_keep_their_order():
     images = lit(*[[(2, 2, 100)]] * 5, [(2, 2, 101)], *[[(2, 2, 100)]] * 5)
     for batch_size in (1, 4, 32):
-        (found,) = average_images(copying(), [("conv", 0)], images, top=4, batch_size=batch_size, verbose=0)
+        (found,) = average_images(copying(), [("conv", 0)], images, crops=4, batch_size=batch_size, verbose=0)
         assert found.images.tolist() == [5, 0, 1, 2]
 
 
 def test_response():
     """Many pixels have the larger norm, a bright one the larger maximum; the place is that of the maximum."""
     images = lit([(2, 2, 100)], [(row, row, 60 + row) for row in range(9)])
-    for response, first in (("norm", 1), ("max", 0)):
+    for response, first in (("l2", 1), ("max", 0)):
         (found,) = average_images(copying(), [("conv", 0)], images, response=response)
         assert found.images[0] == first
         assert found.units[list(found.images).index(1)].tolist() == [8, 8]
@@ -150,16 +150,16 @@ def test_images_of_a_class(model, data):
     images, labels, _ = data
     pairs = [(0, ("block3_relu", 5)), (4, ("block3_relu", 5)), (4, ("logits", 4))]
     features, classes = [f for _, f in pairs], [one for one, _ in pairs]
-    found = average_images(model, features, images, labels, classes=classes, top=50, verbose=0)
+    found = average_images(model, features, images, labels, classes=classes, crops=50, verbose=0)
     for one, average in zip(classes, found, strict=True):
         assert set(average.images) <= set(np.flatnonzero(labels == one))
     assert sorted(found[2].images) == np.flatnonzero(labels == 4).tolist()
     several = np.eye(6)[labels]
     stream = tf.data.Dataset.from_tensor_slices((images.astype("float32"), labels)).batch(8)
-    same(average_images(model, features, stream, classes=classes, top=50, verbose=0), found)
-    (own,) = average_images(model, FEATURES[:1], images, "predicted", classes=[3], top=50, verbose=0)
+    same(average_images(model, features, stream, classes=classes, crops=50, verbose=0), found)
+    (own,) = average_images(model, FEATURES[:1], images, "predicted", classes=[3], crops=50, verbose=0)
     assert set(own.images) <= set(np.flatnonzero(model.predict(images, verbose=0).argmax(1) == 3))
-    same(average_images(model, features, images, several, classes=classes, top=50, verbose=0), found)
+    same(average_images(model, features, images, several, classes=classes, crops=50, verbose=0), found)
     for broken in (labels[:-1], np.append(labels, 0)):
         with pytest.raises(ValueError, match="Expected label"):
             average_images(model, features, images, broken, classes=classes, batch_size=16, verbose=0)
@@ -171,12 +171,12 @@ def test_display(model, data):
     shifted = keras.Model(inputs, keras.Model(model.input, model.get_layer("block3_relu").output)(inputs * 60 + 100))
     layer = "block3_relu"
     x = ((data[0] - 100.0) / 60).astype("float32")
-    expected = average_images(model, FEATURES[:1], data[0], top=5)
-    shown = average_images(shifted, [(layer, 5)], x, top=5, display=lambda x: np.round(x * 60 + 100))
+    expected = average_images(model, FEATURES[:1], data[0], crops=5)
+    shown = average_images(shifted, [(layer, 5)], x, crops=5, display=lambda x: np.round(x * 60 + 100))
     np.testing.assert_array_equal(shown[0].crops, expected[0].crops)
     large = [np.repeat(np.repeat(photo, 2, 0), 3, 1) for photo in data[0]]
     for batch_size in (4, 32):
-        photos = average_images(shifted, [(layer, 5)], x, top=5, display=large, batch_size=batch_size, verbose=0)
+        photos = average_images(shifted, [(layer, 5)], x, crops=5, display=large, batch_size=batch_size, verbose=0)
         np.testing.assert_array_equal(photos[0].crops, expected[0].crops)
     with pytest.raises(ValueError, match="Expected a picture for each of images 0 to 29, got 3"):
         average_images(shifted, [(layer, 5)], x, display=large[:3])
@@ -218,15 +218,15 @@ def test_fixed_batch(data):
     inputs = keras.Input(batch_shape=(4, 48, 48, 3))
     free = copying()
     fixed = keras.Model(inputs, layers.GlobalMaxPooling2D()(free.layers[0](inputs)))
-    expected = average_images(free, [("conv", 0)], data[0], top=9, verbose=0)
-    same(average_images(fixed, [("conv", 0)], data[0], top=9, verbose=0), expected)
+    expected = average_images(free, [("conv", 0)], data[0], crops=9, verbose=0)
+    same(average_images(fixed, [("conv", 0)], data[0], crops=9, verbose=0), expected)
 
 
 def test_saved_model(model, data, tmp_path):
     model.export(tmp_path / "saved", verbose=False)
     features = FEATURES[:-1]
-    expected = average_images(model, features, data[0], top=6)
-    same(average_images(tmp_path / "saved", features, data[0], top=6), expected)
+    expected = average_images(model, features, data[0], crops=6)
+    same(average_images(tmp_path / "saved", features, data[0], crops=6), expected)
 
 
 def test_errors(model, data):
@@ -235,8 +235,8 @@ def test_errors(model, data):
         ([], {}, "at least one feature"),
         ([("block1_relu", 99)], {}, "has channels 0 to 15"),
         ([("blok1_relu", 0)], {}, "Did you mean 'block1_relu'"),
-        (FEATURES, {"response": "mean"}, '"norm" or "max"'),
-        (FEATURES, {"top": 0}, "top to be a positive integer"),
+        (FEATURES, {"response": "mean"}, "response to be one of"),
+        (FEATURES, {"crops": 0}, "crops to be a positive integer"),
         (FEATURES, {"labels": data[1]}, "the class of each feature"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -252,15 +252,17 @@ def features(model):
     index = [("block3_relu", channel) for channel in range(4)] + [("logits", 2)]
     weights = np.float32([[0, 0, 1], [2, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 3]])
     chosen = {j: [index[k] for k in np.argsort(-w, kind="stable") if w[k]] for j, w in enumerate(weights.T)}
-    return SimpleNamespace(view=open_model(model), index_=index, weights_=weights, features_=chosen)
+    return SimpleNamespace(view=open_model(model), classes=None, index_=index, weights_=weights, features_=chosen)
 
 
 def test_interpret(model, data, features):
-    found = interpret(features, data[0], top=5, verbose=0)
+    found = interpret(features, data[0], crops=5, verbose=0)
     assert found.weights == {0: {("block3_relu", 1): 2, ("logits", 2): 1}, 2: {("logits", 2): 3, ("block3_relu", 0): 1}}
     assert found.averages[0]["logits", 2] is found.averages[2]["logits", 2]
-    same([found.averages[0]["block3_relu", 1]], average_images(model, [("block3_relu", 1)], data[0], top=5, verbose=0))
-    own = interpret(features, data[0], data[1], classes=[2], most=1, top=50, verbose=0)
+    same(
+        [found.averages[0]["block3_relu", 1]], average_images(model, [("block3_relu", 1)], data[0], crops=5, verbose=0)
+    )
+    own = interpret(features, data[0], data[1], classes=[2], top=1, crops=50, verbose=0)
     assert list(own.averages) == [2]
     assert list(own.averages[2]) == [("logits", 2)]
     assert sorted(own.averages[2]["logits", 2].images) == np.flatnonzero(data[1] == 2).tolist()
@@ -270,7 +272,8 @@ def test_interpret(model, data, features):
 
 
 def test_figure(data, features):
-    found = interpret(features, data[0], names=["a, alias", "b", "c"], top=5, verbose=0)
+    features.classes = ("a, alias", "b", "c")
+    found = interpret(features, data[0], crops=5, verbose=0)
     figure = found.plot(crops=3)
     shown = [cell for cell in figure.axes if cell.images]
     assert len(shown) == 8
@@ -281,7 +284,7 @@ def test_figure(data, features):
     mosaic = np.asarray(shown[2].images[0].get_array())
     np.testing.assert_array_equal(mosaic[:18, -18:], crops[1])
     assert (mosaic[-18:, -18:] == 255).all()
-    assert len([cell for cell in found.plot(2, most=1).axes if cell.images]) == 1
+    assert len([cell for cell in found.plot(2, top=1).axes if cell.images]) == 1
     for classes, message in ((1, "no average images of class 1"), ([], "has a relevant feature")):
         with pytest.raises(ValueError, match=message):
             found.plot(classes)

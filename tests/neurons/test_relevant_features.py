@@ -50,19 +50,19 @@ def maps(seed: int = 0) -> list[tf.Tensor]:
     return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("pooling", ["l2", "l2sq"])
+@pytest.mark.parametrize("response", ["l2", "l2sq"])
 @pytest.mark.parametrize("layer_norm", ["l1", None])
 @pytest.mark.parametrize("global_norm", [True, False])
-def test_a_descriptor_is_what_the_formulas_say(pooling, layer_norm, global_norm):
+def test_a_descriptor_is_what_the_formulas_say(response, layer_norm, global_norm):
     parts = []
     for layer in maps():
         sums = (layer.numpy().reshape(5, -1, layer.shape[-1]) ** 2).sum(1)
-        sums = np.sqrt(sums) if pooling == "l2" else sums
+        sums = np.sqrt(sums) if response == "l2" else sums
         parts.append(sums / sums.sum(1, keepdims=True) if layer_norm else sums)
     expected = np.concatenate(parts, 1)
     if global_norm:
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(describe(maps(), pooling, layer_norm, global_norm), expected, rtol=1e-5)
+    np.testing.assert_allclose(describe(maps(), response, layer_norm, global_norm), expected, rtol=1e-5)
 
 
 def test_a_descriptor_does_not_change_with_scale_and_place():
@@ -302,12 +302,12 @@ def test_the_report_names_layers_and_features(planted, noisy):
 
 
 def test_saved_and_loaded_it_is_the_same(planted, noisy, tmp_path):
-    features = fitted(planted, noisy, mu=3, pooling="l2", positive=False)
+    features = fitted(planted, noisy, mu=3, response="l2", positive=False)
     features.save(tmp_path / "features")
     loaded = tfxai.RelevantFeatures.load(tmp_path / "features.npz", planted)
     assert loaded.features_ == features.features_
     assert loaded.report() == features.report()
-    assert (loaded.pooling, loaded.positive, loaded.mu_) == ("l2", False, 3)
+    assert (loaded.response, loaded.positive, loaded.mu_) == ("l2", False, 3)
     np.testing.assert_array_equal(
         loaded.descriptors({"copy": tf.constant(noisy[0])}), features.descriptors({"copy": tf.constant(noisy[0])})
     )
@@ -332,7 +332,7 @@ def test_files_that_hold_something_else(planted, plain, noisy, tmp_path):
         ({"mu": 0}, "mu"),
         ({"mu": "best"}, "mu"),
         ({"mu": float("nan")}, "mu"),
-        ({"pooling": "max"}, "pooling"),
+        ({"response": "max"}, "response"),
         ({"layer_norm": "l2"}, "layer_norm"),
         ({"layers": []}, "at least one layer"),
         ({"layers": "copy"}, "list"),
@@ -400,7 +400,7 @@ def test_class_weights_that_do_not_fit(planted, noisy):
 
 
 def test_too_many_channels_name_layers_to_choose(planted, noisy, monkeypatch):
-    monkeypatch.setattr("tfxai.neurons.relevant.MOST_FEATURES", 20)
+    monkeypatch.setattr("tfxai.neurons.descriptor.MOST_FEATURES", 20)
     model = keras.Sequential([keras.Input((6, 6, 8))])
     for name in ("first", "second", "third"):
         model.add(layers.Conv2D(8, 1, activation="relu", name=name))

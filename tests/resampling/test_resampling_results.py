@@ -291,6 +291,10 @@ def test_pictures(result, x):
     box = result[1].patches("correlation", top=2)["relu1"][0, 0]
     corner = figure.axes[0].patches[0].get_xy()
     np.testing.assert_allclose(corner, 4 * box[:2] - 0.5)  # in pixels of the photograph
+    photographs = np.repeat(np.uint8([0, 90, 180]), 32 * 32 * 3).reshape(3, 32, 32, 3)
+    figure = result.plot_patches(-1, layers=["relu4"], images=photographs)
+    assert rectangles(figure) == [5, 5]
+    assert np.unique(figure.axes[0].images[0].get_array()) == 180
     sets = result.compare(top=2).sets(1)
     expected = [sum(map(len, one.values())) for one in (sets.only_first, sets.both, sets.only_second)]
     assert rectangles(result.plot_sets(1, top=2)) == expected

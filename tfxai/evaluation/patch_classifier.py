@@ -33,6 +33,8 @@ def describe(image: np.ndarray) -> np.ndarray:
 def gradient_histograms(image: np.ndarray) -> np.ndarray:
     """HOG of Dalal and Triggs (2005): orientations of gradients in each cell, normalised in blocks of 2 x 2 cells.
 
+    Written out, because OpenCV 5 has no `HOGDescriptor`, and nothing else here would need scikit-image.
+
     Parameters
     ----------
     image : ndarray

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -17,17 +17,22 @@ import tensorflow as tf
 
 from tfxai import images as files
 from tfxai import inputs as given
-from tfxai.checks import positive
+from tfxai.channels import fields as seen
+from tfxai.checks import one_of, positive
 from tfxai.display import composite
 from tfxai.models.head import scores
-from tfxai.models.receptive_field import ReceptiveField, receptive_fields
+from tfxai.models.receptive_field import ReceptiveField
 from tfxai.run import Run
 from tfxai.runner import Runner
+from tfxai.types import Inputs, Labels, Layer, Model, Verbose
 
-TOP = 100  # images that are averaged: Oramas et al. (2019)
-RESPONSES = {"norm": lambda maps: tf.norm(maps, axis=1), "max": lambda maps: tf.reduce_max(maps, 1)}
-
-Feature = tuple[str, int]
+CROPS = 100  # that are averaged: Oramas et al. (2019)
+Strength: TypeAlias = Literal["l2", "max"]
+STRENGTHS: dict[Strength, Callable[[tf.Tensor], tf.Tensor]] = {
+    "l2": lambda maps: tf.norm(maps, axis=1),
+    "max": lambda maps: tf.reduce_max(maps, 1),
+}
+Display: TypeAlias = Callable[[Any], Any] | Sequence[np.ndarray]  # from a batch to images, or photographs
 
 
 class Part(NamedTuple):
@@ -109,23 +114,23 @@ class AverageImage:
 
 
 def average_images(
-    model: Any,
-    features: Sequence[Feature],
-    images: Any,
-    labels: Any = None,
+    model: Model,
+    features: Sequence[tuple[Layer, int]],
+    images: Inputs,
+    labels: Labels | None = None,
     *,
     classes: Sequence[int] | None = None,
-    top: int = TOP,
-    response: str = "norm",
-    display: Callable | Sequence[np.ndarray] | None = None,
+    crops: int = CROPS,
+    response: Strength = "l2",
+    display: Display | None = None,
     size: tuple[int, int] | None = None,
     batch_size: int = 32,
-    verbose: str | int = "auto",
+    verbose: Verbose = "auto",
 ) -> list[AverageImage]:
     """Average the parts of images that excite each of several channels most.
 
     Each image passes through the model once. In memory are kept the parts that are the strongest so far, at most
-    ``top`` for each channel.
+    ``crops`` for each channel.
 
     Parameters
     ----------
@@ -140,9 +145,10 @@ def average_images(
         a dataset of images and labels.
     classes : sequence of int, optional
         For each feature the class of which it is to be shown: other images do not count.
-    top : int
-        How many images are averaged; default 100 (Oramas et al. 2019). Images that do not excite a channel never are.
-    response : {"norm", "max"}
+    crops : int
+        How many parts are averaged, each of another image; default 100 (Oramas et al. 2019). Images that do not excite
+        a channel have none.
+    response : {"l2", "max"}
         How strongly a channel responds to an image: L2 norm over all positions (Oramas et al.), or largest value. The
         part that is cut out lies around the largest value.
     display : callable, or sequence of ndarray, optional
@@ -173,15 +179,14 @@ def average_images(
     >>> from tfxai.neurons.average import average_images
     >>> images, _, _ = tfxai.datasets.flowers.make(n=12)
     >>> model = tfxai.datasets.flowers.load_model()
-    >>> found = average_images(model, [("block3_relu", 5)], images, top=4)[0]
+    >>> found = average_images(model, [("block3_relu", 5)], images, crops=4)[0]
     >>> found.average.shape, found.crops.shape
     ((18, 18, 3), (4, 18, 18, 3))
     """
-    if response not in RESPONSES:
-        raise ValueError(f'Expected response to be "norm" or "max", got {response!r}.')
+    one_of("response", response, get_args(Strength))
     if labels is not None and classes is None:
         raise ValueError("Expected classes=, the class of each feature, along with labels=.")
-    peaks, top = _Peaks(model, features, response), positive("top", top)
+    peaks, crops = _Peaks(model, features, response), positive("crops", crops)
     strongest: list[list[Part]] = [[] for _ in features]
     fields: dict[tuple[int, ...], dict[str, ReceptiveField]] = {}  # by the size of the images
     known = "predicted" if classes is None else labels  # which needs none
@@ -192,17 +197,17 @@ def average_images(
         members = None if classes is None else _members(found["predicted"] if own is None else own, classes)
         image = next(x for x in tf.nest.flatten(batch) if x.ndim > 2)
         if image.shape[1:3] not in fields:
-            fields[image.shape[1:3]] = peaks.fields(batch)
+            fields[image.shape[1:3]] = seen(peaks.view, peaks.reads, batch)
         picture = _pictures(batch, image, numbers, display)
         for place, ((layer, _), parts) in enumerate(zip(peaks.features, strongest, strict=True)):
             responses = found["responses"][:, place]
-            excited = responses > (parts[-1].response if len(parts) == top else 0)
+            excited = responses > (parts[-1].response if len(parts) == crops else 0)
             rows = np.flatnonzero(excited if members is None else excited & members[:, place])
-            for row in rows[np.argsort(-responses[rows], kind="stable")][:top].tolist():
+            for row in rows[np.argsort(-responses[rows], kind="stable")][:crops].tolist():
                 field, unit = fields[image.shape[1:3]][layer], found["units"][row, place].tolist()
                 parts.append(_part(picture(row), field, float(responses[row]), int(numbers[row]), unit))
             parts.sort(key=lambda part: -part.response)  # of equals the first image stays first
-            del parts[top:]
+            del parts[crops:]
     averages = []
     for (layer, channel), parts in zip(peaks.features, strongest, strict=True):
         sizes = [np.minimum(one[layer].size, one[layer].image) for one in fields.values()]
@@ -214,13 +219,13 @@ def average_images(
 class _Peaks(Runner):
     """How strongly channels respond to each input, and the units where they are largest."""
 
-    def __init__(self, model: Any, features: Sequence[Feature], response: str):
+    def __init__(self, model: Model, features: Sequence[tuple[Layer, int]], response: Strength):
         super().__init__(model)
         if not len(features):
             raise ValueError("Expected at least one feature, got none.")
         self.features = [(self.view.find(layer), int(channel)) for layer, channel in features]
         self.reads = tuple(dict.fromkeys(layer for layer, _ in self.features))
-        self.response = RESPONSES[response]
+        self.response = STRENGTHS[response]
 
     def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         if run.image.shape.rank != 4:
@@ -234,12 +239,6 @@ class _Peaks(Runner):
         responses, units = (tf.gather(tf.concat(parts, 1), back, axis=1) for parts in zip(*found, strict=True))
         predicted = {"predicted": tf.argmax(scores(run.outputs).values, 1)} if run.outputs.shape.rank == 2 else {}
         return {"responses": responses, "units": units} | predicted, {}
-
-    def fields(self, batch: Any) -> dict[str, ReceptiveField]:
-        """Receptive fields of the layers for images of this size."""
-        rows = self.view.batch_size or 1
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), batch)
-        return receptive_fields(self.view, self.reads, specs)
 
     def _layer(self, name: str, output: tf.Tensor, channels: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
         """(n, channels) responses, and (n, channels, 2) row and column of the largest value."""

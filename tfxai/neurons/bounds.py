@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,18 @@ class PathPoint(NamedTuple):
     active: np.ndarray
     residual: np.ndarray
     accuracy: float
+
+
+def is_bound(mu: Any) -> bool:
+    """Whether it is a positive number."""
+    return isinstance(mu, int | float | np.number) and not isinstance(mu, bool) and bool(0 < mu < np.inf)
+
+
+def selected(weights: np.ndarray) -> list[list[int]]:
+    """Numbers of the features of each class, largest weight first, of equals the first; weights are (m, C)."""
+    sizes = np.abs(weights)
+    orders = np.argsort(-sizes, axis=0, kind="stable")
+    return [order[:count].tolist() for order, count in zip(orders.T, (sizes > NONZERO).sum(0), strict=True)]
 
 
 def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:

@@ -130,3 +130,19 @@ class Stream:
         for part, block in zip(self._parts, self._gram, strict=True):
             block.assign_add(product(rows[:, part], rows[:, part.start :]))
         self._cross.assign_add(product(rows, labels))
+
+
+def row_weights(labels: np.ndarray, class_weight: Sequence[float] | None) -> np.ndarray | None:
+    """(n,) what each row counts, the mean over its classes; None if all count alike.
+
+    Raises
+    ------
+    ValueError
+        Unless there is a positive number for each class.
+    """
+    if class_weight is None:
+        return None
+    weights = np.asarray(class_weight, np.float32)
+    if weights.shape != labels.shape[1:] or not (weights > 0).all():
+        raise ValueError(f"Expected class_weight to be {labels.shape[1]} positive numbers, got {class_weight!r}.")
+    return labels @ weights / np.maximum(labels.sum(1), 1)

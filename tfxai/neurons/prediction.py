@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Unpack, cast
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai.channels import over_sites
 from tfxai.checks import positive
 from tfxai.explainer import Explainer
-from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.maps import unit
 from tfxai.models.overrides import backward_rules
+from tfxai.neurons.evidence import FeatureExplanation
+from tfxai.neurons.fitted import Fitted
+from tfxai.options import ModelOptions
 from tfxai.run import Run, check_images, gradients
-
-if TYPE_CHECKING:
-    from tfxai.neurons.relevant import RelevantFeatures
+from tfxai.types import Inputs, Target
 
 
 class PredictionByFeatures(Explainer):
@@ -38,8 +39,10 @@ class PredictionByFeatures(Explainer):
         How many features, at most. Default 3, as in the authors' demo.
     relus : {"guided", "deconvnet", "gradient"}
         How signals pass ReLUs. Default "guided", as in the paper; "gradient" for models that have none.
-    strided, pooling
-        As for `GuidedBackprop`. Defaults "resampled" and "gradient", as in the paper.
+    strided : {"resampled", "gradient"}
+        How signals pass a convolution with a stride, as for `GuidedBackprop`. Default "resampled", as in the paper.
+    pooling : {"gradient", "switch", "repeat"}
+        How signals pass max-pooling, as for `GuidedBackprop`. Default "gradient", as in the paper.
     **options
         As for `Explainer`.
 
@@ -50,26 +53,23 @@ class PredictionByFeatures(Explainer):
 
     Notes
     -----
-    ``extras`` holds for each input
+    An explanation is a `FeatureExplanation`; its ``evidence()`` puts together what ``extras`` holds for each input:
 
     * ``contributions``: (m,) of all features, in the order of ``features.index_``,
     * ``top``: (top,) their numbers, -1 where fewer contribute,
     * ``heatmaps``: (top, h, w) in [0, 1], zeros where fewer contribute,
     * ``fallback``: whether the class has no weights.
 
-    `evidence` puts these together.
-
     Examples
     --------
     >>> import tfxai
-    >>> from tfxai.neurons.prediction import PredictionByFeatures, evidence
+    >>> from tfxai.neurons.prediction import PredictionByFeatures
     >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
     >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
     >>> explanation = PredictionByFeatures(features)(images[:2])
     >>> explanation.extras["heatmaps"].shape
     (2, 3, 112, 112)
-    >>> strongest = evidence(explanation)[0][0]
-    >>> strongest.heatmap.shape
+    >>> explanation.evidence()[0][0].heatmap.shape
     (112, 112)
     """
 
@@ -81,15 +81,17 @@ class PredictionByFeatures(Explainer):
         drawback="as good as the features tell the classes apart",
         reference="Oramas et al. 2019",
     )
+    explanation = FeatureExplanation
 
     def __init__(
         self,
-        features: RelevantFeatures,
+        features: Fitted,
+        *,
         top: int = 3,
         relus: str = "guided",
         strided: str = "resampled",
         pooling: str = "gradient",
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
         if not hasattr(features, "weights_"):
             raise ValueError("The features are not fitted: call fit(images, labels) first.")
@@ -106,10 +108,11 @@ class PredictionByFeatures(Explainer):
         return {"layers": list(self.reads), "channels": [int(n) for n in self.features.channels_], **self._back}
 
     def explain(
-        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
-    ) -> Explanation:
-        found = super().explain(inputs, target, batch_size, verbose)
-        without = found.extras["fallback"]
+        self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: str | int = "auto"
+    ) -> FeatureExplanation:
+        """As `Explainer.explain`, with a warning if no feature is relevant for a class."""
+        found = cast(FeatureExplanation, super().explain(inputs, target, batch_size, verbose))
+        without = np.asarray(found.extras["fallback"])
         if without.any():
             missing = sorted({found.label(int(row)) for row in np.flatnonzero(without)})
             warnings.warn(
@@ -137,7 +140,7 @@ class PredictionByFeatures(Explainer):
             """What arrives from one feature of each input."""
             chosen = tf.split(tf.one_hot(top[:, number], len(self.features.weights_)), self.features.channels_, 1)
             # Half the sum of squares has the map itself as gradient.
-            energy = [tf.reduce_sum(_over(c, A) * tf.square(A)) / 2 for c, A in zip(chosen, maps, strict=True)]
+            energy = [tf.reduce_sum(over_sites(c, A) * tf.square(A)) / 2 for c, A in zip(chosen, maps, strict=True)]
             signal = gradients(tf.add_n(energy), run.image)
             return unit(tf.norm(tf.nn.relu(signal), axis=-1))
 
@@ -149,55 +152,3 @@ class PredictionByFeatures(Explainer):
             "fallback": fallback[:, 0],
         }
         return tf.reduce_max(heatmaps, 0)
-
-
-class Evidence(NamedTuple):
-    """One feature that speaks for a prediction.
-
-    Attributes
-    ----------
-    layer : str
-        Name of its layer.
-    channel : int
-        Which channel.
-    contribution : float
-        What it contributes to the class, as a share of the weights.
-    heatmap : ndarray
-        (h, w) in [0, 1], what excites it in the image.
-    """
-
-    layer: str
-    channel: int
-    contribution: float
-    heatmap: np.ndarray
-
-
-def evidence(explanation: Explanation) -> list[list[Evidence]]:
-    """The features that speak for each prediction, the strongest first.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of `PredictionByFeatures`, or ``features.explain``.
-
-    Returns
-    -------
-    list of list of Evidence
-        For each input at most ``top`` of them, or none.
-    """
-    layers, channels = explanation.facts["layers"], explanation.facts["channels"]
-    index = [(layer, channel) for layer, count in zip(layers, channels, strict=True) for channel in range(count)]
-    extras = explanation.extras
-    return [
-        [
-            Evidence(index[k][0], index[k][1], float(r[k]), heatmap)
-            for k, heatmap in zip(top, heatmaps, strict=True)
-            if k >= 0
-        ]
-        for r, top, heatmaps in zip(extras["contributions"], extras["top"], extras["heatmaps"], strict=True)
-    ]
-
-
-def _over(chosen: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    """(n, channels) to be multiplied with (n, ..., channels)."""
-    return tf.reshape(chosen, [-1, *[1] * (maps.shape.rank - 2), maps.shape[-1]])

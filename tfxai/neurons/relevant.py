@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai import archive
-from tfxai.explanation import Explanation
+from tfxai.channels import named
+from tfxai.checks import one_of
 from tfxai.facts import Facts
 from tfxai.inputs import one_hot
-from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.neurons import bounds, lasso
-from tfxai.neurons.bounds import NONZERO, PathPoint
-from tfxai.neurons.descriptor import POOLINGS, describe
-from tfxai.neurons.gram import Stream, Sums
+from tfxai.neurons.average import CROPS, Display, Strength
+from tfxai.neurons.bounds import PathPoint
+from tfxai.neurons.descriptor import LayerNorm, Response, Responses, chosen_layers, describe
+from tfxai.neurons.evidence import FeatureExplanation
+from tfxai.neurons.fitted import Feature
+from tfxai.neurons.gram import Stream, Sums, row_weights
 from tfxai.neurons.interpretation import Interpretation, interpret
 from tfxai.neurons.prediction import PredictionByFeatures
 from tfxai.neurons.summary import summary
-from tfxai.run import Run
-from tfxai.runner import Runner
+from tfxai.options import ModelOptions
+from tfxai.types import Inputs, Labels, Layer, Model, Target, Verbose
 
-MOST_FEATURES = 20_000  # their Gram matrix has 3.2 GB
-SETTINGS = ("pooling", "layer_norm", "global_norm", "positive")
+SETTINGS = ("response", "layer_norm", "global_norm", "positive")
 RESULTS = ("weights_", "counts_", "active_", "residual_")
 
 
@@ -50,8 +52,9 @@ class RelevantFeatures:
         Bound of the L1 norm. Default 10, the authors' for ImageNet, MNIST and Fashion144k (theirs is 5 for an8Flower).
         "auto": of 1, 2, 5, 10, 20, 50, 100 the smallest whose accuracy on the images held out is within one standard
         error of the best.
-    pooling : {"l2sq", "l2"}
-        Response of a channel: the squared L2 norm of its map, as in the authors' code (default), or the norm.
+    response : {"l2sq", "l2"}
+        How strongly a channel responds to an image: the squared L2 norm of its map, as in the authors' code (default),
+        or the norm.
     layer_norm : {"l1", None}
         Divide the responses of each layer by their sum (default), or leave them. Without it, the layer with the largest
         values gets nearly all weights.
@@ -65,7 +68,7 @@ class RelevantFeatures:
     seed : int
         Chooses the images held out.
     **options
-        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``.
+        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``.
 
     Attributes
     ----------
@@ -117,42 +120,38 @@ class RelevantFeatures:
 
     def __init__(
         self,
-        model: Any,
-        layers: Sequence[Any] | None = None,
-        mu: float | str = 10,
+        model: Model,
+        layers: Sequence[Layer] | None = None,
         *,
-        pooling: str = "l2sq",
-        layer_norm: str | None = "l1",
+        mu: float | Literal["auto"] = 10,
+        response: Response = "l2sq",
+        layer_norm: LayerNorm = "l1",
         global_norm: bool = True,
         positive: bool = True,
         class_weight: Sequence[float] | None = None,
         seed: int = 0,
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
-        if mu != "auto" and not _is_positive(mu):
+        if mu != "auto" and not bounds.is_bound(mu):
             raise ValueError(f'Expected mu to be a positive number or "auto", got {mu!r}.')
-        if pooling not in POOLINGS:
-            raise ValueError(f"Expected pooling to be one of {POOLINGS}, got {pooling!r}.")
-        if layer_norm not in ("l1", None):
-            raise ValueError(f'Expected layer_norm to be "l1" or None, got {layer_norm!r}.')
-        if layers is not None and (isinstance(layers, str) or not len(layers)):
-            raise ValueError(f"Expected layers to be a list of at least one layer, got {layers!r}.")
-        self._responses = _Responses(model, self.descriptors, **options)
+        one_of("response", response, get_args(Response))
+        one_of("layer_norm", layer_norm, ("l1", None))
+        self._responses = Responses(model, self.descriptors, **options)
         self.view, self.classes = self._responses.view, self._responses.classes
-        self._options = {name: options[name] for name in ("score", "classes", "jit_compile") if name in options}
-        self.layers = None if layers is None else tuple(dict.fromkeys(self.view.find(one) for one in layers))
+        self.layers = named(self.view, layers)
         self.mu = mu
-        self.pooling = pooling
-        self.layer_norm = layer_norm
+        self.response: Response = response
+        self.layer_norm: LayerNorm = layer_norm
         self.global_norm = bool(global_norm)
         self.positive = bool(positive)
         self.class_weight = class_weight
         self.seed = seed
+        self._options = options
         self._sums: Sums | None = None
-        self._explainers: dict[Any, PredictionByFeatures] = {}
+        self._explainers: dict[Any, PredictionByFeatures] = {}  # kept, for their graphs are traced once
 
     def fit(
-        self, images: Any, labels: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+        self, images: Inputs, labels: Labels | None = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> RelevantFeatures:
         """Find the features.
 
@@ -171,7 +170,6 @@ class RelevantFeatures:
         Returns
         -------
         RelevantFeatures
-            Itself.
 
         Raises
         ------
@@ -181,12 +179,13 @@ class RelevantFeatures:
         sums: Stream | None = None
         for batch, own in self._responses.labelled(images, labels, batch_size, verbose):
             if sums is None:
-                self._choose_layers(batch)
+                self.layers_, self.channels_ = chosen_layers(self.view, self.layers, batch)
+                self._responses.reads = self.layers_
             found = self._responses.outcome(batch, batch_size=batch_size).found
             outputs = found["outputs"]
             sums = sums or Stream(self.channels_, outputs.shape[1], self.seed)
             rows = one_hot(outputs.argmax(1) if own is None else own, len(outputs), outputs.shape[1])
-            sums.add(found["descriptors"], rows, self._row_weights(rows))
+            sums.add(found["descriptors"], rows, row_weights(rows, self.class_weight))
         assert sums is not None  # a stream without batches is an error
         self._explainers = {}
         self._sums = sums.close()
@@ -210,7 +209,6 @@ class RelevantFeatures:
         Returns
         -------
         list of PathPoint
-            In the order of ``mus``.
 
         Raises
         ------
@@ -228,7 +226,7 @@ class RelevantFeatures:
         """
         if self._sums is None:
             raise ValueError("There are no sums to solve for: call fit(images, labels) first; files do not hold them.")
-        if not len(mus) or not all(map(_is_positive, mus)):
+        if not len(mus) or not all(map(bounds.is_bound, mus)):
             raise ValueError(f"Expected mus to be positive numbers, got {mus!r}.")
         return bounds.path(self._sums, mus, self.positive)
 
@@ -247,36 +245,101 @@ class RelevantFeatures:
         self._check_fitted()
         return summary(self, top)
 
-    def interpret(self, images: Any, labels: Any = None, **options: Any) -> Interpretation:
-        """Average images of the features of each class; see `tfxai.neurons.interpretation.interpret`."""
+    def interpret(
+        self,
+        images: Inputs,
+        labels: Labels | None = None,
+        *,
+        classes: Sequence[int] | None = None,
+        top: int | None = None,
+        crops: int = CROPS,
+        response: Strength = "l2",
+        display: Display | None = None,
+        size: tuple[int, int] | None = None,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+    ) -> Interpretation:
+        """Average images of the features of each class: what they look for.
+
+        Parameters
+        ----------
+        images : array, tensor or tf.data.Dataset
+            Images as the model takes them; a dataset of batches is streamed.
+        labels : array or "predicted", optional
+            Classes of the images. If given, a class is shown by its own images alone; else by those of any class.
+        classes : sequence of int, optional
+            Which classes are shown; default: all that have a feature.
+        top : int, optional
+            How many features of each class, largest weight first; default: all.
+        crops, response, display, size, batch_size, verbose
+            As for `tfxai.neurons.average_images`.
+
+        Returns
+        -------
+        Interpretation
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted, a class does not exist, or none of them has a feature; else as `average_images`.
+
+        Examples
+        --------
+        >>> import tfxai
+        >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+        >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
+        >>> interpretation = features.interpret(images, top=3, crops=20, verbose=0)
+        >>> figure = interpretation.plot([0, 1], crops=9)
+        """
         self._check_fitted()
-        return interpret(self, images, labels, **{"names": self.classes} | options)
+        how: dict[str, Any] = {"crops": crops, "response": response, "display": display, "size": size}
+        how |= {"batch_size": batch_size, "verbose": verbose}
+        return interpret(self, images, labels, classes=classes, top=top, **how)
 
     def explain(
-        self, images: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto", **options: Any
-    ) -> Explanation:
-        """Predictions, the features that speak for them and their heat-maps; see `PredictionByFeatures`.
+        self,
+        images: Inputs,
+        target: Target = None,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        *,
+        top: int = 3,
+        relus: str = "guided",
+        strided: str = "resampled",
+        pooling: str = "gradient",
+    ) -> FeatureExplanation:
+        """Explain predictions by the features that speak for them, with a heat-map of each.
+
+        A class without features is explained by those that respond most, with a warning.
 
         Parameters
         ----------
         images, target, batch_size, verbose
             As for `Explainer.explain`; the target is a class.
-        **options
-            As for `PredictionByFeatures`, such as ``top``.
+        top, relus, strided, pooling
+            As for `tfxai.neurons.prediction.PredictionByFeatures`.
 
         Returns
         -------
-        Explanation
+        FeatureExplanation
+            An `Explanation` with ``evidence()`` and ``plot_prediction()``.
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted, or the model has no ReLU, or takes no images.
         """
-        key = tuple(sorted(options.items()))
-        if key not in self._explainers:  # kept, for their graphs are traced once
-            self._explainers[key] = PredictionByFeatures(self, **self._options | options)
-        return self._explainers[key](images, target, batch_size, verbose)
+        key = top, relus, strided, pooling
+        if key not in self._explainers:
+            self._explainers[key] = PredictionByFeatures(
+                self, top=top, relus=relus, strided=strided, pooling=pooling, **self._options
+            )
+        return self._explainers[key].explain(images, target, batch_size, verbose)
 
     def descriptors(self, maps: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """(n, m) descriptors from the outputs of all ``layers_``, in the graph."""
         chosen = [maps[name] for name in self.layers_]
-        return describe(chosen, self.pooling, self.layer_norm, self.global_norm)
+        return describe(chosen, self.response, self.layer_norm, self.global_norm)
 
     def save(self, path: str | PathLike) -> None:
         """Write the features to a ``.npz`` file, without the model and without the sums that `path` needs."""
@@ -287,7 +350,7 @@ class RelevantFeatures:
         archive.write(path, header, arrays)
 
     @classmethod
-    def load(cls, path: str | PathLike, model: Any, **options: Any) -> RelevantFeatures:
+    def load(cls, path: str | PathLike, model: Model, **options: Unpack[ModelOptions]) -> RelevantFeatures:
         """Read what `save` wrote.
 
         Parameters
@@ -298,6 +361,10 @@ class RelevantFeatures:
             The model that the features are of.
         **options
             As for `Explainer`.
+
+        Returns
+        -------
+        RelevantFeatures
 
         Raises
         ------
@@ -310,7 +377,7 @@ class RelevantFeatures:
             results = {name: arrays[name] for name in RESULTS}
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{str(path)!r} holds no relevant features: {error}") from error
-        features = cls(model, header["layers"], header["mu"], **settings, **options)
+        features = cls(model, header["layers"], mu=header["mu"], **settings, **options)
         features.layers_, features.channels_ = tuple(header["layers"]), tuple(header["channels"])
         features.mu_ = header["mu"]
         for name, array in results.items():
@@ -318,58 +385,15 @@ class RelevantFeatures:
         features._index()
         return features
 
-    def _choose_layers(self, batch: Any) -> None:
-        self.view.prepare(batch)
-        self.layers_ = self.layers or default_layers(self.view, batch)
-        self.channels_ = channel_counts(self.view, self.layers_, batch)
-        total = sum(self.channels_)
-        if total > MOST_FEATURES:
-            late = [n for n in range(len(self.layers_)) if sum(self.channels_[n:]) <= MOST_FEATURES]
-            hint = f"the last {len(self.layers_) - late[0]}, from {self.layers_[late[0]]!r} on" if late else "others"
-            raise ValueError(
-                f"The {len(self.layers_)} layers have {total} channels, and memory grows with their square: expected "
-                f"at most {MOST_FEATURES}. Give fewer as layers=[...], such as {hint}: {list(self.layers_)}."
-            )
-        self._responses.reads = self.layers_
-
-    def _row_weights(self, rows: np.ndarray) -> np.ndarray | None:
-        """What each image counts: the mean over its classes."""
-        if self.class_weight is None:
-            return None
-        weights = np.asarray(self.class_weight, np.float32)
-        if weights.shape != rows.shape[1:] or not (weights > 0).all():
-            raise ValueError(
-                f"Expected class_weight to be {rows.shape[1]} positive numbers, got {self.class_weight!r}."
-            )
-        return rows @ weights / np.maximum(rows.sum(1), 1)
-
     def _index(self) -> None:
         """Name the features, and list those of each class."""
-        self.index_ = [
+        self.index_: list[Feature] = [
             (name, k) for name, count in zip(self.layers_, self.channels_, strict=True) for k in range(count)
         ]
-        sizes = np.abs(self.weights_)
-        orders = np.argsort(-sizes, axis=0, kind="stable")
-        counts = (sizes > NONZERO).sum(0)
-        self.features_ = {
-            j: [self.index_[k] for k in orders[:count, j].tolist()] for j, count in enumerate(counts.tolist())
+        self.features_: dict[int, list[Feature]] = {
+            j: [self.index_[k] for k in numbers] for j, numbers in enumerate(bounds.selected(self.weights_))
         }
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "weights_"):
             raise ValueError("The features are not fitted: call fit(images, labels) first.")
-
-
-class _Responses(Runner):
-    """Descriptors of inputs, and the outputs of the model."""
-
-    def __init__(self, model: Any, descriptors: Callable, **options: Any):
-        super().__init__(model, **options)
-        self.descriptors = descriptors
-
-    def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"descriptors": self.descriptors(run.read), "outputs": run.outputs}, {}
-
-
-def _is_positive(mu: Any) -> bool:
-    return isinstance(mu, int | float | np.number) and not isinstance(mu, bool) and bool(0 < mu < np.inf)

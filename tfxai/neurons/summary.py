@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from tfxai.neurons.relevant import RelevantFeatures
+from tfxai.neurons.fitted import Fitted
 
 
-def summary(features: RelevantFeatures, top: int) -> str:
+def summary(features: Fitted, top: int) -> str:
     """The layers that are used, and for each class its strongest features with their shares of its weights."""
     chosen = [pair for pairs in features.features_.values() for pair in pairs]
     uses, distinct = (Counter(layer for layer, _ in pairs) for pairs in (chosen, set(chosen)))
@@ -35,7 +33,7 @@ def summary(features: RelevantFeatures, top: int) -> str:
     return "\n".join([*lines, *([f"{absent} classes have no images, so no features."] if absent else [])])
 
 
-def _row(features: RelevantFeatures, j: int, top: int) -> list[str]:
+def _row(features: Fitted, j: int, top: int) -> list[str]:
     sizes = np.sort(np.abs(features.weights_[:, j]))[::-1]  # in the order of features_
     pairs = zip(features.features_[j][:top], sizes, strict=False)
     names = features.classes
