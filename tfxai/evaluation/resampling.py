@@ -114,8 +114,9 @@ def evaluate_resampling(
     def measure(stage: str, model: Model) -> None:
         print(f"{name}: {stage} ...", flush=True)
         view = open_model(model)
-        cloud: dict[str, Any] = {"samples": samples, "perturbation": perturbation, "sigma": sigma}
-        resampling = InputResampling(view, **cloud, relative=True, seed=seed)
+        resampling = InputResampling(
+            view, samples=samples, perturbation=perturbation, sigma=sigma, relative=True, seed=seed
+        )
         stages.append(_measured(stage, view, resampling, pictures, labels, top, seed, batch_size))
 
     if checkpoints:
