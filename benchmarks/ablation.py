@@ -117,7 +117,7 @@ def measure(case: Case, mus: list[float], shares: list[float]) -> Iterator[dict]
         order = [index[k] for k in np.argsort(-contributions) if contributions[k] > LEAST]
         unions = [("union", order[: int(share * len(index))]) for share in shares]
         for mode, chosen in [("per_class", by_class), *unions]:
-            report = tfxai.metrics.ablation(features.view, chosen, *case.tested, mode, verbose=0)
+            report = tfxai.metrics.ablation(features.view, chosen, *case.tested, mode=mode, verbose=0)
             numbers = ("before", "drop", "random_drop", "random_std")
             row = {"mu": point.mu, "mode": mode, "removed": sum(report.removed.values()), "of": len(index)}
             yield row | {name: getattr(report, name)._asdict() for name in numbers}

@@ -15,6 +15,7 @@ from tfxai.goal import name
 from tfxai.joining import RaggedExplanation, join
 from tfxai.run import Run
 from tfxai.runner import Outcome, Runner, keeping
+from tfxai.types import Inputs, Target, Verbose
 
 
 class Explainer(Runner):
@@ -80,13 +81,13 @@ class Explainer(Runner):
         return {"values": values, "extras": run.extras}, {"facts": facts, "places": places}
 
     def __call__(
-        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+        self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> Explanation:
         """Explain the model's output for each input: `explain`."""
         return self.explain(inputs, target, batch_size, verbose)
 
     def explain(
-        self, inputs: Any, target: Any = None, batch_size: int = 32, verbose: str | int = "auto"
+        self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> Explanation:
         """Explain the model's output for each input.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,12 +16,12 @@ from tfxai import inputs as given
 from tfxai.checks import positive
 from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
-from tfxai.models import ModelView, open_model
-from tfxai.models.head import Scores, own, scores
+from tfxai.models import ModelView, head, open_model
 from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.view import padded
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
+from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Score, Target, Verbose
 
 MOST_TRACES = 32  # kept by one runner; the oldest goes
 
@@ -66,13 +66,13 @@ class Runner:
     @provenance.recorded
     def __init__(
         self,
-        model: Any,
+        model: Model,
         *,
         output: str | int | None = None,
         signature: str | None = None,
-        score: str | None = None,
-        classes: Sequence[str] | Mapping | None = None,
-        jit_compile: bool | str = "auto",
+        score: Score | None = None,
+        classes: Classes | None = None,
+        jit_compile: JitCompile = "auto",
         draws: int | None = None,
     ):
         if score not in (None, "logit", "probability", "auto"):
@@ -116,16 +116,16 @@ class Runner:
         run = replace(run, doubled=found.doubled, modified_relus=forward.modified_relus, masks=forward.masks)
         return replace(run, view=self.view, chosen=self.input)
 
-    def _scores(self, outputs: tf.Tensor, what: Any) -> Scores:
+    def _scores(self, outputs: tf.Tensor, what: Any) -> head.Scores:
         if isinstance(what, Neuron | Channel):
-            return Scores(outputs, "activation")
+            return head.Scores(outputs, "activation")
         if self.view.opaque:
             if what is None and outputs.shape.rank == 2 and outputs.shape[1] == 1 and len(self.classes or ()) == 2:
                 raise ValueError("Expected a function to return two outputs for its two classes, got one.")
-            return Scores(outputs, "output")
+            return head.Scores(outputs, "output")
         if what is not None:
-            return own(outputs, self.score)
-        return scores(outputs, self.score, len(self.classes) if self.classes else None)
+            return head.own(outputs, self.score)
+        return head.scores(outputs, self.score, len(self.classes) if self.classes else None)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
@@ -135,10 +135,10 @@ class Runner:
 
     def outcomes(
         self,
-        inputs: Any,
-        target: Any = None,
+        inputs: Inputs,
+        target: Target = None,
         batch_size: int = 32,
-        verbose: str | int = "auto",
+        verbose: Verbose = "auto",
         rows: int | None = None,
     ) -> Iterator[Outcome]:
         """What is computed of any number of inputs, batch by batch; parameters as for `tfxai.Explainer.explain`.
@@ -175,13 +175,13 @@ class Runner:
             raise ValueError(f"Expected one target for each of the {done} inputs, got {request.count}.")
 
     def labelled(
-        self, inputs: Any, labels: Any, batch_size: int, verbose: str | int
+        self, inputs: Inputs, labels: Labels | None, batch_size: int, verbose: Verbose
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Batches of inputs with their labels, as `tfxai.inputs.labelled` has them."""
         size = self.view.batch_size or positive("batch_size", batch_size)
         return given.with_progress(*given.labelled(inputs, labels, self.view.takes, size), verbose)
 
-    def outcome(self, batch: Any, target: Any = None, batch_size: int = 32) -> Outcome:
+    def outcome(self, batch: Any, target: Target = None, batch_size: int = 32) -> Outcome:
         """What is computed of one batch, which `tfxai.inputs` has checked."""
         request, n = parse(target, self.classes), given.count(batch)
         beside = baselines.rows(self.reference, self._named(batch), 0, n)

@@ -24,7 +24,7 @@ BASELINES = ["whole image", "centre box", "centre point"]
 def painted():
     """Images, labels, and a box around the petals of each flower."""
     images, labels, masks = flowers.make(n=N, seed=5)
-    return images, labels, metrics.find_boxes(masks.astype(float), 0.5, "value")
+    return images, labels, metrics.find_boxes(masks.astype(float), 0.5, threshold="value")
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_the_table_is_what_the_metrics_say(folder, painted, tmp_path, capsys):
         how, errors, alphas = {"threshold": "value", "component": "largest"}, np.zeros(N, bool), []
         for test, tune in (halves, halves[::-1]):
             alphas.append(metrics.tune_threshold(heatmaps[tune], boxes[tune], **how))
-            errors[test] = metrics.localization_error(heatmaps[test], boxes[test], alphas[-1], **how)
-        hits = metrics.pointing_game(heatmaps, boxes, 3)
+            errors[test] = metrics.localization_error(heatmaps[test], boxes[test], alpha=alphas[-1], **how)
+        hits = metrics.pointing_game(heatmaps, boxes, tolerance=3)
         found = rows[name]
         assert [float(alpha) for alpha in found["alphas"].split()] == pytest.approx(alphas)
         for key, values in (("error", errors), ("hits", hits)):
@@ -103,7 +103,7 @@ def test_the_table_is_what_the_metrics_say(folder, painted, tmp_path, capsys):
     for name, expected in (("whole image", metrics.whole_image(*size)), ("centre box", metrics.centre_box(*size))):
         assert rows[name]["error"] == pytest.approx(metrics.box_error(expected, boxes).mean())
         assert rows[name]["hits"] is None
-    hits = metrics.pointing_game(metrics.centre_point(*size), boxes, 3)
+    hits = metrics.pointing_game(metrics.centre_point(*size), boxes, tolerance=3)
     assert rows["centre point"]["hits"] == pytest.approx(hits.mean())
     assert rows["centre point"]["error"] is None
 
@@ -315,8 +315,10 @@ def test_models_of_a_fixed_batch_are_evaluated(folder, tmp_path):
 def test_only_the_second_half_may_be_scored():
     heatmaps = np.random.default_rng(0).random((9, 12, 12))
     boxes = np.tile([2.0, 2, 8, 9], (9, 1))
-    half, *_, point = metrics.compare_localization({"noise": heatmaps}, boxes, "value", cross_fit=False, seed=3)
-    both, *_ = metrics.compare_localization([("noise", heatmaps)], boxes, "value", seed=3)
+    half, *_, point = metrics.compare_localization(
+        {"noise": heatmaps}, boxes, threshold="value", cross_fit=False, seed=3
+    )
+    both, *_ = metrics.compare_localization([("noise", heatmaps)], boxes, threshold="value", seed=3)
     assert (half.images, point.images, both.images) == (5, 5, 9)
     assert half.alphas == both.alphas[1:]
     second = np.random.default_rng(3).permutation(9)[4:]
@@ -328,7 +330,9 @@ def test_splits_depend_on_the_seed_alone():
     heatmaps = {"noise": random.random((40, 12, 12))}
     corners = np.sort(random.integers(0, 12, (40, 2, 2)), 1)
     boxes = (corners + np.array([[0], [1]])).reshape(40, 4)
-    first, again, other = (metrics.compare_localization(heatmaps, boxes, "value", seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        metrics.compare_localization(heatmaps, boxes, threshold="value", seed=seed) for seed in (0, 0, 1)
+    )
     assert first == again
     assert first[0] != other[0]
     assert [score.error for score in first[1:]] == [score.error for score in other[1:]]

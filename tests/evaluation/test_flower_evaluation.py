@@ -132,8 +132,8 @@ def test_iou_over_folds():
     random = np.random.default_rng(0)
     heatmaps, masks = random.random((9, 6, 7)), random.random((9, 6, 7)) > 0.7
     folds, scored = np.array([0, 2, 2, 0, 1, 1, 0, 2, 1]), np.arange(9) != 3
-    found = metrics.iou_over_folds(heatmaps, masks, folds, scored, [0.2, 0.5, 0.9])
-    curves = metrics.iou_curve(heatmaps, masks, [0.2, 0.5, 0.9])
+    found = metrics.iou_over_folds(heatmaps, masks, folds, scored=scored, thresholds=[0.2, 0.5, 0.9])
+    curves = metrics.iou_curve(heatmaps, masks, thresholds=[0.2, 0.5, 0.9])
     parts = np.array([curves[rows].mean(0) for rows in ([0, 6], [4, 5, 8], [1, 2, 7])])
     np.testing.assert_allclose(found.curve, parts.mean(0))
     np.testing.assert_allclose(found.curve_std, np.sqrt(((parts - parts.mean(0)) ** 2).sum(0) / 2))
@@ -155,7 +155,7 @@ def test_iou_over_folds():
 )
 def test_folds_that_do_not_fit(folds, scored, message):
     with pytest.raises(ValueError, match=message):
-        metrics.iou_over_folds(np.ones((3, 4, 4)), np.ones((3, 4, 4), bool), folds, scored)
+        metrics.iou_over_folds(np.ones((3, 4, 4)), np.ones((3, 4, 4), bool), folds, scored=scored)
 
 
 @pytest.mark.parametrize(("n", "folds"), [(4, 5), (10, 1)])

@@ -50,8 +50,8 @@ def accuracy(logits, truth):
     return np.mean([hits[truth == c].mean() for c in set(truth)]), hits.mean(), p[np.arange(len(p)), truth].mean()
 
 
-def measured(model, features, images, truth, *mode, **options):
-    return tfxai.metrics.ablation(model, features, images, truth, *mode, verbose=0, **options)
+def measured(model, features, images, truth, mode="union", **options):
+    return tfxai.metrics.ablation(model, features, images, truth, mode=mode, verbose=0, **options)
 
 
 def test_union_is_a_network_written_without_the_channels(images, truth, residual):

@@ -92,48 +92,52 @@ def slow_boxes(found, component):
 )
 def test_boxes_are_those_of_a_slow_loop(threshold, alphas, component):
     maps = np.concatenate([random_maps(), indicators(random_boxes(20)), np.full((1, 9, 13), 0.1)])
-    together = find_boxes(maps, alphas, threshold, component)
+    together = find_boxes(maps, alphas, threshold=threshold, component=component)
     for alpha, found in zip(alphas, together, strict=True):
         for heatmap, box in zip(maps, found.tolist(), strict=True):
             assert box in slow_boxes(slow_foreground(heatmap, alpha, threshold), component)
-        np.testing.assert_array_equal(find_boxes(maps, alpha, threshold, component), found)
+        np.testing.assert_array_equal(find_boxes(maps, alpha, threshold=threshold, component=component), found)
     assert len(np.unique(together.reshape(-1, 4), axis=0)) > 12  # it is not the same box again and again
 
 
 def test_thresholds_by_hand():
     heatmap = np.array([[[4.0, 0, 0, 0], [0, 0, 2, 0], [1, 0, 0, 1]]])  # sum 8, mean 2/3
-    assert find_boxes(heatmap, 1.5, "mean").tolist() == [[0, 0, 3, 2]]  # > 1, strictly
-    assert find_boxes(heatmap, 1.4, "mean").tolist() == [[0, 0, 4, 3]]
-    assert find_boxes(heatmap, 0.5, "value").tolist() == [[0, 0, 1, 1]]  # > 2, strictly
-    assert find_boxes(heatmap, 0.4, "value").tolist() == [[0, 0, 3, 2]]
-    assert find_boxes(heatmap, 0.5, "energy").tolist() == [[0, 0, 1, 1]]  # 4 of 8 are enough
-    assert find_boxes(heatmap, 0.51, "energy").tolist() == [[0, 0, 3, 2]]
-    assert find_boxes(heatmap, 0.76, "energy").tolist() == [[0, 0, 4, 3]]  # the two 1 come together
-    assert find_boxes(heatmap, 0, "energy").tolist() == [NOTHING]
+    assert find_boxes(heatmap, 1.5, threshold="mean").tolist() == [[0, 0, 3, 2]]  # > 1, strictly
+    assert find_boxes(heatmap, 1.4, threshold="mean").tolist() == [[0, 0, 4, 3]]
+    assert find_boxes(heatmap, 0.5, threshold="value").tolist() == [[0, 0, 1, 1]]  # > 2, strictly
+    assert find_boxes(heatmap, 0.4, threshold="value").tolist() == [[0, 0, 3, 2]]
+    assert find_boxes(heatmap, 0.5, threshold="energy").tolist() == [[0, 0, 1, 1]]  # 4 of 8 are enough
+    assert find_boxes(heatmap, 0.51, threshold="energy").tolist() == [[0, 0, 3, 2]]
+    assert find_boxes(heatmap, 0.76, threshold="energy").tolist() == [[0, 0, 4, 3]]  # the two 1 come together
+    assert find_boxes(heatmap, 0, threshold="energy").tolist() == [NOTHING]
 
 
 def test_alpha_zero_is_strict_and_alpha_one_holds_all_mass():
     """Zeros are no foreground, else every map had the whole image as its box."""
     box = [[3, 2, 7, 5]]
     for threshold, alpha in (("mean", 0), ("value", 0), ("energy", 1)):
-        np.testing.assert_array_equal(find_boxes(0.3 * indicators(box), alpha, threshold), box)
+        np.testing.assert_array_equal(find_boxes(0.3 * indicators(box), alpha, threshold=threshold), box)
 
 
 def test_largest_part_by_hand():
     heatmap = np.zeros((1, 6, 8))
     heatmap[0, 0, 0:3] = 1  # three in a row
     heatmap[0, 2:6, 4:8] = np.eye(4)  # four that touch at their corners
-    assert find_boxes(heatmap, 0.5, "value", "largest").tolist() == [[4, 2, 8, 6]]
-    assert find_boxes(heatmap, 0.5, "value", "all").tolist() == [[0, 0, 8, 6]]
+    assert find_boxes(heatmap, 0.5, threshold="value", component="largest").tolist() == [[4, 2, 8, 6]]
+    assert find_boxes(heatmap, 0.5, threshold="value", component="all").tolist() == [[0, 0, 8, 6]]
 
 
 def test_boxes_do_not_depend_on_the_scale():
     maps = random_maps()
     for threshold in ("mean", "value", "energy"):
-        boxes = find_boxes(maps, 0.5, threshold)
-        np.testing.assert_array_equal(find_boxes(maps * 8, 0.5, threshold), boxes)
-        np.testing.assert_array_equal(find_boxes(maps.transpose(0, 2, 1), 0.5, threshold), boxes[:, [1, 0, 3, 2]])
-    np.testing.assert_array_equal(find_boxes(maps - 8, 0.47, "value"), find_boxes(maps, 0.47, "value"))
+        boxes = find_boxes(maps, 0.5, threshold=threshold)
+        np.testing.assert_array_equal(find_boxes(maps * 8, 0.5, threshold=threshold), boxes)
+        np.testing.assert_array_equal(
+            find_boxes(maps.transpose(0, 2, 1), 0.5, threshold=threshold), boxes[:, [1, 0, 3, 2]]
+        )
+    np.testing.assert_array_equal(
+        find_boxes(maps - 8, 0.47, threshold="value"), find_boxes(maps, 0.47, threshold="value")
+    )
     whole = np.round(255 * maps / maps.max())
     np.testing.assert_array_equal(find_boxes(whole.astype(np.uint8), 1.5), find_boxes(whole, 1.5))
 
@@ -143,8 +147,10 @@ def test_constant_maps_have_an_empty_box_that_matches_nothing():
         maps = np.full((1, 7, 7), constant)
         for threshold in ("mean", "value", "energy"):
             for component in ("all", "largest"):
-                assert find_boxes(maps, 0.5, threshold, component).tolist() == [NOTHING]
-                assert localization_error(maps, [[0, 0, 7, 7]], 0.5, threshold, component).all()
+                assert find_boxes(maps, 0.5, threshold=threshold, component=component).tolist() == [NOTHING]
+                assert localization_error(
+                    maps, [[0, 0, 7, 7]], alpha=0.5, threshold=threshold, component=component
+                ).all()
     assert box_error([NOTHING], [[0, 0, 1, 1]], inclusive=True).all()
 
 
@@ -176,9 +182,9 @@ def test_iou_is_symmetric_in_zero_to_one_and_free_of_scale():
 def test_a_map_of_the_box_itself_is_no_error():
     boxes = random_boxes(30)
     maps = indicators(boxes)
-    assert not localization_error(maps, boxes, 0).any()
-    assert not localization_error(maps, boxes, 0.5, "value", "largest").any()
-    assert not localization_error(maps, boxes, 1, "energy").any()
+    assert not localization_error(maps, boxes, alpha=0).any()
+    assert not localization_error(maps, boxes, alpha=0.5, threshold="value", component="largest").any()
+    assert not localization_error(maps, boxes, alpha=1, threshold="energy").any()
     smaller_than_two_thirds = maps.mean((1, 2)) < 2 / 3
     np.testing.assert_array_equal(localization_error(maps, boxes), ~smaller_than_two_thirds)
 
@@ -194,8 +200,8 @@ def test_several_alphas_at_once():
     boxes = random_boxes(20, 2)
     maps = hints(boxes[:, 1])
     alphas = [0.5, 1, 1.5, 2.5]
-    errors = localization_error(maps, boxes, alphas)
-    np.testing.assert_array_equal(errors, [localization_error(maps, boxes, alpha) for alpha in alphas])
+    errors = localization_error(maps, boxes, alpha=alphas)
+    np.testing.assert_array_equal(errors, [localization_error(maps, boxes, alpha=alpha) for alpha in alphas])
     assert errors.shape == (4, 20)
     assert len(set(errors.mean(1))) == 4
 
@@ -206,10 +212,11 @@ def test_tuning_finds_the_middle_of_the_best():
     box = [[1, 1, 5, 5]]
     alphas = [0.9, 0.1, 0.3, 0.4, 0.2, 0.05, 0.7]  # scaled, the steps are at 0 and 0.5
     np.testing.assert_array_equal(
-        localization_error(heatmap, box, alphas, "value")[:, 0], [True, False, False, False, False, False, True]
+        localization_error(heatmap, box, alpha=alphas, threshold="value")[:, 0],
+        [True, False, False, False, False, False, True],
     )
-    assert tune_threshold(heatmap, box, alphas, "value") == 0.2  # of 0.05, 0.1, 0.2, 0.3, 0.4
-    assert tune_threshold(heatmap, box, alphas[:4], "value") == 0.3
+    assert tune_threshold(heatmap, box, alphas=alphas, threshold="value") == 0.2  # of 0.05, 0.1, 0.2, 0.3, 0.4
+    assert tune_threshold(heatmap, box, alphas=alphas[:4], threshold="value") == 0.3
     assert tune_threshold(heatmap, box, threshold="value") == pytest.approx(0.2)  # of 0, 0.05, ..., 0.45
 
 
@@ -218,10 +225,10 @@ def test_tuned_alpha_is_the_best_of_the_grid(threshold):
     boxes = random_boxes(20)
     maps = hints(boxes)
     grid = [0.5 * step if threshold == "mean" else 0.05 * step for step in range(21 if threshold == "mean" else 20)]
-    errors = [localization_error(maps, boxes, alpha, threshold).mean() for alpha in grid]
+    errors = [localization_error(maps, boxes, alpha=alpha, threshold=threshold).mean() for alpha in grid]
     tuned = tune_threshold(maps, boxes, threshold=threshold)
     assert np.isclose(grid, tuned).sum() == 1
-    assert localization_error(maps, boxes, tuned, threshold).mean() == min(errors) < max(errors)
+    assert localization_error(maps, boxes, alpha=tuned, threshold=threshold).mean() == min(errors) < max(errors)
 
 
 # Baselines
@@ -263,7 +270,7 @@ def test_tolerance_is_the_distance_to_the_nearest_pixel_of_a_box(tolerance):
                 for column in range(12):
                     if xmin <= column + 0.5 < xmax and ymin <= row + 0.5 < ymax:
                         expected[number] |= np.hypot(row - y, column - x) <= tolerance
-    np.testing.assert_array_equal(pointing_game(maps, boxes, tolerance), expected)
+    np.testing.assert_array_equal(pointing_game(maps, boxes, tolerance=tolerance), expected)
     assert 0 < expected.mean() < 1
 
 
@@ -273,7 +280,7 @@ def test_tolerance_is_the_distance_to_the_nearest_pixel_of_a_box(tolerance):
 def test_iou_curve_by_hand():
     heatmap = np.array([[[0.0, 0.2], [0.6, 1.0]]])
     mask = np.array([[[False, True], [False, True]]])
-    curve = iou_curve(heatmap, mask, [0, 0.1, 0.5, 1])
+    curve = iou_curve(heatmap, mask, thresholds=[0, 0.1, 0.5, 1])
     np.testing.assert_allclose(curve, [[2 / 4, 2 / 3, 1 / 3, 1 / 2]])
 
 
@@ -285,7 +292,7 @@ def test_iou_curve_of_perfect_and_empty_maps():
     assert perfect[0, 0] == 0.5  # everything is at least 0
     nothing = iou_curve(np.zeros((1, 4, 4)), mask)
     np.testing.assert_allclose(nothing[0], [0.5] + [0] * 20)
-    np.testing.assert_array_equal(iou_curve(np.zeros((1, 4, 4)), mask & False, [0.5]), 0)
+    np.testing.assert_array_equal(iou_curve(np.zeros((1, 4, 4)), mask & False, thresholds=[0.5]), 0)
 
 
 def test_f_beta_is_that_of_precision_and_recall():
@@ -297,7 +304,7 @@ def test_f_beta_is_that_of_precision_and_recall():
             found = heatmap >= min(factor * heatmap.mean(), heatmap.max())
             precision, recall = (found & mask).sum() / found.sum(), (found & mask).sum() / mask.sum()
             expected.append((1 + beta2) * precision * recall / (beta2 * precision + recall) if precision else 0)
-        np.testing.assert_allclose(f_beta(maps, masks, beta2, factor), expected)
+        np.testing.assert_allclose(f_beta(maps, masks, beta2=beta2, factor=factor), expected)
         assert max(expected) > 0.8
 
 
@@ -363,7 +370,7 @@ def test_bad_heatmaps():
             metric(np.ones((1, 3, 3)), [np.zeros((0, 4))])
     for threshold in ("mean", "energy"):
         with pytest.raises(ValueError, match="without negative values"):
-            find_boxes(-np.eye(3)[None], 0.5, threshold)
+            find_boxes(-np.eye(3)[None], 0.5, threshold=threshold)
     for metric in (iou_curve, f_beta, mae):
         with pytest.raises(ValueError, match="one shape"):
             metric(np.zeros((1, 2, 2)), np.zeros((1, 2, 3)))
@@ -399,10 +406,10 @@ def test_bad_options():
         (2, "value"),
     ):
         with pytest.raises(ValueError, match="Expected one alpha"):
-            find_boxes(maps, alpha, threshold)
+            find_boxes(maps, alpha, threshold=threshold)
     for tolerance in (-1, np.nan):
         with pytest.raises(ValueError, match="tolerance"):
-            pointing_game(maps, box, tolerance)
+            pointing_game(maps, box, tolerance=tolerance)
     with pytest.raises(ValueError, match="beta2 and factor"):
         f_beta(maps, maps, beta2=-1)
     with pytest.raises(ValueError, match="a class for each of 2"):

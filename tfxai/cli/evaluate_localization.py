@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from tfxai._version import __version__
 from tfxai.cli.options import (
@@ -19,7 +20,7 @@ from tfxai.cli.options import (
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table, write_csv
 from tfxai.evaluation.stored import digest
-from tfxai.metrics.boxes import COMPONENTS, GRIDS
+from tfxai.metrics.boxes import GRIDS, Component
 from tfxai.models.predict import input_shape, predict
 
 NAME = "localization"
@@ -52,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--component",
-        choices=COMPONENTS,
+        choices=get_args(Component),
         default="all",
         help="box around all of the foreground or its largest part (default: %(default)s)",
     )

@@ -142,7 +142,7 @@ def evaluate_flowers(
             explanation = made(view, features)(inputs[test], batch_size=batch_size, verbose=0)
             heatmaps[method][test] = explanation.heatmaps()
     scored = correct if only_correct else None
-    return {method: iou_over_folds(maps, masks, fold, scored) for method, maps in heatmaps.items()}
+    return {method: iou_over_folds(maps, masks, fold, scored=scored) for method, maps in heatmaps.items()}
 
 
 def table(results: Results) -> list[str]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -20,9 +20,10 @@ from tfxai.models import ModelView, open_model
 from tfxai.models.view import traced
 from tfxai.run import Run
 from tfxai.runner import Runner
+from tfxai.types import Inputs, Labels, Model, Verbose
 
-MODES = ("union", "per_class")
-SCOPES = ("all", "conv")
+Mode = Literal["union", "per_class"]
+Scope = Literal["all", "conv"]
 Pairs = list[tuple[str, int]]
 
 
@@ -93,17 +94,17 @@ class AblationReport:
 
 
 def ablation(
-    model: Any,
+    model: Model,
     features: Any,
-    images: Any,
-    labels: Any = None,
-    mode: str = "union",
+    images: Inputs,
+    labels: Labels | None = None,
     *,
-    scope: str = "all",
+    mode: Mode = "union",
+    scope: Scope = "all",
     controls: int = 5,
     seed: int = 0,
     batch_size: int = 32,
-    verbose: str | int = "auto",
+    verbose: Verbose = "auto",
 ) -> AblationReport:
     """Classify images without some channels of a network, and without as many random ones.
 
@@ -160,7 +161,7 @@ def ablation(
     >>> bool(report.before.top_1 > report.after.top_1)
     True
     """
-    for name, value, known in (("mode", mode, MODES), ("scope", scope, SCOPES)):
+    for name, value, known in (("mode", mode, get_args(Mode)), ("scope", scope, get_args(Scope))):
         if value not in known:
             raise ValueError(f"Expected {name} to be one of {known}, got {value!r}.")
     positive("controls", controls)

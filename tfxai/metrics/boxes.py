@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
 
+Threshold: TypeAlias = Literal["mean", "value", "energy"]
+Component: TypeAlias = Literal["all", "largest"]
+# For each image (k, 4), or (4,): xmin, ymin, xmax, ymax, half open.
+Boxes: TypeAlias = Sequence[np.ndarray] | np.ndarray
+
 # What Fong & Vedaldi (2017) try for alpha, for each kind of threshold.
-GRIDS = {"mean": np.arange(21) / 2, "value": np.arange(20) / 20, "energy": np.arange(20) / 20}
-COMPONENTS = ("all", "largest")
+GRIDS: dict[Threshold, np.ndarray] = {
+    "mean": np.arange(21) / 2,
+    "value": np.arange(20) / 20,
+    "energy": np.arange(20) / 20,
+}
 
 
 def find_boxes(
-    heatmaps: np.ndarray, alpha: float | Sequence[float] | np.ndarray, threshold: str = "mean", component: str = "all"
+    heatmaps: np.ndarray,
+    alpha: float | Sequence[float] | np.ndarray,
+    *,
+    threshold: Threshold = "mean",
+    component: Component = "all",
 ) -> np.ndarray:
     """The box around the foreground of each heat-map.
 
@@ -53,7 +66,7 @@ def find_boxes(
     array([[2., 1., 6., 3.]])
     """
     heatmaps, alphas = as_heatmaps(heatmaps), np.asarray(alpha, float)
-    for name, value, known in (("threshold", threshold, tuple(GRIDS)), ("component", component, COMPONENTS)):
+    for name, value, known in (("threshold", threshold, tuple(GRIDS)), ("component", component, get_args(Component))):
         if value not in known:
             raise ValueError(f"Unknown {name} {value!r}; choose one of {', '.join(known)}.")
     highest = np.inf if threshold == "mean" else 1

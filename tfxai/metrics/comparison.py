@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfxai.metrics.boxes import as_heatmaps, centre_box, whole_image
+from tfxai.metrics.boxes import Boxes, Component, Threshold, as_heatmaps, centre_box, whole_image
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
 from tfxai.metrics.statistics import bootstrap_interval
 
@@ -44,9 +44,10 @@ class LocalizationScore(NamedTuple):
 
 def compare_localization(
     heatmaps: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]],
-    boxes: Sequence[np.ndarray] | np.ndarray,
-    threshold: str = "mean",
-    component: str = "all",
+    boxes: Boxes,
+    *,
+    threshold: Threshold = "mean",
+    component: Component = "all",
     tolerance: float = 0,
     cross_fit: bool = True,
     seed: int = 0,
@@ -109,6 +110,7 @@ def compare_localization(
         found.append(LocalizationScore(name, len(scored), error, ends, tuple(alphas), share, share_ends))
 
     shape: tuple[int, ...] = ()
+    how: dict[str, Any] = {"threshold": threshold, "component": component}
     for name, maps in heatmaps.items() if isinstance(heatmaps, Mapping) else heatmaps:
         maps = as_heatmaps(maps)
         shape = shape or maps.shape
@@ -120,9 +122,9 @@ def compare_localization(
         errors = np.zeros(len(boxes), bool)
         alphas = []
         for tune, test in folds:
-            alphas.append(tune_threshold(maps[tune], _pick(boxes, tune), None, threshold, component))
-            errors[test] = localization_error(maps[test], _pick(boxes, test), alphas[-1], threshold, component)
-        add(name, errors[scored], pointing_game(maps[scored], own, tolerance), alphas)
+            alphas.append(tune_threshold(maps[tune], _pick(boxes, tune), **how))
+            errors[test] = localization_error(maps[test], _pick(boxes, test), alpha=alphas[-1], **how)
+        add(name, errors[scored], pointing_game(maps[scored], own, tolerance=tolerance), alphas)
     if not found:
         raise ValueError("Expected the heat-maps of one or more methods, got none.")
 
@@ -130,7 +132,7 @@ def compare_localization(
     add("whole image", box_error(whole_image(n, h, w), own), None)
     add("centre box", box_error(centre_box(n, h, w), own), None)
     point = centre_point(1, h, w)  # the same for each image
-    add("centre point", None, np.concatenate([pointing_game(point, [box], tolerance) for box in own]))
+    add("centre point", None, np.concatenate([pointing_game(point, [box], tolerance=tolerance) for box in own]))
     return found
 
 
@@ -143,5 +145,5 @@ def _folds(n: int, cross_fit: bool, seed: int) -> list[tuple[np.ndarray, np.ndar
     return [(second, first), (first, second)] if cross_fit else [(first, second)]
 
 
-def _pick(boxes: Sequence[np.ndarray] | np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+def _pick(boxes: Boxes, rows: np.ndarray) -> list[np.ndarray]:
     return [boxes[row] for row in rows]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from tfxai.metrics.boxes import GRIDS, as_boxes, as_heatmaps, find_boxes, iou
+from tfxai.metrics.boxes import GRIDS, Boxes, Component, Threshold, as_boxes, as_heatmaps, find_boxes, iou
 
 
 def localization_error(
     heatmaps: np.ndarray,
-    boxes: Sequence[np.ndarray] | np.ndarray,
+    boxes: Boxes,
+    *,
     alpha: float | Sequence[float] | np.ndarray = 1.5,
-    threshold: str = "mean",
-    component: str = "all",
+    threshold: Threshold = "mean",
+    component: Component = "all",
     inclusive: bool = False,
 ) -> np.ndarray:
     """Where the box around the foreground of a heat-map matches none of the image's boxes.
@@ -63,10 +65,11 @@ def localization_error(
     >>> tfxai.metrics.localization_error(heatmaps, [[[2, 2, 5, 6]], [[4, 4, 8, 8]]])
     array([False,  True])
     """
-    return box_error(find_boxes(heatmaps, alpha, threshold, component), boxes, inclusive)
+    found = find_boxes(heatmaps, alpha, threshold=threshold, component=component)
+    return box_error(found, boxes, inclusive=inclusive)
 
 
-def box_error(found: np.ndarray, boxes: Sequence[np.ndarray] | np.ndarray, inclusive: bool = False) -> np.ndarray:
+def box_error(found: np.ndarray, boxes: Boxes, *, inclusive: bool = False) -> np.ndarray:
     """Where a found box matches none of the image's boxes.
 
     Parameters
@@ -106,10 +109,11 @@ def box_error(found: np.ndarray, boxes: Sequence[np.ndarray] | np.ndarray, inclu
 
 def tune_threshold(
     heatmaps: np.ndarray,
-    boxes: Sequence[np.ndarray] | np.ndarray,
+    boxes: Boxes,
+    *,
     alphas: Sequence[float] | np.ndarray | None = None,
-    threshold: str = "mean",
-    component: str = "all",
+    threshold: Threshold = "mean",
+    component: Component = "all",
     inclusive: bool = False,
 ) -> float:
     """The ``alpha`` with the least localisation error.
@@ -144,12 +148,13 @@ def tune_threshold(
     0.45
     """
     tried = np.unique(GRIDS.get(threshold, ()) if alphas is None else alphas)
-    errors = localization_error(heatmaps, boxes, tried, threshold, component, inclusive).sum(1)
+    how: dict[str, Any] = {"threshold": threshold, "component": component, "inclusive": inclusive}
+    errors = localization_error(heatmaps, boxes, alpha=tried, **how).sum(1)
     best = tried[errors == errors.min()]
     return float(best[(len(best) - 1) // 2])
 
 
-def pointing_game(heatmaps: np.ndarray, boxes: Sequence[np.ndarray] | np.ndarray, tolerance: float = 0) -> np.ndarray:
+def pointing_game(heatmaps: np.ndarray, boxes: Boxes, *, tolerance: float = 0) -> np.ndarray:
     """Whether the maximum of each heat-map falls into one of the image's boxes.
 
     Zhang et al. (2016). Photographs are centred: report the hits of `centre_point` beside it.
@@ -217,7 +222,7 @@ def centre_point(n: int, h: int, w: int) -> np.ndarray:
     return heatmaps
 
 
-def _of_each(boxes: Sequence[np.ndarray] | np.ndarray, number: int) -> list[np.ndarray]:
+def _of_each(boxes: Boxes, number: int) -> list[np.ndarray]:
     """The boxes (k, 4) of each image."""
     if len(boxes) != number:
         raise ValueError(f"Expected boxes for each of {number} images, got {len(boxes)}.")

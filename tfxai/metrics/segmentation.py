@@ -11,7 +11,7 @@ THRESHOLDS = np.linspace(0, 1, 21)
 
 
 def iou_curve(
-    heatmaps: np.ndarray, masks: np.ndarray, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
+    heatmaps: np.ndarray, masks: np.ndarray, *, thresholds: Sequence[float] | np.ndarray = THRESHOLDS
 ) -> np.ndarray:
     """Intersection over union of thresholded heat-maps with masks.
 
@@ -84,6 +84,7 @@ def iou_over_folds(
     heatmaps: np.ndarray,
     masks: np.ndarray,
     folds: Sequence[int] | np.ndarray,
+    *,
     scored: Sequence[bool] | np.ndarray | None = None,
     thresholds: Sequence[float] | np.ndarray = THRESHOLDS,
 ) -> FoldedIoU:
@@ -120,7 +121,7 @@ def iou_over_folds(
     >>> found.area, found.areas
     (0.75, (1.0, 0.5))
     """
-    curves, folds = iou_curve(heatmaps, masks, thresholds), np.asarray(folds)
+    curves, folds = iou_curve(heatmaps, masks, thresholds=thresholds), np.asarray(folds)
     scored = np.ones(len(curves), bool) if scored is None else np.asarray(scored, bool)
     if not folds.shape == scored.shape == (len(curves),):
         raise ValueError(
@@ -146,7 +147,7 @@ def iou_over_folds(
     )
 
 
-def f_beta(heatmaps: np.ndarray, masks: np.ndarray, beta2: float = 0.3, factor: float = 2.0) -> np.ndarray:
+def f_beta(heatmaps: np.ndarray, masks: np.ndarray, *, beta2: float = 0.3, factor: float = 2.0) -> np.ndarray:
     """Weighted harmonic mean of precision and recall, at a threshold that follows each heat-map.
 
     The protocol of Achanta et al. (2009) for salient objects: what reaches ``factor`` times the mean is found.
