@@ -148,13 +148,13 @@ def test_every_kind_of_model(images, truth, residual, tmp_path):
 
 
 def test_one_trace_for_all_batches_classes_and_random_sets(images, truth, residual, monkeypatch):
-    traces, attribute = [], _Ablated.attribute
+    traces, compute = [], _Ablated.compute
 
     def counted(self, run):
         traces.append(1)
-        return attribute(self, run)
+        return compute(self, run)
 
-    monkeypatch.setattr(_Ablated, "attribute", counted)
+    monkeypatch.setattr(_Ablated, "compute", counted)
     reports = [measured(residual, BY_CLASS, images, truth, "per_class", batch_size=size) for size in (70, 16, 1)]
     assert len(traces) == 3
     for report in reports[1:]:
