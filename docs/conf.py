@@ -46,6 +46,7 @@ sphinx_gallery_conf = {
     "capture_repr": (),  # examples print what is worth seeing
     "image_srcset": ["2x"],
     "show_memory": False,
+    "parallel": 2,
     "remove_config_comments": True,
     "abort_on_example_error": True,
 }

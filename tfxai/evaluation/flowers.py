@@ -69,14 +69,16 @@ class UpsampledActivation(Explainer):
         return combined
 
 
-METHODS: dict[str, Callable[[ModelView, RelevantFeatures], Callable[..., Explanation]]] = {
-    "upsampled activation": lambda view, features: UpsampledActivation(features),
-    "deconvnet + guided": lambda view, features: GuidedBackprop(view),
-    "Grad-CAM": lambda view, features: GradCAM(view),
-    "guided Grad-CAM": lambda view, features: GuidedGradCAM(view),
-    "Grad-CAM++": lambda view, features: GradCAMPlusPlus(view),
-    "guided Grad-CAM++": lambda view, features: GuidedGradCAMPlusPlus(view),
-    "relevant features": lambda view, features: features.explain,
+OF_FEATURES: dict[str, Callable[[RelevantFeatures], Callable[..., Explanation]]] = {
+    "upsampled activation": UpsampledActivation,
+    "relevant features": lambda features: features.explain,
+}
+OF_MODELS: dict[str, Callable[[ModelView], Callable[..., Explanation]]] = {
+    "deconvnet + guided": GuidedBackprop,
+    "Grad-CAM": GradCAM,
+    "guided Grad-CAM": GuidedGradCAM,
+    "Grad-CAM++": GradCAMPlusPlus,
+    "guided Grad-CAM++": GuidedGradCAMPlusPlus,
 }
 
 
@@ -130,17 +132,20 @@ def evaluate_flowers(
     images, labels, masks = flowers.make(name, n, seed=seed)
     inputs = images.astype(np.float32)
     fold = np.arange(n) * folds // n  # labels come in random order, with each class once in a block
-    heatmaps = {method: np.zeros(masks.shape, np.float32) for method in METHODS}
+    heatmaps = {method: np.zeros(masks.shape, np.float32) for method in (*OF_FEATURES, *OF_MODELS)}
+    explainers: dict[str, Callable[..., Explanation]] = {}
     correct = np.zeros(n, bool)
     for number in range(folds):
         print(f"{name}: fold {number + 1} of {folds} ...", flush=True)
         test = fold == number
-        view = open_model(train_flowers.train(name, seed=number) if retrain else flowers.load_model(name))
+        if retrain or not explainers:
+            view = open_model(train_flowers.train(name, seed=number) if retrain else flowers.load_model(name))
+            explainers = {method: made(view) for method, made in OF_MODELS.items()}
         correct[test] = predict(view, inputs[test], batch_size).values.argmax(1) == labels[test]
         features = RelevantFeatures(view, mu=mu).fit(inputs[~test], labels[~test], batch_size=batch_size, verbose=0)
-        for method, made in METHODS.items():
-            explanation = made(view, features)(inputs[test], batch_size=batch_size, verbose=0)
-            heatmaps[method][test] = explanation.heatmaps()
+        explainers |= {method: made(features) for method, made in OF_FEATURES.items()}
+        for method, explain in explainers.items():
+            heatmaps[method][test] = explain(inputs[test], batch_size=batch_size, verbose=0).heatmaps()
     scored = correct if only_correct else None
     return {method: iou_over_folds(maps, masks, fold, scored=scored) for method, maps in heatmaps.items()}
 

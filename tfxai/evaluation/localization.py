@@ -14,6 +14,7 @@ from tfxai.evaluation import stored
 from tfxai.evaluation.boxed_images import BoxedImages
 from tfxai.explainer import Explainer
 from tfxai.metrics import LocalizationScore, compare_localization
+from tfxai.metrics.boxes import Component, Threshold
 
 
 class Row(NamedTuple):
@@ -31,8 +32,8 @@ def evaluate_localization(
     facts: Mapping[str, dict[str, Any]],
     *,
     batch_size: int = 32,
-    threshold: str = "mean",
-    component: str = "all",
+    threshold: Threshold = "mean",
+    component: Component = "all",
     tolerance: float = 0,
     cross_fit: bool = True,
     seed: int = 0,
