@@ -18,7 +18,7 @@ from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.neurons.fitted import Fitted
 from tfxai.options import ModelOptions
 from tfxai.run import Run, check_images, gradients
-from tfxai.types import Inputs, Target
+from tfxai.types import Inputs, Target, Verbose
 
 
 class PredictionByFeatures(Explainer):
@@ -108,7 +108,7 @@ class PredictionByFeatures(Explainer):
         return {"layers": list(self.reads), "channels": [int(n) for n in self.features.channels_], **self._back}
 
     def explain(
-        self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: str | int = "auto"
+        self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> FeatureExplanation:
         """As `Explainer.explain`, with a warning if no feature is relevant for a class."""
         found = cast(FeatureExplanation, super().explain(inputs, target, batch_size, verbose))
