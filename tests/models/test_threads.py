@@ -159,7 +159,7 @@ def test_explainers_of_one_model_in_many_threads():
 
 
 def test_more_kinds_of_targets_than_are_kept_in_many_threads(monkeypatch):
-    monkeypatch.setattr("tfxai.explainer.MOST_TRACES", 2)
+    monkeypatch.setattr("tfxai.runner.MOST_TRACES", 2)
     explainer = tfxai.Saliency(functional())
 
     def run(number):
