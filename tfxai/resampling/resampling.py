@@ -222,7 +222,8 @@ class InputResampling:
         """The way back from the strongest site of channels into the inputs, see `Resampling.project`."""
         key = layer, projection
         if key not in self._projectors:
-            (count,) = channel_counts(self.view, (layer,), inputs)
+            known = self._observer.channels  # none yet, if the result comes from a file
+            count = known.get(layer) or channel_counts(self.view, (layer,), inputs)[0]
             self._projectors[key] = Projector(self.view, layer, count, projection)
         return self._projectors[key](inputs, channels, verbose=0)
 

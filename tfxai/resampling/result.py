@@ -240,7 +240,7 @@ class Resampling(ChannelScores):
         projection: Projection = "receptive_field",
         images: np.ndarray | Sequence[np.ndarray] | None = None,
     ) -> Figure:
-        """The patches that only the first metric selects, that both do, and that only the second does; else as above.
+        """The image thrice: with the patches that only the first metric selects, that both do, that only the second.
 
         Parameters
         ----------
