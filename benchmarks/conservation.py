@@ -126,7 +126,7 @@ def total(parts: Iterable[tf.Tensor]) -> tf.Tensor:
 def audit(model: keras.Model, composite: Any, low: float, high: float) -> tuple[float, list[Loss]]:
     """The share of the score that the inputs get, and losses, the largest first."""
     images = np.random.default_rng(0).uniform(low, high, (1, *model.input_shape[1:])).astype(np.float32)
-    explainer = Audit(model, composite, low=low, high=high, bias=False)
+    explainer = Audit(model, composite=composite, low=low, high=high, bias=False)
     found = explainer(images, verbose=0)
     score = found.score[0]
     booked = zip(explainer.ledger.names, found.extras["amounts"][0].tolist(), strict=True)

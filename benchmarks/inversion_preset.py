@@ -41,7 +41,7 @@ VARIANTS = {
     "probability": {"objective": "probability"},
     "log p": {"objective": "log_probability"},
     "logit": {"objective": "logit", "target_penalty": 30.0},
-    "mean": {"background": "mean"},
+    "mean": {"fill": "mean"},
     "squared": {"loss": "squared", "inversion_penalty": 0.0},
     "paper": {"preset": "paper"},
     "authors": {"preset": "authors"},

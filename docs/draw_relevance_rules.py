@@ -29,12 +29,12 @@ PERCENTILE = 99.5  # of the absolute relevance, where colours end
 def explainers(model: keras.Model, low: tuple, high: tuple) -> dict[str, tfxai.Explainer]:
     """What makes the rows."""
     names = ("epsilon", "epsilon_plus", "epsilon_plus_flat", "epsilon_gamma_box", "epsilon_alpha2_beta1_flat")
-    found = {name: tfxai.LRP(model, name, low=low, high=high) for name in names}
+    found = {name: tfxai.LRP(model, composite=name, low=low, high=high) for name in names}
     flat_at_depthwise = Composite([(depthwise, Flat()), (convolution, ZPlus())])
     return found | {
-        "epsilon_plus, Flat at depthwise convolutions": tfxai.LRP(model, flat_at_depthwise),
-        "deep_taylor": tfxai.DeepTaylor(model, low, high),
-        "excitation_backprop": tfxai.LRP(model, "excitation_backprop"),
+        "epsilon_plus, Flat at depthwise convolutions": tfxai.LRP(model, composite=flat_at_depthwise),
+        "deep_taylor": tfxai.DeepTaylor(model, low=low, high=high),
+        "excitation_backprop": tfxai.LRP(model, composite="excitation_backprop"),
         "DeepLift, baseline: blur": tfxai.DeepLift(model, baseline="blur"),
     }
 

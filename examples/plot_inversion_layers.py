@@ -44,7 +44,9 @@ def draw(maps, images):
 
 def keep(name, layer):
     images = data[name][0]
-    return tfxai.GuidedFeatureInversion(models[name], layer, "block1_relu", stages="inversion")(images).values
+    return tfxai.GuidedFeatureInversion(models[name], layer, base_layer="block1_relu", stages="inversion")(
+        images
+    ).values
 
 
 kept = {name: {layer: keep(name, layer) for layer in layers} for name in sets}

@@ -112,7 +112,10 @@ for number in (2, 3):
 # both, so they take nothing, and the values sum to the difference of the scores. ``extras["completeness_gap"]`` is what
 # is missing: rounding.
 
-lifted = {rule: tfxai.DeepLift(model, "mean", rule)(x, classes, verbose=0) for rule in ("rescale", "reveal_cancel")}
+lifted = {
+    rule: tfxai.DeepLift(model, baseline="mean", rule=rule)(x, classes, verbose=0)
+    for rule in ("rescale", "reveal_cancel")
+}
 for rule, explanation in lifted.items():
     relevance = explanation.values.sum(-1)
     positive = np.maximum(relevance, 0)

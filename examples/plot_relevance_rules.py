@@ -40,7 +40,7 @@ composites = {
     "our own, by depth": by_depth,
 }
 explanations = {
-    name: tfxai.LRP(model, composite, low=-1, high=1, classes=classes)(images, labels, verbose=0)
+    name: tfxai.LRP(model, composite=composite, low=-1, high=1, classes=classes)(images, labels, verbose=0)
     for name, composite in composites.items()
 }
 

@@ -42,7 +42,10 @@ PAIR = {"image": RNG.uniform(size=(3, 8, 8, 1)).astype("float32"), "feat": RNG.n
 TAKING = {
     "integrated_gradients": (tfxai.IntegratedGradients, {"steps": 4}),
     "deep_lift": (tfxai.DeepLift, {}),
-    "smooth_grad": (lambda m, **o: tfxai.SmoothGrad(tfxai.IntegratedGradients(m, steps=4, **o), 3, noise=0), {}),
+    "smooth_grad": (
+        lambda m, **o: tfxai.SmoothGrad(tfxai.IntegratedGradients(m, steps=4, **o), samples=3, noise=0),
+        {},
+    ),
 }
 
 
@@ -70,7 +73,10 @@ def test_each_input_keeps_its_baseline_in_datasets_with_several_classes_and_in_f
 
 def test_what_hides_windows_is_one_image_for_each_image(residual, x):
     fills = RNG.uniform(size=x.shape).astype("float32")
-    for make in (lambda f: tfxai.Occlusion(residual, window=8, fill=f), lambda f: tfxai.RISE(residual, 6, fill=f)):
+    for make in (
+        lambda f: tfxai.Occlusion(residual, window=8, fill=f),
+        lambda f: tfxai.RISE(residual, masks=6, fill=f),
+    ):
         together = make(fills)(x, 1, batch_size=3).values
         alone = [make(fill)(row[None], 1).values[0] for fill, row in zip(fills, x, strict=True)]
         np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-5)

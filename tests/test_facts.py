@@ -15,12 +15,6 @@ from tfxai.facts import Facts
 from tfxai.relevance import Composite, Epsilon, Flat, first
 
 
-@pytest.mark.parametrize("name", tfxai.methods("decision"))
-def test_no_option_of_a_method_is_one_of_explain(name):
-    ours = set(inspect.signature(tfxai.explain).parameters) - {"model", "options"}
-    assert not ours & set(inspect.signature(tfxai.methods("decision")[name]).parameters)
-
-
 def test_quadrature_can_be_chosen_by_name(residual, x):
     found = tfxai.explain(residual, x, "integrated_gradients", 1, steps=3, quadrature="trapezoid")
     expected = tfxai.IntegratedGradients(residual, steps=3, quadrature="trapezoid")(x, 1)
@@ -56,8 +50,9 @@ def test_an_explanation_is_made_anew_from_its_facts(name, options, residual, x, 
 def test_facts_name_every_option_of_the_constructor(name, residual):
     cls = tfxai.methods("decision")[name]
     facts = provenance.origin(cls(residual))
-    named = set(inspect.signature(cls).parameters) - {"model", "options", "classes"}
-    assert named | {"score", "output", "signature", "jit_compile"} <= facts["options"].keys()
+    parameters = inspect.signature(cls).parameters.items()
+    named = {name for name, one in parameters if one.default is not provenance.ELSEWHERE}
+    assert facts["options"].keys() == named - {"model", "classes"} >= {"score", "output", "signature", "jit_compile"}
     assert facts.get("seed") == facts["options"].get("seed")
     assert json.loads(json.dumps(facts)) == facts
 
@@ -162,7 +157,9 @@ def test_what_json_cannot_hold_is_described(residual, x):
     assert named.endswith("half")
     layer = residual.get_layer("relu3")
     assert tfxai.GradCAM(residual, layer=layer)(x[:1]).facts["options"]["layer"] == "relu3"
-    rules = tfxai.LRP(residual, Composite([(first, Flat())], Epsilon(0.5)))(x[:1]).facts["options"]["composite"]
+    rules = tfxai.LRP(residual, composite=Composite([(first, Flat())], Epsilon(0.5)))(x[:1]).facts["options"][
+        "composite"
+    ]
     assert rules["class"] == "Composite"
     assert rules["default"] == {"class": "Epsilon", "bias": True, "epsilon": 0.5}
     assert "0x" not in json.dumps(rules)

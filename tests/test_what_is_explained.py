@@ -191,7 +191,7 @@ def test_inversion_of_an_average_goes_by_its_probabilities():
     maps = layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
     both = [soft(3)(layers.GlobalAveragePooling2D()(maps)) for _ in range(2)]
     x = RNG.uniform(size=(1, 16, 16, 3)).astype("float32")
-    options = {"stages": "target", "channels": "activations", "target_steps": 1, "inversion_layer": "maps"}
+    options = {"stages": "target", "channels": "activations", "target_steps": 1, "layer": "maps"}
     one, same = (
         tfxai.GuidedFeatureInversion(keras.Model(inputs, end), **options)(x, 1).values
         for end in (both[0], layers.Average()([both[0], both[0]]))

@@ -12,6 +12,7 @@ from tfxai import attribution, inversion, neurons, relevance, resampling, synthe
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts, Kind
+from tfxai.types import Inputs, Model, Target, Verbose
 
 ROOMS = (attribution, relevance, inversion, synthesis, neurons, resampling)
 
@@ -78,22 +79,19 @@ def with_options(text: str) -> tuple[type[Explainer], dict[str, Any]]:
 
 
 def _options(cls: type[Explainer]) -> list[str]:
-    """What a method's constructor takes beside the model, in whichever class its ``**options`` end."""
-    names: dict[str, Any] = {}
-    for one in (*cls.__mro__, *cls.options_of):
-        if issubclass(one, (Explainer, *cls.options_of)) and "__init__" in vars(one):
-            names |= inspect.signature(one).parameters
-    return [name for name in names if name not in ("model", "output", "signature", "classes", "options")]
+    """What a method's constructor takes beside the model, its outputs and the names of their classes."""
+    others = ("model", "output", "signature", "classes")
+    return [name for name in inspect.signature(cls).parameters if name not in others]
 
 
 def explain(
-    model: Any,
-    images: Any,
+    model: Model,
+    images: Inputs,
     method: str = "grad_cam",
-    target: Any = None,
+    target: Target = None,
     *,
     batch_size: int = 32,
-    verbose: str | int = "auto",
+    verbose: Verbose = "auto",
     **options: Any,
 ) -> Explanation:
     """Explain a model's outputs by a method given by name.

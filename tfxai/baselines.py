@@ -3,27 +3,28 @@
 A baseline is given as a number, an array, a name (``"mean"``, ``"blur"``, ``"noise"``) or a function of the batch; for
 a model with several inputs also as a dict of these by the inputs' names, or a list with one for each of its inputs. An
 array has the shape of one input, or that of the batch: one baseline for each input. Several baselines for every input,
-to be averaged over, are a `Background`; for a model with one input a list of numbers and names is one too.
+to be averaged over, are a `Several`; for a model with one input a list of numbers and names is one too.
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.run import Run
+from tfxai.types import Background, Baseline, BaselineName
 
-NAMES = ("mean", "blur", "noise")
+NAMES = get_args(BaselineName)
 SEVERAL = "Several baselines for every input are the background= of IntegratedGradients and DeepLift."
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
+class Several:
     """Several baselines for every input, to be averaged over.
 
     Parameters
@@ -38,13 +39,13 @@ class Background:
     stated: bool = True
 
 
-def compared(baseline: Any, background: Any) -> Any:
+def compared(baseline: Baseline, background: Background | None) -> Baseline | Several:
     """The one of the two that a user gives."""
     if background is None:
         return baseline
     if not isinstance(baseline, int | float) or baseline != 0:
         raise ValueError("Expected baseline= or background=, got both.")
-    return Background(background)
+    return Several(background)
 
 
 def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -55,10 +56,10 @@ def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
     ValueError
         For names that are none of an input, or a list of another length.
     """
-    if isinstance(spec, Background):
+    if isinstance(spec, Several):
         alone = len(names) == 1 and not isinstance(spec.given, Mapping)
         given = by_input([spec.given] if alone else spec.given, names)
-        return {name: Background(one) for name, one in given.items()}
+        return {name: Several(one) for name, one in given.items()}
     if isinstance(spec, Mapping):
         if not spec or not set(spec) <= set(names):
             raise ValueError(f"Expected baselines for the inputs {list(names)}, got them for {list(spec)}.")
@@ -67,7 +68,7 @@ def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
         if not spec:
             raise ValueError("Expected at least one baseline, got an empty list.")
         if len(names) == 1 and not any(np.ndim(one) for one in spec):
-            return {names[0]: Background(spec, stated=False)}
+            return {names[0]: Several(spec, stated=False)}
         if len(spec) != len(names):
             raise ValueError(
                 f"Expected a list with one baseline for each of the inputs {list(names)}, got {len(spec)} entries. "
@@ -152,7 +153,7 @@ def references(
 
     Parameters
     ----------
-    spec : number, array, str, callable or Background
+    spec : number, array, str, callable or Several
         An array has the shape of one input or broadcasts to it (a colour: (channels,)), or that of the batch. A
         function takes the batch and returns one baseline for each of its inputs. ``"mean"``: the mean of each channel
         of each image. ``"blur"``: a Gaussian blur whose sigma is 5 % of the shorter side. ``"noise"``: uniform over
@@ -176,7 +177,7 @@ def references(
     ValueError, TypeError
         If it is none of these or does not fit the inputs.
     """
-    if isinstance(spec, Background):
+    if isinstance(spec, Several):
         return _several(spec, x, draws, positions, kept)
     if isinstance(spec, str):
         if spec not in NAMES:
@@ -192,7 +193,7 @@ def references(
 
 
 def _several(
-    background: Background, x: tf.Tensor, draws: int, positions: Sequence[int] | None, kept: tf.Tensor | None
+    background: Several, x: tf.Tensor, draws: int, positions: Sequence[int] | None, kept: tf.Tensor | None
 ) -> tf.Tensor:
     given = background.given
     if hasattr(given, "__array__"):
@@ -290,6 +291,3 @@ def blur_matrix(size: int, sigma: float) -> np.ndarray:
     for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
         matrix[np.arange(size), np.clip(np.arange(size) + offset, 0, size - 1)] += weight
     return matrix
-
-
-Baseline = float | np.ndarray | str | Callable[[tf.Tensor], tf.Tensor] | list | dict

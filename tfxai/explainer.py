@@ -46,7 +46,6 @@ class Explainer(Runner):
     """
 
     facts: ClassVar[Facts]
-    options_of: ClassVar[tuple[type, ...]] = ()  # whose parameters ``**options`` may name, beside those of base classes
     explanation: ClassVar[type[Explanation]] = Explanation  # what it makes
     polarity: str = "positive"
     overflow: str = "Check the model's weights, its precision, and whether its gradient exists everywhere."
@@ -54,7 +53,7 @@ class Explainer(Runner):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
-            cls.__init__ = provenance.recorded(cls.__init__, Runner.__init__)  # type: ignore[method-assign]
+            cls.__init__ = provenance.recorded(cls.__init__, super(cls, cls).__init__)  # type: ignore[method-assign]
 
     def attribute(self, run: Run) -> Any:
         """Attributions of one batch, as tensors: the method itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfxai import archive
+from tfxai.checks import one_of
 from tfxai.classes import class_names
 from tfxai.maps import INTERPOLATIONS, Place, Side, stretched
 
@@ -127,7 +128,7 @@ class Explanation:
         ValueError
             For an unknown polarity, interpolation or input, or values that have no places in the input.
         """
-        _one_of("interpolation", interpolation, INTERPOLATIONS)
+        one_of("interpolation", interpolation, INTERPOLATIONS)
         polarity = self.polarity if polarity is None else polarity
         maps = self.reduced(polarity, input)
         _, shown = self.of(input)
@@ -149,7 +150,7 @@ class Explanation:
         ndarray
             (n, ...), of the input's size or that of a layer.
         """
-        _one_of("polarity", polarity, POLARITIES)
+        one_of("polarity", polarity, POLARITIES)
         return POLARITIES[polarity](self._place(input).channels_last(self.of(input)[0]))
 
     def _place(self, input: str | None) -> Place:
@@ -362,8 +363,3 @@ def _places(saved: dict[str, dict] | None) -> dict[str, Place] | None:
 
 def _each(content: Any, function: Any) -> Any:
     return {name: function(x) for name, x in content.items()} if isinstance(content, dict) else function(content)
-
-
-def _one_of(what: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        raise ValueError(f"Expected {what} to be one of {list(known)}, got {value!r}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,7 +18,8 @@ from tfxai.models.placement import Placement, layers_in_inputs
 from tfxai.models.view import ModelView
 from tfxai.run import Run
 
-INTERPOLATIONS = ("linear", "nearest", "cubic")
+Interpolation: TypeAlias = Literal["linear", "nearest", "cubic"]
+INTERPOLATIONS = get_args(Interpolation)
 
 
 class Side(NamedTuple):

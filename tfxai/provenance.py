@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
 import keras
 import numpy as np
@@ -16,48 +17,100 @@ import tensorflow as tf
 
 from tfxai._version import __version__
 from tfxai.loops import Seeded
+from tfxai.options import ModelOptions
 
 CHANGING = ("seed", "output", "signature")
+KEYWORD_ONLY, REST = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
 
 
-def recorded(constructor: Callable, common: Callable | None = None) -> Callable:
-    """An ``__init__`` that notes what it is called with.
+class Elsewhere:
+    """The default of an option that something else decides, such as a preset."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+ELSEWHERE = Elsewhere()
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
+
+
+def recorded(constructor: Constructor, base: Callable | None = None) -> Constructor:
+    """An ``__init__`` that notes what it is called with, and whose signature says what ``**options`` stand for.
 
     Parameters
     ----------
     constructor : callable
         The ``__init__`` of an explainer.
-    common : callable, optional
-        That of `Explainer`, to which it hands the options that it does not name.
+    base : callable, optional
+        That of its base class, which has the defaults of the options.
+
+    Raises
+    ------
+    TypeError
+        In a call, for options that neither of them has, with close matches.
     """
+    signature = spelled_out(constructor, base)
+    complete = all(one.kind is not REST for one in signature.parameters.values())
 
     @functools.wraps(constructor)
     def __init__(self: Any, *args: Any, **options: Any) -> None:
+        unknown = options.keys() - signature.parameters.keys()
+        if complete and unknown:
+            raise TypeError(_no_parameter(type(self), sorted(unknown)[0], list(signature.parameters)[1:]))
         if "_made_with" not in vars(self):  # else it is called by the constructor of a subclass
-            self._made_with = _arguments(constructor, common, args, options)
+            self._made_with = _arguments(signature, args, options)
         constructor(self, *args, **options)
 
-    return __init__
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    return __init__  # type: ignore[return-value]
 
 
-def _arguments(constructor: Callable, common: Callable | None, args: tuple, options: Mapping) -> dict[str, Any]:
+def spelled_out(constructor: Callable, base: Callable | None = None) -> inspect.Signature:
+    """The signature of a constructor with the parameters that its ``**options`` stand for.
+
+    If these are annotated as ``Unpack[ModelOptions]``, or another `TypedDict`, they are its keys, with the defaults of
+    the base class's constructor, or `ELSEWHERE`. Without annotation, as users write it, `ModelOptions` are among them.
+    """
+    signature = inspect.signature(constructor)
+    *own, last = signature.parameters.values()
+    if last.kind is not REST:
+        return signature
+    hint = last.annotation
+    if isinstance(hint, str) and "Unpack[" in hint:
+        hint = get_type_hints(constructor)[last.name]
+    unpacked = get_origin(hint) is Unpack
+    kinds = get_args(hint)[0].__annotations__ if unpacked else ModelOptions.__annotations__
+    known = inspect.signature(base).parameters if base else {}
+    options = [
+        known[name].replace(kind=KEYWORD_ONLY)
+        if name in known
+        else inspect.Parameter(name, KEYWORD_ONLY, default=ELSEWHERE, annotation=getattr(kind, "__forward_arg__", kind))
+        for name, kind in kinds.items()
+        if name not in signature.parameters
+    ]
+    return signature.replace(parameters=[*own, *options, *([] if unpacked else [last])])
+
+
+def _no_parameter(cls: type, name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3) or list(known)
+    return f"{cls.__name__} has no parameter {name!r}. Expected one of {close}."
+
+
+def _arguments(signature: inspect.Signature, args: tuple, options: Mapping) -> dict[str, Any]:
     """Arguments by name, defaults included, but for the model and the names of classes."""
     try:
-        bound = inspect.signature(constructor).bind(None, *args, **options)
+        bound = signature.bind(None, *args, **options)
     except TypeError:  # the call itself will tell
         return {}
     bound.apply_defaults()
-    kinds = {name: parameter.kind for name, parameter in bound.signature.parameters.items()}
-    _, model, *others = kinds
+    _, model, *names = signature.parameters
+    wraps = hasattr(bound.arguments[model], "_made_with")  # an explainer, which has the options of the model
+    apart = {"classes", *(ModelOptions.__annotations__ if wraps else ())}
     found: dict[str, Any] = {}
-    if common and inspect.Parameter.VAR_KEYWORD in kinds.values() and not hasattr(bound.arguments[model], "_made_with"):
-        shared = inspect.signature(common).parameters.values()
-        found = {one.name: one.default for one in shared if one.kind is inspect.Parameter.KEYWORD_ONLY}
-    for name in others:
-        found |= (
-            bound.arguments[name] if kinds[name] is inspect.Parameter.VAR_KEYWORD else {name: bound.arguments[name]}
-        )
-    return {name: plain(value) for name, value in found.items() if name != "classes"}
+    for name in names:
+        value = bound.arguments[name]
+        found |= value if signature.parameters[name].kind is REST else {name: value}
+    return {name: plain(value) for name, value in found.items() if value is not ELSEWHERE and name not in apart}
 
 
 def origin(explainer: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Runner:
         self.view: ModelView = open_model(model, output, signature)
         if jit_compile is True and self.view.opaque:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
-        self.score = score
+        self.score: Score | None = score
         self.classes = class_names(classes)
         self.of_classes = len(self.classes or ()) > 1  # whether a number as target is known to be a class
         on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque

@@ -18,6 +18,7 @@ Model: TypeAlias = keras.Model | tf.Module | Callable[..., Any] | str | os.PathL
 Layer: TypeAlias = str | keras.Layer
 
 Array: TypeAlias = np.ndarray | tf.Tensor
+Tensors: TypeAlias = tf.Tensor | dict[str, tf.Tensor]  # in a graph: of the only input, or of several by their names
 # A batch; several inputs, by name or one after the other; a table; or a dataset, loader or generator of batches.
 Inputs: TypeAlias = Array | Mapping[str, Any] | Sequence[Any] | tf.data.Dataset | Iterable[Any]
 # The predicted class, one class or output for all inputs or for each, a function of the outputs, or a unit of a layer.

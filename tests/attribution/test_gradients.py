@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import tfxai
-from tfxai.attribution.gradients import quadrature
+from tfxai.attribution.gradients import nodes_and_weights
 
 RNG = np.random.default_rng(0)
 
@@ -52,7 +52,7 @@ def test_gradient_is_a_difference_quotient():
 @pytest.mark.parametrize("rule", ["gauss_legendre", "trapezoid", "middle", "left", "right"])
 @pytest.mark.parametrize("steps", [2, 3, 10])
 def test_quadrature(rule, steps):
-    nodes, weights = quadrature(rule, steps)
+    nodes, weights = nodes_and_weights(rule, steps)
     assert weights.sum() == pytest.approx(1)
     degree = {"gauss_legendre": 2 * steps - 1, "trapezoid": 1, "middle": 1}.get(rule, 0)
     assert (weights * nodes**degree).sum() == pytest.approx(1 / (degree + 1))

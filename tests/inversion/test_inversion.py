@@ -13,8 +13,9 @@ import tfxai
 from tfxai.inversion import PRESETS, Settings
 
 
-def guided(model, *layers, **options):
-    return tfxai.GuidedFeatureInversion(model, *layers, **{"inversion_steps": 5, "target_steps": 5} | options)
+def guided(model, layer=None, base_layer=None, **options):
+    options = {"base_layer": base_layer, "inversion_steps": 5, "target_steps": 5} | options
+    return tfxai.GuidedFeatureInversion(model, layer, **options)
 
 
 def assert_finite(explanation):
@@ -37,7 +38,7 @@ class TestEvidence:
     def test_each_class_finds_its_patch(self):
         """Several classes of an image; the first stage, which knows no class, shows all patches."""
         model, x = three_patches()
-        explainer = tfxai.GuidedFeatureInversion(model, "maps", preset="paper", background=0, objective="logit")
+        explainer = tfxai.GuidedFeatureInversion(model, "maps", preset="paper", fill=0, objective="logit")
         explanation = explainer(x, [[0, 1, 2]])
         assert explanation.target.tolist() == [0, 1, 2]
         assert explanation.extras["weights"].argmax(1).tolist() == [0, 1, 2]
@@ -178,7 +179,7 @@ class TestDegenerate:
         assert (explanation.extras["degenerate"] == 0).sum() > 150
 
     def test_an_input_that_is_its_own_background(self, residual, x):
-        explanation = guided(residual, background=lambda x: x)(x, 1)
+        explanation = guided(residual, fill=lambda x: x)(x, 1)
         assert explanation.extras["degenerate"].tolist() == [2] * 4
         assert explanation.extras["target_steps"].tolist() == [0] * 4
         np.testing.assert_allclose(explanation.extras["weights"], 0.1)
@@ -324,29 +325,29 @@ class TestLayers:
 def test_presets_differ_and_options_override():
     assert set(PRESETS) == {"tfxai", "paper", "authors"}
     model = networks.residual()
-    changed = tfxai.GuidedFeatureInversion(model, preset="authors", target_steps=3, background="noise").settings
-    assert (changed.inversion_steps, changed.target_steps, changed.background) == (11, 3, "noise")
+    changed = tfxai.GuidedFeatureInversion(model, preset="authors", target_steps=3, fill="noise").settings
+    assert (changed.inversion_steps, changed.target_steps, changed.fill) == (11, 3, "noise")
     assert tfxai.GuidedFeatureInversion(model, preset=Settings(decay=None)).settings.decay is None
     assert PRESETS["authors"].target_steps == 69
 
 
-@pytest.mark.parametrize("background", ["blur", "mean", "noise", 0.5, np.zeros(3, "f")])
-def test_backgrounds(background):
+@pytest.mark.parametrize("fill", ["blur", "mean", "noise", 0.5, np.zeros(3, "f")])
+def test_fills(fill):
     x = np.random.default_rng(0).uniform(size=(2, 224, 112, 3)).astype("float32")
     inputs = keras.Input((224, 112, 3))
     maps = layers.Conv2D(2, 9, 8, activation="relu")(inputs)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
-    extras = guided(model, background=background, stages="inversion", inversion_steps=1)(x).extras
+    extras = guided(model, fill=fill, stages="inversion", inversion_steps=1)(x).extras
     found = extras["foreground"] + extras["background"] - x
-    if isinstance(background, str):
+    if isinstance(fill, str):
         mean = np.broadcast_to(x.mean((1, 2), keepdims=True), x.shape)
         expected = {"blur": gaussian_filter(x, (0, 5.5, 5.5, 0), mode="nearest", truncate=3), "mean": mean}
-        if background == "noise":
+        if fill == "noise":
             np.testing.assert_allclose(found.mean(), 0.5, atol=0.01)
             return
-        np.testing.assert_allclose(found, expected[background], atol=1e-4)
+        np.testing.assert_allclose(found, expected[fill], atol=1e-4)
     else:
-        np.testing.assert_allclose(found, np.broadcast_to(background, x.shape), atol=1e-6)
+        np.testing.assert_allclose(found, np.broadcast_to(fill, x.shape), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -372,8 +373,8 @@ def test_bad_options(residual, options, message):
 
 
 def test_bad_inputs(residual, x):
-    with pytest.raises(ValueError, match="one background for each image, got 2"):
-        guided(residual, background=[0.0, 1.0])(x)
+    with pytest.raises(ValueError, match="one fill for each image, got 2"):
+        guided(residual, fill=[0.0, 1.0])(x)
     with pytest.raises(ValueError, match=r"'dense'.*no stack of maps"):
         guided(residual, "relu4", "dense")(x)
     with pytest.raises(TypeError, match="speed"):

@@ -16,7 +16,7 @@ from tfxai.regularizers import alpha_norm, total_variation
 
 PATCH = np.zeros((16, 16), bool)
 PATCH[4:8, 8:14] = True
-FAST = {"cells": 8, "background": 0.0, "steps": 60, "l1": 0.02}
+FAST = {"cells": 8, "fill": 0.0, "steps": 60, "l1_weight": 0.02}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def inverted(patch, images):
 @pytest.fixture(scope="module")
 def games(patch, images):
     def play(game):
-        explainer = tfxai.MeaningfulPerturbation(patch, game, jitter=0, patience=20, **FAST)
+        explainer = tfxai.MeaningfulPerturbation(patch, game=game, jitter=0, patience=20, **FAST)
         return explainer, explainer(images, 0)
 
     return {game: play(game) for game in ("delete", "preserve", "hybrid")}
@@ -253,7 +253,7 @@ def test_best_or_last(patch, images):
         ("MeaningfulPerturbation", {"objective": "score"}, "objective"),
         ("MeaningfulPerturbation", {"head": "relu"}, "head"),
         ("MeaningfulPerturbation", {"cells": 0}, "cells"),
-        ("MeaningfulPerturbation", {"l1": -1}, "l1"),
+        ("MeaningfulPerturbation", {"l1_weight": -1}, "l1"),
         ("MeaningfulPerturbation", {"jitter": -1}, "jitter"),
         ("MeaningfulPerturbation", {"beta": 0.5}, "beta"),
         ("MeaningfulPerturbation", {"start": 1.5}, "start"),
@@ -268,8 +268,8 @@ def test_bad_options(residual, method, options, message):
 def test_bad_inputs(residual, x):
     with pytest.raises(ValueError, match="one image to start from for each input, got 2"):
         tfxai.FeatureInversion(residual, start=[0.0, 1.0], steps=1)(x)
-    with pytest.raises(ValueError, match="one background for each image, got 2"):
-        tfxai.MeaningfulPerturbation(residual, background=[0.0, 1.0], steps=1)(x)
+    with pytest.raises(ValueError, match="one fill for each image, got 2"):
+        tfxai.MeaningfulPerturbation(residual, fill=[0.0, 1.0], steps=1)(x)
     series = keras.Sequential([keras.Input((20, 3)), layers.Conv1D(4, 5), layers.Flatten(), layers.Dense(2)])
     for method in (tfxai.FeatureInversion, tfxai.MeaningfulPerturbation):
         with pytest.raises(ValueError, match=f"{method.__name__} needs images"):

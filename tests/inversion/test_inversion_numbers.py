@@ -28,8 +28,8 @@ def authors(request):
     layer, model = CAM_LAYER[request.param], getattr(networks, request.param)()
 
     def explain(**options):
-        background = {"background": lambda x: given["x_blurred"][:2]}
-        explainer = tfxai.GuidedFeatureInversion(model, layer, preset="authors", **background, **options)
+        fill = {"fill": lambda x: given["x_blurred"][:2]}
+        explainer = tfxai.GuidedFeatureInversion(model, layer, preset="authors", **fill, **options)
         assert explainer.reads == (layer, layer)
         return explainer(given["x"][:2], given["labels"][:2])
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tfxai
-from tfxai.inversion.channels import base_layer
+from tfxai.inversion.base_layer import default_base_layer
 from tfxai.models import open_model
 
 GAP = layers.GlobalAveragePooling2D
@@ -401,7 +401,7 @@ def test_inversion_takes_no_padding_and_no_attention():
     x = conv(layers.MaxPooling2D(4)(x), "coarse")
     view = open_model(keras.Model(inputs, classes(GAP()(x))))
     assert view.last_spatial() == "coarse"
-    assert base_layer("fine", "coarse", view, None) == "fine"
+    assert default_base_layer("fine", "coarse", view, None) == "fine"
 
 
 # Traces

@@ -30,7 +30,7 @@ def test_rescale_agrees_with_captum(name):
     inputs, oracle = networks.oracle(f"{name}_inputs"), networks.oracle(f"{name}_captum")
     model = getattr(networks, name)()
     agree(tfxai.DeepLift(model)(inputs["x"], inputs["labels"]).values, oracle["deep_lift_rescale"])
-    blurred = tfxai.DeepLift(model, lambda x: inputs["x_blurred"])(inputs["x"], inputs["labels"])
+    blurred = tfxai.DeepLift(model, baseline=lambda x: inputs["x_blurred"])(inputs["x"], inputs["labels"])
     agree(blurred.values, oracle["deep_lift_rescale_blurred_baseline"])
 
 
@@ -55,7 +55,7 @@ def test_max_pooling_behind_a_relu_is_complete():
     )
     model.add(layers.Dense(2))
     x, other = random(3, 8, 8, 2), random(8, 8, 2, seed=1)
-    found = tfxai.DeepLift(model, other)(x, 1)
+    found = tfxai.DeepLift(model, baseline=other)(x, 1)
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-5)
     expected = model(x).numpy()[:, 1] - model(other[None]).numpy()[:, 1]
     np.testing.assert_allclose(found.values.sum((1, 2, 3)), expected, atol=1e-4)
@@ -109,7 +109,7 @@ def test_values_sum_to_the_difference(build, rule):
     model = build()
     x, other = random(3, *model.input_shape[1:]), random(*model.input_shape[1:], seed=1)
     score = "probability" if build in (attention, gates) else "logit"
-    found = tfxai.DeepLift(model, other, rule, score=score)(x, 1)
+    found = tfxai.DeepLift(model, baseline=other, rule=rule, score=score)(x, 1)
     rounding = 1e-5 if rule == "rescale" else 1e-4  # parts that cancel are larger than what they leave
     bound = rounding * np.abs(found.values).sum()
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=bound)
@@ -164,7 +164,7 @@ def test_reveal_cancel_by_hand():
     fall = (f(start + down) - f(start) + f(start + up + down) - f(start + up)) / 2
     shares = [np.divide(y, u, out=np.zeros(5), where=u != 0)[:, None] for y, u in ((rise, up), (fall, down))]
     expected = np.where(d > 0, d * shares[0], d * shares[1])
-    found = tfxai.DeepLift(model, x0.astype("f"), "reveal_cancel")(x, lambda outputs: outputs[:, 0])
+    found = tfxai.DeepLift(model, baseline=x0.astype("f"), rule="reveal_cancel")(x, lambda outputs: outputs[:, 0])
     np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -186,8 +186,8 @@ def test_genomics_reveals_in_dense_layers_only():
 def test_several_baselines_are_averaged():
     inputs = networks.oracle("plain_inputs")
     model, baselines = networks.plain(), [0.0, 0.5, "mean"]
-    found = tfxai.DeepLift(model, baselines)(inputs["x"], inputs["labels"], batch_size=8)
-    each = [tfxai.DeepLift(model, one)(inputs["x"], inputs["labels"]).values for one in baselines]
+    found = tfxai.DeepLift(model, baseline=baselines)(inputs["x"], inputs["labels"], batch_size=8)
+    each = [tfxai.DeepLift(model, baseline=one)(inputs["x"], inputs["labels"]).values for one in baselines]
     agree(found.values, np.mean(each, 0))
     np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
     x = inputs["x"]
@@ -199,15 +199,15 @@ def test_several_baselines_are_averaged():
 def test_a_linear_model_in_closed_form():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     x, x0 = random(2, 4), random(4, seed=1)
-    found = tfxai.DeepLift(model, x0)(x, 2).values
+    found = tfxai.DeepLift(model, baseline=x0)(x, 2).values
     agree(found, (x - x0) * model.layers[0].kernel.numpy()[:, 2])
 
 
 def test_an_input_at_its_baseline_gets_nothing():
     model = networks.plain()
     x = networks.oracle("plain_inputs")["x"]
-    assert not tfxai.DeepLift(model, lambda x: x)(x, 1).values.any()
-    half = tfxai.DeepLift(model, lambda x: tf.concat([x[..., :1], 0 * x[..., 1:]], -1))(x, 1).values
+    assert not tfxai.DeepLift(model, baseline=lambda x: x)(x, 1).values.any()
+    half = tfxai.DeepLift(model, baseline=lambda x: tf.concat([x[..., :1], 0 * x[..., 1:]], -1))(x, 1).values
     assert not half[..., 0].any()
     assert half[..., 1:].any()
 

@@ -16,7 +16,7 @@ V = RNG.normal(size=(4, 3)).astype("float32")
 TABLE = RNG.normal(size=(8, 3)).astype("float32")
 X = (3 * RNG.normal(size=(4, N))).astype("float32")
 WAYS = {
-    "lrp": lambda model: tfxai.LRP(model, "epsilon"),
+    "lrp": lambda model: tfxai.LRP(model, composite="epsilon"),
     "deep_lift": tfxai.DeepLift,
     "reveal_cancel": lambda model: tfxai.DeepLift(model, rule="reveal_cancel"),
 }
@@ -151,7 +151,7 @@ def test_a_rule_is_given_for_what_is_lost():
         return [tf.zeros_like(op.inputs[0]) if R[0] is None else R[0], None]
 
     model = function(lambda x: made(x) + x @ W)
-    found = tfxai.LRP(model, "epsilon", operations={"Greater": evenly})(X, 1)
+    found = tfxai.LRP(model, composite="epsilon", operations={"Greater": evenly})(X, 1)
     np.testing.assert_allclose(found.values, (X + (X > 0)) * W[:, 1], rtol=1e-3, atol=1e-4)
 
 
@@ -168,7 +168,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("form", CHOICES)
 def test_choices_lose_nothing(form):
-    found = tfxai.LRP(function(CHOICES[form]), "epsilon")(X, 1)
+    found = tfxai.LRP(function(CHOICES[form]), composite="epsilon")(X, 1)
     np.testing.assert_allclose(found.values.sum(1), found.score, rtol=1e-3, atol=1e-4)
 
 
@@ -181,8 +181,8 @@ def test_masks_before_a_softmax_lose_nothing():
 
     x = RNG.normal(size=(2, 5, 3)).astype("float32")
     padded = np.concatenate([x, np.zeros((2, 2, 3), "float32")], 1)
-    plain = tfxai.LRP(function(lambda x: attention(x, False), 5, 3), "epsilon")(x, 1).values
-    found = tfxai.LRP(function(lambda x: attention(x, True)[:, :], 7, 3), "epsilon")(padded, 1).values
+    plain = tfxai.LRP(function(lambda x: attention(x, False), 5, 3), composite="epsilon")(x, 1).values
+    found = tfxai.LRP(function(lambda x: attention(x, True)[:, :], 7, 3), composite="epsilon")(padded, 1).values
     assert np.isfinite(found).all()
     assert plain.any()
     np.testing.assert_allclose(found[:, 5:], 0, atol=1e-6)
@@ -219,8 +219,8 @@ def quantised(request, tmp_path_factory):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda model: tfxai.LRP(model, "epsilon_plus", bias=False),
-        lambda model: tfxai.LRP(model, "deep_taylor"),
+        lambda model: tfxai.LRP(model, composite="epsilon_plus", bias=False),
+        lambda model: tfxai.LRP(model, composite="deep_taylor"),
         tfxai.DeepLift,
         lambda model: tfxai.DeepLift(model, baseline="mean"),
     ],
@@ -325,4 +325,4 @@ def test_an_overflow_of_a_rule_blames_the_rule():
     model = keras.Sequential([keras.Input((2,)), *(layers.Dense(2, use_bias=False) for _ in range(12))])
     model.set_weights([np.array([[1e4, -9999], [-9999, 1e4]])] * 12)
     with pytest.raises(ValueError, match="epsilon_plus"):
-        tfxai.LRP(model, "epsilon")(np.ones((1, 2), "float32"), 0)
+        tfxai.LRP(model, composite="epsilon")(np.ones((1, 2), "float32"), 0)

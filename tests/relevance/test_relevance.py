@@ -37,7 +37,7 @@ def agree(found, expected, tolerance=1e-4):
 
 
 def explained(model, inputs, target, composite="epsilon_plus", **options):
-    return tfxai.LRP(model, composite, low=-1, high=1, **options)(inputs, target)
+    return tfxai.LRP(model, composite=composite, low=-1, high=1, **options)(inputs, target)
 
 
 # zennit
@@ -133,7 +133,9 @@ def test_a_gate_gets_nothing_and_a_product_is_halved():
     np.testing.assert_allclose(found[:, 5], gated(x)[:, 5], rtol=1e-5)
     assert not np.delete(found, 5, 1).any()
     two = [keras.Input((3,)), keras.Input((3,))]
-    product = tfxai.LRP(keras.Model(two, keras.ops.multiply(*two)), "epsilon")([x[0, 0, :3, 0][None] + 3] * 2, 1)
+    product = tfxai.LRP(keras.Model(two, keras.ops.multiply(*two)), composite="epsilon")(
+        [x[0, 0, :3, 0][None] + 3] * 2, 1
+    )
     a, b = product.values.values()
     np.testing.assert_allclose(a[0], [0, product.score[0] / 2, 0])
     np.testing.assert_allclose(a, b)
@@ -166,7 +168,7 @@ def test_softmax_and_bilinear_products_follow_the_paper():
     R_s = s * ((R / o) @ v.transpose(0, 2, 1)) / 2
     R_v = v * (s.transpose(0, 2, 1) @ (R / o)) / 2
     R_x = x * (R_s - s * R_s.sum(-1, keepdims=True))
-    found = list(tfxai.LRP(model, "epsilon")([x, v], 2).values.values())
+    found = list(tfxai.LRP(model, composite="epsilon")([x, v], 2).values.values())
     agree(found[0], R_x)
     agree(found[1], R_v)
 

@@ -82,11 +82,11 @@ def test_every_layer(shape, branches):
     x = np.tile(np.random.default_rng(1).normal(size=shape).astype("f"), (len(ends), *[1] * len(shape)))
     every = np.arange(len(ends))
 
-    relevance = tfxai.LRP(model, "epsilon", bias=False)(x, every)
+    relevance = tfxai.LRP(model, composite="epsilon", bias=False)(x, every)
     kept = relevance.values.reshape(len(ends), -1).sum(1)
     bound = 1e-3 * np.abs(relevance.values).reshape(len(ends), -1).sum(1)
     assert not [number for number in every if abs(kept[number] - relevance.score[number]) > bound[number]]
     for rule in ("rescale", "reveal_cancel"):
-        found = tfxai.DeepLift(model, 0.3, rule)(x, every)
+        found = tfxai.DeepLift(model, baseline=0.3, rule=rule)(x, every)
         bound = 1e-5 * np.abs(found.values).reshape(len(ends), -1).sum(1)
         assert not [number for number in every if abs(found.extras["completeness_gap"][number]) > bound[number]]

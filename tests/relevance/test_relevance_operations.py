@@ -17,7 +17,7 @@ def random(*shape, seed=0):
 
 
 def relevance(model, x, target=1, composite="epsilon", **options):
-    return tfxai.LRP(model, composite, **options)(x, target)
+    return tfxai.LRP(model, composite=composite, **options)(x, target)
 
 
 def running_sum():

@@ -30,7 +30,7 @@ class EachRule(Explainer):
     def __init__(self, model, rules, bias=True):
         super().__init__(model)
         composites = [Composite([(is_first, rule)]) if isinstance(rule, ZBox) else rule for rule in rules]
-        self.each = [LRP(self.view, composite, bias=bias) for composite in composites]
+        self.each = [LRP(self.view, composite=composite, bias=bias) for composite in composites]
 
     def attribute(self, run):
         return tf.stack([lrp.attribute(run) for lrp in self.each], 1)
@@ -116,7 +116,7 @@ def test_weights_on_the_left():
     x = np.random.default_rng(1).uniform(0.1, 1, (2, 4, 3)).astype("float32")
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, layers.Flatten()(keras.ops.matmul(keras.ops.convert_to_tensor(A), inputs)))
-    found = LRP(model, Zero())(x, target=lambda outputs: tf.reduce_sum(outputs, 1))
+    found = LRP(model, composite=Zero())(x, target=lambda outputs: tf.reduce_sum(outputs, 1))
     assert_close(found.values, x * A.sum(0)[:, None])
 
 
@@ -136,8 +136,8 @@ def test_zero_is_not_epsilon():
     model.layers[0].set_weights([np.array([[1.0], [-1.0]])])
     x = np.array([[3e-6, 2e-6], [-2e-6, -1e-6], [1.0, 1.0], [0.0, 0.0]], "float32")
     expected = np.array([[3e-6, -2e-6], [-2e-6, 1e-6], [0, 0], [0, 0]])
-    np.testing.assert_allclose(LRP(model, Zero())(x, 0).values, expected, rtol=1e-4)
-    np.testing.assert_allclose(LRP(model, Epsilon())(x, 0).values, expected / 2, rtol=1e-4)
+    np.testing.assert_allclose(LRP(model, composite=Zero())(x, 0).values, expected, rtol=1e-4)
+    np.testing.assert_allclose(LRP(model, composite=Epsilon())(x, 0).values, expected / 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dense", "conv same", "conv bias norm", "depthwise", "transposed same"])
@@ -188,12 +188,12 @@ def test_biases_take_their_part(case_of):
         (lambda model: AlphaBeta(0.5, -0.5), ValueError, "beta >= 0"),
         (lambda model: ZBox(1, 0), ValueError, "low < high"),
         (lambda model: ZBox((0.0, 1.0), (1.0, 1.0)), ValueError, "low < high"),
-        (lambda model: LRP(model, "epsilon_gamma_box"), ValueError, "low= and high="),
-        (lambda model: LRP(model, "epsilon_gamma_box", low=0), ValueError, "low= and high="),
-        (lambda model: LRP(model, "epsilon_gamma_box", low=1, high=0), ValueError, "low < high"),
-        (lambda model: LRP(model, "epsilon_minus"), ValueError, "epsilon_minus.*|one of"),
-        (lambda model: LRP(model, 0.25), TypeError, "float"),
-        (lambda model: LRP(model, None), TypeError, "NoneType"),
+        (lambda model: LRP(model, composite="epsilon_gamma_box"), ValueError, "low= and high="),
+        (lambda model: LRP(model, composite="epsilon_gamma_box", low=0), ValueError, "low= and high="),
+        (lambda model: LRP(model, composite="epsilon_gamma_box", low=1, high=0), ValueError, "low < high"),
+        (lambda model: LRP(model, composite="epsilon_minus"), ValueError, "epsilon_minus.*|one of"),
+        (lambda model: LRP(model, composite=0.25), TypeError, "float"),
+        (lambda model: LRP(model, composite=None), TypeError, "NoneType"),
     ],
 )
 def test_bad_options(case_of, make, error, message):

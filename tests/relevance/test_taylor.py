@@ -81,9 +81,9 @@ def test_deep_taylor_is_z_plus_with_a_first_layer_of_its_own(name):
     for found, key in ((unbounded, "zplus_wsquare_first"), (bounded, "zplus_zbox_first")):
         np.testing.assert_allclose(found, oracle[key], atol=1e-4 * np.abs(oracle[key]).max())
     rules = Composite([(first, WSquare())], ZPlus())
-    np.testing.assert_array_equal(unbounded, tfxai.LRP(model, rules)(*data).values)
+    np.testing.assert_array_equal(unbounded, tfxai.LRP(model, composite=rules)(*data).values)
     rules = Composite([(first, ZBox(-1, 1))], ZPlus())
-    np.testing.assert_array_equal(bounded, tfxai.LRP(model, rules)(*data).values)
+    np.testing.assert_array_equal(bounded, tfxai.LRP(model, composite=rules)(*data).values)
 
 
 def test_deep_taylor_is_nowhere_negative_and_sums_to_the_score(x):

@@ -1,18 +1,10 @@
 """Methods that attribute a decision to the input: gradients, class activation maps, occlusion."""
 
 from tfxai.attribution.backprop import Deconvnet, GuidedBackprop
-from tfxai.attribution.cam import (
-    CAM,
-    EigenCAM,
-    EigenGradCAM,
-    GradCAM,
-    GradCAMPlusPlus,
-    GuidedGradCAM,
-    HiResCAM,
-    LayerCAM,
-    XGradCAM,
-)
+from tfxai.attribution.cam import CAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
+from tfxai.attribution.guided_grad_cam import GuidedGradCAM
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ScoreCAM
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad

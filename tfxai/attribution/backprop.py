@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
-from tfxai.models.overrides import backward_rules
+from tfxai.models.overrides import Pooling, Relus, Strided, backward_rules
+from tfxai.options import ModelOptions
 from tfxai.run import Run
+from tfxai.types import Model, Tensors
 
 
 class GuidedBackprop(Explainer):
@@ -53,14 +55,21 @@ class GuidedBackprop(Explainer):
         reference="Springenberg et al. 2014",
     )
     polarity = "energy"
-    relus = "guided"
+    relus: ClassVar[Relus] = "guided"
 
-    def __init__(self, model: Any, strided: str = "gradient", pooling: str = "gradient", **options: Any):
+    def __init__(
+        self,
+        model: Model,
+        *,
+        strided: Strided = "gradient",
+        pooling: Pooling = "gradient",
+        **options: Unpack[ModelOptions],
+    ):
         super().__init__(model, **options)
         self.backward = backward_rules(self.relus, strided, pooling)
         self.strided, self.pooling = strided, pooling
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         return run.gradients()
 
     def describe(self) -> dict[str, Any]:
@@ -77,8 +86,10 @@ class Deconvnet(GuidedBackprop):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    strided, pooling
-        As for `GuidedBackprop`.
+    strided : {"gradient", "resampled"}
+        How signals pass a convolution with a stride, as for `GuidedBackprop`.
+    pooling : {"gradient", "switch", "repeat"}
+        How signals pass max-pooling, as for `GuidedBackprop`. The paper's way is "switch".
     **options
         As for `Explainer`.
 
@@ -103,4 +114,4 @@ class Deconvnet(GuidedBackprop):
         drawback="hardly depends on the class",
         reference="Zeiler and Fergus 2013",
     )
-    relus = "deconvnet"
+    relus: ClassVar[Relus] = "deconvnet"

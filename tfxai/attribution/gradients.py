@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Literal, TypeAlias, Unpack, get_args
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, compared, run_references
-from tfxai.checks import positive
+from tfxai.baselines import compared, run_references
+from tfxai.checks import one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.loops import accumulate, column, merge, split
+from tfxai.options import ModelOptions
 from tfxai.run import Run, totals
+from tfxai.types import Background, Baseline, Model, Tensors
 
-REDUCTIONS = {
+Reduction: TypeAlias = Literal["none", "max_abs", "l2", "sum"]
+REDUCTIONS: dict[Reduction, Callable[[tf.Tensor], tf.Tensor]] = {
     "none": lambda g: g,
     "max_abs": lambda g: tf.reduce_max(tf.abs(g), -1),
     "l2": lambda g: tf.sqrt(tf.reduce_sum(tf.square(g), -1)),
@@ -60,13 +64,12 @@ class Saliency(Explainer):
     )
     polarity = "absolute"
 
-    def __init__(self, model: Any, reduction: str = "none", **options: Any):
+    def __init__(self, model: Model, *, reduction: Reduction = "none", **options: Unpack[ModelOptions]):
         super().__init__(model, **options)
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"Expected reduction to be one of {list(REDUCTIONS)}, got {reduction!r}.")
-        self.reduction = reduction
+        one_of("reduction", reduction, REDUCTIONS)
+        self.reduction: Reduction = reduction
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         return tf.nest.map_structure(REDUCTIONS[self.reduction], run.gradients())
 
 
@@ -99,27 +102,26 @@ class GradientXInput(Explainer):
         reference="Shrikumar et al. 2016",
     )
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         return tf.nest.map_structure(tf.multiply, run.floating, run.gradients())
 
 
-def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1]."""
+Quadrature: TypeAlias = Literal["gauss_legendre", "trapezoid", "left", "middle", "right"]
+
+
+def nodes_and_weights(quadrature: Quadrature, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where on [0, 1] to take the gradient, and what each of these points counts."""
+    one_of("quadrature", quadrature, get_args(Quadrature))
     k = np.arange(steps)
-    even = np.full(steps, 1 / steps)
-    if rule == "gauss_legendre":
+    if quadrature == "gauss_legendre":
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         return (nodes + 1) / 2, weights / 2
-    if rule == "trapezoid":
+    if quadrature == "trapezoid":
         if steps < 2:
             raise ValueError("The trapezoid rule needs at least 2 steps.")
         ends = np.where((k == 0) | (k == steps - 1), 0.5, 1.0)
         return k / (steps - 1), ends / (steps - 1)
-    if rule in ("left", "middle", "right"):
-        return (k + {"left": 0, "middle": 0.5, "right": 1}[rule]) / steps, even
-    raise ValueError(
-        f'Expected quadrature to be "gauss_legendre", "trapezoid", "left", "middle" or "right", got {rule!r}.'
-    )
+    return (k + {"left": 0, "middle": 0.5, "right": 1}[quadrature]) / steps, np.full(steps, 1 / steps)
 
 
 class IntegratedGradients(Explainer):
@@ -135,12 +137,12 @@ class IntegratedGradients(Explainer):
     baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
         What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
         own scale: black is what the preprocessing makes of 0. See `tfxai.baselines.references`.
+    background : array or list of baselines, or dict of these by input, optional
+        Several baselines for every input, (b, ...), in place of one: the values are their mean.
     steps : int
         Points on the way. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
         Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
-    background : array or list of baselines, or dict of these by input, optional
-        Several baselines for every input, (b, ...), in place of one: the values are their mean.
     **options
         As for `Explainer`.
 
@@ -164,30 +166,27 @@ class IntegratedGradients(Explainer):
 
     def __init__(
         self,
-        model: Any,
-        baseline: Baseline = 0.0,
-        steps: int = 50,
-        quadrature: str = "gauss_legendre",
+        model: Model,
         *,
-        background: Any = None,
-        **options: Any,
+        baseline: Baseline = 0.0,
+        background: Background | None = None,
+        steps: int = 50,
+        quadrature: Quadrature = "gauss_legendre",
+        **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
         self.reference = compared(baseline, background)
         self.steps = positive("steps", steps)
-        self.nodes, self.weights = self._points(quadrature)
+        self.nodes, self.weights = nodes_and_weights(quadrature, self.steps)
 
-    def _points(self, rule: str) -> tuple[np.ndarray, np.ndarray]:
-        return quadrature(rule, self.steps)
-
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         x, goal, each = run.floating, run.goal, tf.nest.map_structure
         starts = run_references(run)
         count = tf.nest.flatten(starts)[0].shape[0]
         nodes = tf.constant(np.tile(self.nodes, count), tf.float32)
         weights = tf.constant(np.tile(self.weights, count) / count, tf.float32)
 
-        def steps(index: tf.Tensor, active: tf.Tensor) -> Any:
+        def steps(index: tf.Tensor, active: tf.Tensor) -> Tensors:
             start = each(lambda starts: tf.gather(starts, index // self.steps), starts)
             way = each(tf.subtract, x, start)
             t = tf.gather(nodes, index)

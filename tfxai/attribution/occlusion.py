@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, input_references
+from tfxai.baselines import input_references
 from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.loops import Seeded, accumulate, collect, merge, split
 from tfxai.maps import enlarge
+from tfxai.options import ModelOptions
 from tfxai.run import Run
+from tfxai.types import Baseline, Classes, JitCompile, Model, Score
 
 
 class Occlusion(Explainer):
@@ -65,13 +67,13 @@ class Occlusion(Explainer):
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
+        *,
         window: int | Sequence[int] | None = None,
         stride: int | Sequence[int] | None = None,
         fill: Baseline = 0.0,
-        *,
         input: str | None = None,
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
         self.input = input
@@ -129,13 +131,13 @@ class RISE(Explainer, Seeded):
         Share of cells that stay visible. Default 0.5 (paper).
     fill : number, "mean", "blur", "noise", array or function
         What hides the rest. Default 0 (paper).
-    seed : int
-        The same seed gives the same masks.
-    score : {"auto", "probability", "logit"}
-        Default "auto": the probability, as in the paper, if the model gives one, else the logit.
     input : str, optional
         Which of several inputs is hidden in parts. Default: the only one with positions.
-    **options
+    seed : int
+        The same seed gives the same masks.
+    score : {"auto", "probability", "logit"}, optional
+        Default "auto": the probability, as in the paper, if the model gives one, else the logit.
+    output, signature, classes, jit_compile, draws
         As for `Explainer`.
 
     Examples
@@ -157,18 +159,31 @@ class RISE(Explainer, Seeded):
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
+        *,
         masks: int | np.ndarray = 1000,
         cells: int = 7,
         probability: float = 0.5,
         fill: Baseline = 0.0,
-        seed: int = 0,
-        *,
-        score: str = "auto",
         input: str | None = None,
-        **options: Any,
+        seed: int = 0,
+        output: str | int | None = None,
+        signature: str | None = None,
+        score: Score | None = "auto",
+        classes: Classes | None = None,
+        jit_compile: JitCompile = "auto",
+        draws: int | None = None,
     ):
-        Explainer.__init__(self, model, score=score, **options)
+        Explainer.__init__(
+            self,
+            model,
+            output=output,
+            signature=signature,
+            score=score,
+            classes=classes,
+            jit_compile=jit_compile,
+            draws=draws,
+        )
         self.input = input
         Seeded.__init__(self, seed)
         self.given = None if np.ndim(masks) == 0 else np.asarray(masks, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.cam import EXAMPLE, LayerMap, map_facts
+from tfxai.attribution.layer_map import LayerMap, map_facts
 from tfxai.loops import collect, merge, split
 from tfxai.maps import unit
 from tfxai.models import graph
@@ -14,12 +14,29 @@ CACHE = 4 << 20  # bytes of edited activations at once: beside what little runs 
 
 
 class ScoreCAM(LayerMap):
-    __doc__ = f"""Channels weighted by the score of the input seen through them.
+    """Channels weighted by the score of the input seen through them.
 
     Wang et al. (2020): each channel, enlarged and scaled to [0, 1], masks the input; the weights are the softmax over
     channels of the scores, taken as logits and without subtracting a baseline, as in their code. The outer units of a
     channel lie at the ends of the region that the layer sees, and what lies outside is masked.
-    {EXAMPLE.format("ScoreCAM")}"""
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    layer : str, keras layer or sequence of them, optional
+        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        that all paths to the output pass.
+    **options
+        As for `Explainer`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.ScoreCAM(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 14, 14)
+    """
 
     facts = map_facts(
         "score_cam",
@@ -46,11 +63,28 @@ class ScoreCAM(LayerMap):
 
 
 class AblationCAM(LayerMap):
-    __doc__ = f"""Channels weighted by how far the score falls without them.
+    """Channels weighted by how far the score falls without them.
 
     Desai and Ramaswamy (2020): weights (S - S_k) / S, where S_k is the score with channel k set to zero. Only the part
     of the model above the layer runs again for each channel.
-    {EXAMPLE.format("AblationCAM")}"""
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    layer : str, keras layer or sequence of them, optional
+        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        that all paths to the output pass.
+    **options
+        As for `Explainer`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.AblationCAM(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 14, 14)
+    """
 
     facts = map_facts(
         "ablation_cam",

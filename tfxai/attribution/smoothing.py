@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.gradients import Saliency
+from tfxai.attribution.gradients import Reduction, Saliency
 from tfxai.baselines import limits
 from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
 from tfxai.loops import Seeded, accumulate, merge, split
+from tfxai.options import ModelOptions
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
+from tfxai.types import Model, Tensors
 
 
 class _Noisy(Explainer, Seeded):
     """Statistics of an explanation over noisy copies of the input."""
 
-    options_of = (Saliency,)
     powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
+    alike: bool = False  # whether the statistic is read as the explanations are, and shown in the same way
 
-    def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):
+    def __init__(
+        self,
+        model: Model | Explainer,
+        *,
+        samples: int = 50,
+        noise: float = 0.15,
+        seed: int = 0,
+        reduction: Reduction = "none",
+        **options: Unpack[ModelOptions],
+    ):
         if isinstance(model, Explainer):
-            if options:
-                raise ValueError(
-                    f"Give {list(options)} to the explainer that is wrapped, not to {type(self).__name__}."
-                )
+            given = [*options, *(["reduction"] if reduction != "none" else [])]
+            if given:
+                raise ValueError(f"Give {given} to the explainer that is wrapped, not to {type(self).__name__}.")
             self.base = model
         else:
-            self.base = Saliency(model, **options)
+            self.base = Saliency(model, reduction=reduction, **options)
         base = self.base
         shared = {name: getattr(base, name) for name in ("score", "classes", "jit_compile", "draws")}
         Explainer.__init__(self, base.view, **shared)
         Seeded.__init__(self, seed)
         self.reference = base.reference
+        if self.alike:
+            self.polarity = base.polarity
         self.samples = positive("samples", samples)
         if not np.isfinite(noise) or noise < 0:
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
@@ -59,7 +71,7 @@ class _Noisy(Explainer, Seeded):
         nested = {name: inner[name] for name in ("base", "base_options") if name in inner}
         return inner | {"base": self.base.facts.name, "base_options": made_with(self.base) | nested}
 
-    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
+    def run(self, inputs: Tensors, goal: Goal, batch_size: int) -> Run:
         return self.base.run(inputs, goal, batch_size)
 
     def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -71,7 +83,7 @@ class _Noisy(Explainer, Seeded):
         low, high = limits(tf.cast(x, tf.float32), kept)
         return high - low
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         noised = run.noisy
 
         def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
@@ -80,7 +92,7 @@ class _Noisy(Explainer, Seeded):
             copies = tf.cast(x, tf.float32) + self.noise * spread * noise[:, None]
             return cast(merge(run.with_padding(copies, x)), x.dtype)
 
-        def samples(index: tf.Tensor, active: tf.Tensor) -> Any:
+        def samples(index: tf.Tensor, active: tf.Tensor) -> list[Tensors]:
             noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), noised))
             perturbed = tf.nest.map_structure(noisy, noised, noise)
             copies = self.rerun(run, run.among(perturbed, tf.size(index)), tf.size(index))
@@ -97,10 +109,14 @@ class _Noisy(Explainer, Seeded):
         return tf.nest.map_structure(self.statistic, *moments)
 
 
-_NOISY_PARAMETERS = """
+class SmoothGrad(_Noisy):
+    """The mean of an explanation over noisy copies of the input, for the class of the clean input.
+
+    Smilkov et al. (2017): (1/n) sum of M(x + e), e ~ N(0, (noise * range)^2), for any explainer M.
+
     Parameters
     ----------
-    model : keras.Model, path or Explainer
+    model : keras.Model, SavedModel, callable, path or Explainer
         What is explained; for a model, the gradient (`Saliency`) is taken.
     samples : int
         Noisy copies of each input. Default 50 (Smilkov et al. 2017).
@@ -108,16 +124,16 @@ _NOISY_PARAMETERS = """
         Standard deviation as a share of each input's range, max - min. Default 0.15 (the paper: 0.1 to 0.2).
     seed : int
         The same seed gives the same noise, for every input and in every batch.
+    reduction : {"none", "max_abs", "l2", "sum"}
+        As for `Saliency`, if a model is given.
     **options
         As for `Explainer`, if a model is given.
-"""
 
+    Raises
+    ------
+    ValueError
+        For numbers out of range, or options of the model beside an explainer, which has its own.
 
-class SmoothGrad(_Noisy):
-    __doc__ = f"""The mean of an explanation over noisy copies of the input, for the class of the clean input.
-
-    Smilkov et al. (2017): (1/n) sum of M(x + e), e ~ N(0, (noise * range)^2), for any explainer M.
-    {_NOISY_PARAMETERS}
     Examples
     --------
     >>> import tfxai
@@ -128,6 +144,7 @@ class SmoothGrad(_Noisy):
     """
 
     powers = (1,)
+    alike = True
     facts = Facts(
         "smooth_grad",
         use="a steadier version of another explanation",
@@ -137,19 +154,35 @@ class SmoothGrad(_Noisy):
         reference="Smilkov et al. 2017",
     )
 
-    def __init__(self, model: Any, samples: int = 50, noise: float = 0.15, seed: int = 0, **options: Any):
-        super().__init__(model, samples, noise, seed, **options)
-        self.polarity = self.base.polarity
-
     def statistic(self, mean: tf.Tensor) -> tf.Tensor:
         return mean
 
 
 class SquareGrad(_Noisy):
-    __doc__ = f"""The mean square of an explanation over noisy copies of the input.
+    """The mean square of an explanation over noisy copies of the input.
 
     Hooker et al. (2019): (1/n) sum of M(x + e)^2.
-    {_NOISY_PARAMETERS}
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable, path or Explainer
+        What is explained; for a model, the gradient (`Saliency`) is taken.
+    samples : int
+        Noisy copies of each input. Default 50 (Smilkov et al. 2017).
+    noise : float
+        Standard deviation as a share of each input's range, max - min. Default 0.15 (the paper: 0.1 to 0.2).
+    seed : int
+        The same seed gives the same noise, for every input and in every batch.
+    reduction : {"none", "max_abs", "l2", "sum"}
+        As for `Saliency`, if a model is given.
+    **options
+        As for `Explainer`, if a model is given.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range, or options of the model beside an explainer, which has its own.
+
     Examples
     --------
     >>> import tfxai
@@ -173,10 +206,30 @@ class SquareGrad(_Noisy):
 
 
 class VarGrad(_Noisy):
-    __doc__ = f"""The variance of an explanation over noisy copies of the input.
+    """The variance of an explanation over noisy copies of the input.
 
     Adebayo et al. (2018): mean of M(x + e)^2 minus the square of the mean; independent of the gradient's mean.
-    {_NOISY_PARAMETERS}
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable, path or Explainer
+        What is explained; for a model, the gradient (`Saliency`) is taken.
+    samples : int
+        Noisy copies of each input. Default 50 (Smilkov et al. 2017).
+    noise : float
+        Standard deviation as a share of each input's range, max - min. Default 0.15 (the paper: 0.1 to 0.2).
+    seed : int
+        The same seed gives the same noise, for every input and in every batch.
+    reduction : {"none", "max_abs", "l2", "sum"}
+        As for `Saliency`, if a model is given.
+    **options
+        As for `Explainer`, if a model is given.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range, or options of the model beside an explainer, which has its own.
+
     Examples
     --------
     >>> import tfxai

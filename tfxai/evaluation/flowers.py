@@ -9,8 +9,8 @@ from os import PathLike
 import numpy as np
 import tensorflow as tf
 
+from tfxai.attribution import GradCAM, GradCAMPlusPlus, GuidedGradCAM
 from tfxai.attribution.backprop import GuidedBackprop
-from tfxai.attribution.cam import GradCAM, GradCAMPlusPlus, GuidedGradCAM
 from tfxai.datasets import flowers, train_flowers
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation

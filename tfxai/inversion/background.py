@@ -11,7 +11,7 @@ SAME = 1e-5  # an input that differs from its background by a smaller share of i
 
 
 def background(run: Run, blur: float) -> tf.Tensor:
-    """One background for each image of a run, of which ``"blur"`` is a Gaussian of the share ``blur`` of its side."""
+    """What each image of a run is filled with, where ``"blur"`` is a Gaussian of the share ``blur`` of its side."""
     x = run.pixels
     _, spec = compared_with(run, run.image)
     if isinstance(spec, str) and spec == "blur":
@@ -19,7 +19,7 @@ def background(run: Run, blur: float) -> tf.Tensor:
         return gaussian(gaussian(x, sigma, 1), sigma, 2)
     found = input_references(run, run.image)
     if found.shape[0] != 1:
-        raise ValueError(f"Expected one background for each image, got {found.shape[0]}.")
+        raise ValueError(f"Expected one fill for each image, got {found.shape[0]}.")
     return found[0]
 
 

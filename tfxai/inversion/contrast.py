@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack, get_args
 
 import tensorflow as tf
 
+from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.inversion.mask import blend
-from tfxai.inversion.objective import losses
+from tfxai.inversion.objective import Head, Objective, losses
 from tfxai.loops import accumulate, column, merge, split
+from tfxai.options import ModelOptions
 from tfxai.run import Run, gradients
 from tfxai.runner import Runner
+from tfxai.types import Model
 
 
 class Contrast(Explainer):
@@ -27,15 +30,14 @@ class Contrast(Explainer):
         As for `Explainer`.
     """
 
-    def __init__(self, model: Any, head: str | None = None, **options: Any):
+    def __init__(self, model: Model, *, head: Head | None = None, **options: Unpack[ModelOptions]):
         super().__init__(model, **options)
-        if head not in (None, "softmax", "sigmoid"):
-            raise ValueError(f'Expected head to be None, "softmax" or "sigmoid", got {head!r}.')
-        self.head = head
+        one_of("head", head, (None, *get_args(Head)))
+        self.head: Head | None = head
         self._logits = Runner(self.view, classes=self.classes)
 
     def contrast(
-        self, run: Run, x: tf.Tensor, p: tf.Tensor, masks: tf.Tensor, weights: tuple[float, float], objective: str
+        self, run: Run, x: tf.Tensor, p: tf.Tensor, masks: tf.Tensor, weights: tuple[float, float], objective: Objective
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Losses of the foreground, x m + p (1 - m), without the class and of the background, x (1 - m) + p m, with it.
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, input_references
-from tfxai.checks import positive
+from tfxai.baselines import input_references
+from tfxai.checks import above, at_least, positive
 from tfxai.descent import Evaluated, Schedule, begin, descend
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.inversion.background import differs
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.objective import distance, energy, reported
-from tfxai.inversion.settings import check_numbers
 from tfxai.loops import Seeded, where_rows
+from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images, gradients
+from tfxai.types import Baseline, Layer, Model
 
 NOISE = 0.1  # standard deviation of the noise at the start, as a share of the image's reach
 HALVINGS = 4  # of the rate, at equal distances
@@ -38,8 +39,8 @@ class FeatureInversion(Explainer, Seeded):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images.
-    layer : str, keras layer or None
-        Whose features are inverted. None: the last one with spatial output.
+    layer : str or keras layer, optional
+        Whose features are inverted. Default: the last one with spatial output.
     steps : int
         Of Adam. Default 200 (ours; the paper descends with momentum). The rate is halved four times on the way.
     learning_rate : float
@@ -100,8 +101,9 @@ class FeatureInversion(Explainer, Seeded):
 
     def __init__(
         self,
-        model: Any,
-        layer: Any = None,
+        model: Model,
+        layer: Layer | None = None,
+        *,
         steps: int = 200,
         learning_rate: float = 0.05,
         alpha_weight: float = 1.0,
@@ -111,14 +113,13 @@ class FeatureInversion(Explainer, Seeded):
         start: Baseline = "noise",
         jitter: int = 0,
         seed: int = 0,
-        **options: Any,
+        **options: Unpack[ModelOptions],
     ):
         Explainer.__init__(self, model, **options)
         Seeded.__init__(self, seed)
-        check_numbers(learning_rate, alpha_weight=alpha_weight, tv_weight=tv_weight)
-        for name, power in {"alpha": alpha, "beta": beta}.items():
-            if not power >= 1:
-                raise ValueError(f"Expected {name} to be 1 or more, got {power!r}.")
+        above(0, learning_rate=learning_rate)
+        at_least(0, alpha_weight=alpha_weight, tv_weight=tv_weight)
+        at_least(1, alpha=alpha, beta=beta)
         self.steps, self.learning_rate = positive("steps", steps), learning_rate
         self.alpha_weight, self.tv_weight, self.alpha, self.beta = alpha_weight, tv_weight, alpha, beta
         self.reference, self.jitter = start, check_jitter(jitter)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, TypeAlias, Unpack, get_args
 
 import tensorflow as tf
 
+from tfxai.checks import one_of
 from tfxai.descent import Evaluated, Schedule, State, begin, descend
 from tfxai.facts import Facts
 from tfxai.inversion.background import background, differs
-from tfxai.inversion.channels import base_layer, evidence
+from tfxai.inversion.base_layer import default_base_layer
 from tfxai.inversion.contrast import Contrast
+from tfxai.inversion.evidence import evidence
 from tfxai.inversion.mask import ChannelMask, blend
-from tfxai.inversion.objective import distance, reported
-from tfxai.inversion.settings import Settings, resolve
+from tfxai.inversion.objective import Head, distance, reported
+from tfxai.inversion.settings import Penalty, Preset, Settings, SettingsOptions, resolve
 from tfxai.run import Run, check_images, gradients
+from tfxai.types import Layer, Model
 
 START = 0.1  # of every weight
 BLUR = 11 / 224  # sigma, as a share of the shorter side
 
-PENALTIES = {
+PENALTIES: dict[Penalty, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "l1": lambda weights, mask: tf.reduce_sum(tf.abs(weights), 1),
     "l2": lambda weights, mask: tf.reduce_sum(tf.square(weights), 1),
     "area": lambda weights, mask: tf.reduce_mean(mask, [1, 2]),
@@ -30,6 +33,7 @@ PENALTIES = {
     ),
 }
 SCALE_FREE = ("area", "scale_free")
+Stages: TypeAlias = Literal["both", "inversion", "target"]
 
 NO_MASK, NO_CONTRAST, BROKEN = 1, 2, 3  # kinds of degenerate cases
 
@@ -47,10 +51,11 @@ class GuidedFeatureInversion(Contrast):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    inversion_layer : str, keras layer or None
-        Whose features are kept. None: the last one with spatial output (the paper: the last pooling).
-    base_layer : str, keras layer or None
-        Whose channels, by their positive part, make the mask. None: with the preset "tfxai" the last layer with 12
+    layer : str or keras layer, optional
+        The inversion layer, whose features are kept. Default: the last one with spatial output (the paper: the last
+        pooling).
+    base_layer : str or keras layer, optional
+        Whose channels, by their positive part, make the mask. Default: with the preset "tfxai" the last layer with 12
         positions or more along each side; with the others the layer before the inversion layer if that is a pooling
         (the paper: the last convolution), else the inversion layer.
     preset : {"tfxai", "paper", "authors"} or Settings
@@ -60,7 +65,7 @@ class GuidedFeatureInversion(Contrast):
     head : {"softmax", "sigmoid"}, optional
         What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
     **options
-        Any attribute of `tfxai.inversion.Settings` in place of the preset's; and those of `Explainer`.
+        Any attribute of `tfxai.inversion.Settings`, in place of the preset's; and as for `Explainer`.
 
     Raises
     ------
@@ -102,28 +107,27 @@ class GuidedFeatureInversion(Contrast):
         drawback="slow; as coarse as the layer",
         reference="Du et al. 2018",
     )
-    options_of = (Settings,)
 
     def __init__(
         self,
-        model: Any,
-        inversion_layer: Any = None,
-        base_layer: Any = None,
-        preset: str | Settings = "tfxai",
-        stages: str = "both",
-        head: str | None = None,
-        **options: Any,
+        model: Model,
+        layer: Layer | None = None,
+        *,
+        base_layer: Layer | None = None,
+        preset: Preset | Settings = "tfxai",
+        stages: Stages = "both",
+        head: Head | None = None,
+        **options: Unpack[SettingsOptions],
     ):
-        own = {field.name for field in fields(Settings)} & options.keys()
-        super().__init__(model, head, **{name: value for name, value in options.items() if name not in own})
-        self.settings = resolve(preset, {name: options[name] for name in own})
-        self.reference = self.settings.background
-        if stages not in ("both", "inversion", "target"):
-            raise ValueError(f'Expected stages to be "both", "inversion" or "target", got {stages!r}.')
+        own = {field.name for field in fields(Settings)}
+        changes: dict[str, Any] = {name: value for name, value in options.items() if name in own}
+        of_model: dict[str, Any] = {name: value for name, value in options.items() if name not in own}
+        super().__init__(model, head=head, **of_model)
+        self.settings = resolve(preset, changes)
+        self.reference = self.settings.fill
+        one_of("stages", stages, get_args(Stages))
         self.stages = stages
-        self._wanted = tuple(
-            None if layer is None else self.view.find(layer) for layer in (inversion_layer, base_layer)
-        )
+        self._wanted = tuple(None if one is None else self.view.find(one) for one in (layer, base_layer))
         if self.view.inputs is not None and all(None not in x.shape[1:] for x in self.view.inputs.values()):
             self.adapt(None)
 
@@ -131,11 +135,11 @@ class GuidedFeatureInversion(Contrast):
         if not self.reads:
             inversion, base = self._wanted
             inversion = inversion or self.view.last_spatial(inputs)
-            self.reads = (inversion, base or base_layer(self.settings.base, inversion, self.view, inputs))
+            self.reads = (inversion, base or default_base_layer(self.settings.base, inversion, self.view, inputs))
 
     def describe(self) -> dict[str, Any]:
         inversion, base = self.reads
-        return {"inversion_layer": inversion, "base_layer": base}
+        return {"layer": inversion, "base_layer": base}
 
     def attribute(self, run: Run) -> tf.Tensor:
         settings = self.settings
@@ -205,8 +209,8 @@ class GuidedFeatureInversion(Contrast):
             sides = 1.0, settings.background_weight
             gradient, terms = self.contrast(run, run.pixels, p, masks, sides, settings.objective)
             penalty = settings.target_penalty * PENALTIES[settings.penalty](weights, masks)
-            gradients = tf.gradients([masks, penalty], weights, [gradient, tf.ones_like(penalty)])[0]
-            return Evaluated(tf.concat([terms, penalty[:, None]], 1), gradients)
+            whole = tf.gradients([masks, penalty], weights, [gradient, tf.ones_like(penalty)])[0]
+            return Evaluated(tf.concat([terms, penalty[:, None]], 1), whole)
 
         carried = settings.carry_optimizer_state and moments is not None
         state = begin(weights, 3, active, *((moments, settings.inversion_steps) if carried else ()))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, TypeAlias, Unpack, get_args
 
 import tensorflow as tf
 
-from tfxai.baselines import Baseline
-from tfxai.checks import positive
+from tfxai.checks import above, at_least, one_of, positive
 from tfxai.descent import Evaluated, Schedule, begin, descend
 from tfxai.facts import Facts
 from tfxai.inversion.background import background, differs
 from tfxai.inversion.contrast import Contrast
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.mask import Enlarged, blend
-from tfxai.inversion.objective import OBJECTIVES, reported
-from tfxai.inversion.settings import check_numbers
+from tfxai.inversion.objective import Head, Objective, reported
 from tfxai.loops import Seeded, where_rows
+from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images
+from tfxai.types import Baseline, Model
 
-GAMES = {"delete": (0.0, 1.0), "preserve": (1.0, 0.0), "hybrid": (1.0, 1.0)}  # what foreground and background count
+Game: TypeAlias = Literal["delete", "preserve", "hybrid"]
+# What foreground and background count.
+GAMES: dict[Game, tuple[float, float]] = {"delete": (0.0, 1.0), "preserve": (1.0, 0.0), "hybrid": (1.0, 1.0)}
 BLUR, SMOOTH = 10 / 224, 5 / 224  # sigmas of the background and of the mask, as shares of the shorter side (paper)
 JITTER = 4 / 224  # of the shorter side (paper)
 TOLERANCE = 1e-3  # by which share of itself a loss must fall to count
@@ -32,8 +34,8 @@ class MeaningfulPerturbation(Contrast, Seeded):
 
     Fong and Vedaldi (2017). A map s in [0, 1] of a few cells, enlarged and smoothed, divides the input x from a
     background p. Deleting, it minimises the probability of the class in x (1 - s) + p s; preserving, it maximises that
-    of x s + p (1 - s). Each adds ``l1 * sum s + tv * sum |d| ** beta``, over the cells and the differences d of
-    neighbours. (The paper calls 1 - s the mask.)
+    of x s + p (1 - s). Each adds ``l1_weight * sum s + tv_weight * sum |d| ** beta``, over the cells and the
+    differences d of neighbours. (The paper calls 1 - s the mask.)
 
     Parameters
     ----------
@@ -47,12 +49,12 @@ class MeaningfulPerturbation(Contrast, Seeded):
         Of Adam. Default 300 (paper).
     learning_rate : float
         Of Adam. Default 0.1 (paper).
-    l1, tv : float
+    l1_weight, tv_weight : float
         Factors of area and total variation. Default 1e-4 and 1e-2 (paper). The fewer the cells, the larger the factor
         of their area has to be.
     beta : float
         Power of the total variation, 1 or more. Default 3 (paper).
-    background : number, array, "blur", "mean", "noise" or function
+    fill : number, array, "blur", "mean", "noise" or function
         What takes the place of what is deleted. ``"blur"``: a Gaussian of 10 pixels for images of 224 (paper), and in
         proportion; the others as in `tfxai.baselines.references`.
     jitter : int, optional
@@ -60,7 +62,8 @@ class MeaningfulPerturbation(Contrast, Seeded):
         proportion.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         What is minimised or maximised. Default the probability (paper). Deleting finds nothing where that is small
-        from the beginning. A logarithm or a logit goes on falling with every further pixel and asks for a larger l1.
+        from the beginning. A logarithm or a logit goes on falling with every further pixel and asks for a larger
+        l1_weight.
     start : float
         Of every cell, from 0 to 1. Default 0.5 (the paper: a disc that is fitted first). Where the probability of the
         input is so near 1 that it is flat, a descent from 0 would not move.
@@ -114,38 +117,38 @@ class MeaningfulPerturbation(Contrast, Seeded):
 
     def __init__(
         self,
-        model: Any,
-        game: str = "delete",
+        model: Model,
+        *,
+        game: Game = "delete",
         cells: int = 28,
         steps: int = 300,
         learning_rate: float = 0.1,
-        l1: float = 1e-4,
-        tv: float = 1e-2,
+        l1_weight: float = 1e-4,
+        tv_weight: float = 1e-2,
         beta: float = 3.0,
-        background: Baseline = "blur",
+        fill: Baseline = "blur",
         jitter: int | None = None,
-        objective: str = "probability",
+        objective: Objective = "probability",
         start: float = 0.5,
         patience: int | None = None,
         seed: int = 0,
-        head: str | None = None,
-        **options: Any,
+        head: Head | None = None,
+        **options: Unpack[ModelOptions],
     ):
-        Contrast.__init__(self, model, head, **options)
+        Contrast.__init__(self, model, head=head, **options)
         Seeded.__init__(self, seed)
-        for name, value, known in (("game", game, GAMES), ("objective", objective, OBJECTIVES)):
-            if value not in known:
-                raise ValueError(f"Expected {name} to be one of {list(known)}, got {value!r}.")
-        check_numbers(learning_rate, l1=l1, tv=tv)
-        if not beta >= 1:
-            raise ValueError(f"Expected beta to be 1 or more, got {beta!r}.")
+        one_of("game", game, GAMES)
+        one_of("objective", objective, get_args(Objective))
+        above(0, learning_rate=learning_rate)
+        at_least(0, l1_weight=l1_weight, tv_weight=tv_weight)
+        at_least(1, beta=beta)
         if not 0 <= start <= 1:
             raise ValueError(f"Expected start to lie in [0, 1], got {start!r}.")
         patience = None if patience is None else positive("patience", patience)
         self.steps, self.schedule = positive("steps", steps), Schedule(learning_rate, None, patience, TOLERANCE)
         self.game, self.cells, self.start = game, positive("cells", cells), start
-        self.l1, self.tv, self.beta = l1, tv, beta
-        self.reference, self.objective = background, objective
+        self.l1_weight, self.tv_weight, self.beta = l1_weight, tv_weight, beta
+        self.reference, self.objective = fill, objective
         self.jitter = None if jitter is None else check_jitter(jitter)
 
     def attribute(self, run: Run) -> tf.Tensor:
@@ -160,7 +163,9 @@ class MeaningfulPerturbation(Contrast, Seeded):
         def losses(cells: tf.Tensor, x: tf.Tensor, p: tf.Tensor) -> Evaluated:
             masks = enlarged(cells)
             gradient, sides = self.contrast(run, x, p, masks, GAMES[self.game], self.objective)
-            penalties = tf.stack([self.l1 * alpha_norm(cells, 1.0), self.tv * total_variation(cells, self.beta)], 1)
+            penalties = tf.stack(
+                [self.l1_weight * alpha_norm(cells, 1.0), self.tv_weight * total_variation(cells, self.beta)], 1
+            )
             whole = tf.gradients([masks, penalties], cells, [gradient, tf.ones_like(penalties)])[0]
             return Evaluated(tf.concat([sides, penalties], 1), whole)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
@@ -12,7 +13,8 @@ from tfxai.run import Run
 LEAST = -1e30  # a logit that takes part in no sum
 LEAST_P = 1e-30  # of which there is a logarithm
 
-OBJECTIVES = ("probability", "log_probability", "cross_entropy", "logit")
+Objective: TypeAlias = Literal["probability", "log_probability", "cross_entropy", "logit"]
+Head: TypeAlias = Literal["softmax", "sigmoid"]
 
 
 def distance(found: tf.Tensor, wanted: tf.Tensor, relative: bool = True) -> tf.Tensor:
@@ -27,7 +29,7 @@ def energy(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.square(x), list(range(1, x.shape.rank)))
 
 
-def losses(run: Run, objective: str, head: str | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+def losses(run: Run, objective: Objective, head: Head | None = None) -> tuple[tf.Tensor, tf.Tensor]:
     """What falls as the score rises, and what falls as it vanishes.
 
     Parameters

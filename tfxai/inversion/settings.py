@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-from tfxai.baselines import Baseline
-from tfxai.checks import positive
-from tfxai.inversion.objective import OBJECTIVES
+from tfxai.checks import above, at_least, one_of, positive
+from tfxai.inversion.objective import Objective
+from tfxai.options import ModelOptions
+from tfxai.types import Baseline
+
+Loss: TypeAlias = Literal["relative", "squared"]
+Penalty: TypeAlias = Literal["l1", "l2", "area", "scale_free"]
+Channels: TypeAlias = Literal["activations", "evidence"]
+Scaling: TypeAlias = Literal["before", "after"]
+Base: TypeAlias = Literal["pooled", "inversion", "fine"]
 
 CHOICES = {
-    "loss": ("relative", "squared"),
-    "penalty": ("l1", "l2", "area", "scale_free"),
-    "objective": OBJECTIVES,
-    "channels": ("activations", "evidence"),
-    "scaling": ("before", "after"),
-    "base": ("pooled", "inversion", "fine"),
+    "loss": Loss,
+    "penalty": Penalty,
+    "objective": Objective,
+    "channels": Channels,
+    "scaling": Scaling,
+    "base": Base,
 }
 
 
@@ -45,10 +52,10 @@ class Settings:
         log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
     channels : {"activations", "evidence"}
         What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
-        each, see `tfxai.inversion.channels.evidence`.
+        each, see `tfxai.inversion.evidence.evidence`.
     background_weight : float
         What the background counts in this, beside 1 for the foreground.
-    background : number, array, "blur", "mean", "noise" or function
+    fill : number, array, "blur", "mean", "noise" or function
         What is seen where the mask is 0. ``"blur"``: a Gaussian of 11 pixels for images of 224, and in proportion; the
         others as in `tfxai.baselines.references`.
     scaling : {"before", "after"}
@@ -73,45 +80,61 @@ class Settings:
     target_steps: int = 70
     learning_rate: float = 1e-2
     decay: int | None = 10
-    loss: str = "squared"
-    penalty: str = "l1"
+    loss: Loss = "squared"
+    penalty: Penalty = "l1"
     inversion_penalty: float = 10.0
     target_penalty: float = 1.0
-    objective: str = "probability"
-    channels: str = "activations"
+    objective: Objective = "probability"
+    channels: Channels = "activations"
     background_weight: float = 1.0
-    background: Baseline = "blur"
-    scaling: str = "before"
+    fill: Baseline = "blur"
+    scaling: Scaling = "before"
     align_corners: bool = False
     carry_optimizer_state: bool = False
     keep_best: bool = False
     patience: int | None = None
     tolerance: float = 1e-3
-    base: str = "pooled"
+    base: Base = "pooled"
 
     def __post_init__(self) -> None:
         for name in ("inversion_steps", "target_steps", "decay", "patience"):
             optional = name in ("decay", "patience")
             if not (optional and getattr(self, name) is None):
                 positive(name, getattr(self, name))
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"Expected {name} to be one of {list(known)}, got {getattr(self, name)!r}.")
+        for name, choices in CHOICES.items():
+            one_of(name, getattr(self, name), get_args(choices))
         factors = ("inversion_penalty", "target_penalty", "background_weight", "tolerance")
-        check_numbers(self.learning_rate, **{name: getattr(self, name) for name in factors})
+        above(0, learning_rate=self.learning_rate)
+        at_least(0, **{name: getattr(self, name) for name in factors})
 
 
-def check_numbers(learning_rate: float, **factors: float) -> None:
-    """ValueError unless the rate is positive and no factor is negative."""
-    if not learning_rate > 0:
-        raise ValueError(f"Expected learning_rate to be positive, got {learning_rate!r}.")
-    for name, value in factors.items():
-        if not value >= 0:
-            raise ValueError(f"Expected {name} to be 0 or more, got {value!r}.")
+class SettingsOptions(ModelOptions, total=False):
+    """What `tfxai.GuidedFeatureInversion` takes in place of its preset's `Settings`, and of any model."""
+
+    inversion_steps: int
+    target_steps: int
+    learning_rate: float
+    decay: int | None
+    loss: Loss
+    penalty: Penalty
+    inversion_penalty: float
+    target_penalty: float
+    objective: Objective
+    channels: Channels
+    background_weight: float
+    fill: Baseline
+    scaling: Scaling
+    align_corners: bool
+    carry_optimizer_state: bool
+    keep_best: bool
+    patience: int | None
+    tolerance: float
+    base: Base
 
 
+Preset: TypeAlias = Literal["tfxai", "paper", "authors"]
 PAPER = Settings()
-PRESETS = {
+PRESETS: dict[Preset, Settings] = {
     "paper": PAPER,
     # https://github.com/mndu/guided-feature-inversion, where the first stage counts to 10 from 0.
     "authors": replace(
@@ -144,7 +167,7 @@ PRESETS = {
 }
 
 
-def resolve(preset: str | Settings, changes: dict[str, Any]) -> Settings:
+def resolve(preset: Preset | Settings, changes: dict[str, Any]) -> Settings:
     """A preset, with changes; ValueError if there is none of that name."""
     if isinstance(preset, Settings):
         return replace(preset, **changes)

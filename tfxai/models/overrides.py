@@ -9,14 +9,19 @@ The rules take effect through `tf.gradients`; a `tf.GradientTape` does not see t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
 
+from tfxai.checks import one_of
 from tfxai.models import convolutions, strided, unpooling
 from tfxai.models.composed import modify_composed
 from tfxai.models.operations import CONVOLUTIONS
 
 Backward = str | tuple[str, ...]  # one, or several for different kinds of operations
+Relus: TypeAlias = Literal["gradient", "guided", "deconvnet"]
+Strided: TypeAlias = Literal["gradient", "resampled"]
+Pooling: TypeAlias = Literal["gradient", "switch", "repeat"]
 RELUS = ("guided", "deconvnet")
 _LAYER = "IdentityN"
 
@@ -114,18 +119,12 @@ def _deconvnet_layer(op: tf.Operation, unused: tf.Tensor, g: tf.Tensor) -> list[
     return [tf.nn.relu(g), tf.zeros_like(op.inputs[1])]
 
 
-def backward_rules(relus: str, strided: str, pooling: str) -> tuple[str, ...]:
+def backward_rules(relus: Relus, strided: Strided, pooling: Pooling) -> tuple[str, ...]:
     """The rules for `ModelView.forward`; ValueError for an option that does not exist."""
-    options = {
-        "relus": (relus, RELUS),
-        "strided": (strided, ("resampled",)),
-        "pooling": (pooling, ("switch", "repeat")),
-    }
-    for name, (value, rules) in options.items():
-        if value not in ("gradient", *rules):
-            known = " or ".join(f'"{one}"' for one in ("gradient", *rules))
-            raise ValueError(f"Expected {name} to be {known}, got {value!r}.")
-    return tuple(value for value, _ in options.values() if value != "gradient")
+    one_of("relus", relus, get_args(Relus))
+    one_of("strided", strided, get_args(Strided))
+    one_of("pooling", pooling, get_args(Pooling))
+    return tuple(rule for rule in (relus, strided, pooling) if rule != "gradient")
 
 
 def relu_gradient(backward: Backward | None) -> str | None:

@@ -13,7 +13,7 @@ from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import unit
-from tfxai.models.overrides import backward_rules
+from tfxai.models.overrides import Pooling, Relus, Strided, backward_rules
 from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.neurons.fitted import Fitted
 from tfxai.options import ModelOptions
@@ -88,9 +88,9 @@ class PredictionByFeatures(Explainer):
         features: Fitted,
         *,
         top: int = 3,
-        relus: str = "guided",
-        strided: str = "resampled",
-        pooling: str = "gradient",
+        relus: Relus = "guided",
+        strided: Strided = "resampled",
+        pooling: Pooling = "gradient",
         **options: Unpack[ModelOptions],
     ):
         if not hasattr(features, "weights_"):

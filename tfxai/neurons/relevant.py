@@ -14,6 +14,7 @@ from tfxai.channels import named
 from tfxai.checks import one_of
 from tfxai.facts import Facts
 from tfxai.inputs import one_hot
+from tfxai.models.overrides import Pooling, Relus, Strided
 from tfxai.neurons import bounds, lasso
 from tfxai.neurons.average import CROPS, Display, Strength
 from tfxai.neurons.bounds import PathPoint
@@ -304,9 +305,9 @@ class RelevantFeatures:
         verbose: Verbose = "auto",
         *,
         top: int = 3,
-        relus: str = "guided",
-        strided: str = "resampled",
-        pooling: str = "gradient",
+        relus: Relus = "guided",
+        strided: Strided = "resampled",
+        pooling: Pooling = "gradient",
     ) -> FeatureExplanation:
         """Explain predictions by the features that speak for them, with a heat-map of each.
 

@@ -6,12 +6,13 @@ name are those of the literature: Montavon et al. (2017, 2019), Kohlbrenner et a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Literal, TypeAlias
 
 from tfxai.relevance.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, ZPlus
+from tfxai.types import Bound
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class LayerFacts:
 
 
 Condition = Callable[[LayerFacts], bool]
+CompositeName: TypeAlias = Literal[
+    "epsilon",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "epsilon_gamma_box",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+    "deep_taylor",
+    "excitation_backprop",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Composite:
     >>> rules = Composite([(first, Flat()), (upto(0.3), ZPlus()), ("block4_*", Gamma(0.5)), (convolution, Gamma(0.25))])
     """
 
-    choices: Any
+    choices: Sequence[tuple[Condition | str, Rule]]
     default: Rule = field(default_factory=Epsilon)
 
     def __call__(self, layer: LayerFacts) -> Rule:
@@ -107,11 +118,11 @@ def fits(name: str, pattern: str) -> bool:
     return any(fnmatchcase("/".join(parts[start:]), pattern) for start in range(len(parts)))
 
 
-def by_name(name: str, low: Any = None, high: Any = None) -> Composite:
+def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> Composite:
     """A composite of the literature; ``low`` and ``high`` are the bounds of the inputs for those with a z-box."""
     zbox = None if low is None or high is None else ZBox(_number(low), _number(high))
     box = None if zbox is None else Composite([(first, zbox), (convolution, Gamma(0.25))])
-    known = {
+    known: dict[CompositeName, Composite | None] = {
         "epsilon": Composite([]),
         "epsilon_plus": Composite([(convolution, ZPlus())]),
         "epsilon_plus_flat": Composite([(first, Flat()), (convolution, ZPlus())]),
@@ -132,5 +143,5 @@ def by_name(name: str, low: Any = None, high: Any = None) -> Composite:
     return found
 
 
-def _number(bound: Any) -> Any:
+def _number(bound: Bound) -> Bound:
     return float(bound) if isinstance(bound, int | float) else tuple(float(one) for one in bound)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Literal, TypeAlias, Unpack, get_args
 
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, compared, run_references
+from tfxai.baselines import compared, run_references
+from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.loops import accumulate, merge, split
+from tfxai.options import ModelOptions
 from tfxai.relevance.multipliers import Passes, rescale
 from tfxai.relevance.reveal_cancel import RevealCancel
 from tfxai.run import Run, tiled, totals
+from tfxai.types import Background, Baseline, Model, Tensors
 
-RULES = ("rescale", "reveal_cancel", "genomics")
+ActivationRule: TypeAlias = Literal["rescale", "reveal_cancel", "genomics"]
 
 
 class DeepLift(Explainer):
@@ -32,12 +35,12 @@ class DeepLift(Explainer):
     baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
         What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
         own scale. See `tfxai.baselines.references`.
+    background : array or list of baselines, or dict of these by input, optional
+        Several baselines for every input, (b, ...), in place of one: the values are their mean.
     rule : {"rescale", "reveal_cancel", "genomics"}
         For activations. "rescale" (default): the slope between both passes. "reveal_cancel": what raises and what
         lowers the argument is followed apart, so that causes which cancel, as in min(a, b), are seen.
         "genomics": the second for dense layers, the first where there are positions (the paper's section 4.2).
-    background : array or list of baselines, or dict of these by input, optional
-        Several baselines for every input, (b, ...), in place of one.
     **options
         As for `Explainer`.
 
@@ -67,19 +70,18 @@ class DeepLift(Explainer):
 
     def __init__(
         self,
-        model: Any,
-        baseline: Baseline = 0.0,
-        rule: str = "rescale",
+        model: Model,
         *,
-        background: Any = None,
-        **options: Any,
+        baseline: Baseline = 0.0,
+        background: Background | None = None,
+        rule: ActivationRule = "rescale",
+        **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
-        if rule not in RULES:
-            raise ValueError(f"Expected rule to be one of {RULES}, got {rule!r}.")
+        one_of("rule", rule, get_args(ActivationRule))
         self.reference, self.activations = compared(baseline, background), rule
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         each, x = tf.nest.map_structure, run.floating
         baselines = run_references(run)
         count = tf.nest.flatten(baselines)[0].shape[0]
@@ -102,7 +104,7 @@ class DeepLift(Explainer):
         run.extras["completeness_gap"] = totals(values) - (run.score - start)
         return values
 
-    def _between(self, run: Run, baseline: Any, repeats: tf.Tensor | int) -> tuple[Any, tf.Tensor]:
+    def _between(self, run: Run, baseline: Tensors, repeats: tf.Tensor | int) -> tuple[Tensors, tf.Tensor]:
         """Values for one baseline of each input, and the score of the baseline."""
         other = self.run(run.among(baseline), run.goal, run.batch_size)
         score, _ = run.goal.score(run.outputs, run.read)  # the class is decided: both scores are the same function

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.options import ModelOptions
 from tfxai.relevance.affine import Affine
-from tfxai.relevance.composites import by_name
+from tfxai.relevance.composites import CompositeName, LayerFacts, by_name
 from tfxai.relevance.network import Network
 from tfxai.relevance.rules import Rule
 from tfxai.run import Run
+from tfxai.types import Bound, Layer, Model, Tensors
 
 
 class LRP(Explainer):
@@ -34,7 +36,7 @@ class LRP(Explainer):
         ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``; one
         rule for all layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a
         `tfxai.relevance.Composite`.
-    at : str, optional
+    at : str or keras layer, optional
         Layer at whose output relevance is wanted. Default: at the input.
     low, high : float or tuple of float, optional
         Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
@@ -58,7 +60,7 @@ class LRP(Explainer):
     --------
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> explainer = tfxai.LRP(tfxai.datasets.flowers.load_model(), "epsilon_gamma_box", low=-1, high=1)
+    >>> explainer = tfxai.LRP(tfxai.datasets.flowers.load_model(), composite="epsilon_gamma_box", low=-1, high=1)
     >>> explainer(images).values.shape
     (2, 112, 112, 3)
     """
@@ -79,14 +81,15 @@ class LRP(Explainer):
 
     def __init__(
         self,
-        model: Any,
-        composite: Any = "epsilon_plus",
-        at: str | None = None,
-        low: Any = None,
-        high: Any = None,
+        model: Model,
+        *,
+        composite: CompositeName | Rule | Callable[[LayerFacts], Rule] = "epsilon_plus",
+        at: Layer | None = None,
+        low: Bound | None = None,
+        high: Bound | None = None,
         bias: bool = True,
-        operations: Mapping[str, Any] | None = None,
-        **options: Any,
+        operations: Mapping[str, Rule | Callable[..., Any]] | None = None,
+        **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
         if isinstance(composite, str):
@@ -104,7 +107,7 @@ class LRP(Explainer):
     def describe(self) -> dict[str, Any]:
         return {"layer": self.reads[0]} if self.reads else {}
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         inputs = tf.nest.flatten(run.floating)
         start = run.read[run.goal.reads[0]] if run.goal.reads else run.outputs
         signal = tf.gradients(run.score, start)[0]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Unpack
 
 import tensorflow as tf
 
-from tfxai.baselines import Baseline, run_references
+from tfxai.baselines import run_references
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.options import ModelOptions
 from tfxai.relevance.lrp import LRP
+from tfxai.relevance.rules import Rule
 from tfxai.run import Run, totals
+from tfxai.types import Baseline, Bound, Layer, Model, Tensors
 
 SEARCH = 30  # forward passes: some to go beyond the root, the others to halve the way that holds it
 FARTHEST = 1024.0  # times the way on which a linear model would reach its root
@@ -59,11 +63,13 @@ class SimpleTaylor(Explainer):
         reference="Bach et al. 2015",
     )
 
-    def __init__(self, model: Any, root: Baseline = "nearest", **options: Any):
+    def __init__(
+        self, model: Model, *, root: Literal["nearest"] | Baseline = "nearest", **options: Unpack[ModelOptions]
+    ):
         super().__init__(model, **options)
         self.reference = root
 
-    def attribute(self, run: Run) -> Any:
+    def attribute(self, run: Run) -> Tensors:
         each, x = tf.nest.map_structure, run.floating
         if isinstance(self.reference, str) and self.reference == "nearest":
             root = point = self._nearest(run)
@@ -76,20 +82,20 @@ class SimpleTaylor(Explainer):
         run.extras["remainder"] = run.score - totals(values)
         return values
 
-    def _given(self, run: Run) -> Any:
+    def _given(self, run: Run) -> Tensors:
         found = run_references(run)
         count = tf.nest.flatten(found)[0].shape[0]
         if count != 1:
             raise ValueError(f"Expected one root, got {count} baselines.")
         return tf.nest.map_structure(lambda x0: x0[0], found)
 
-    def _nearest(self, run: Run) -> Any:
+    def _nearest(self, run: Run) -> Tensors:
         """The point on the line along the gradient, towards score zero, where the score changes its sign."""
         each, x = tf.nest.map_structure, run.floating
         gradients = run.gradients()
         step = tf.math.divide_no_nan(run.score, totals(each(tf.square, gradients)))  # to the root of a linear model
 
-        def at(t: tf.Tensor) -> Any:
+        def at(t: tf.Tensor) -> Tensors:
             def moved(x: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
                 return x - tf.cast(tf.reshape(t * step, [-1] + [1] * (g.shape.rank - 1)) * g, x.dtype)
 
@@ -119,10 +125,16 @@ class DeepTaylor(LRP):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
+    at : str or keras layer, optional
+        Layer at whose output relevance is wanted. Default: at the input.
     low, high : float or tuple of float, optional
         Bounds of what the first layer sees, behind all preprocessing: a number or one for each channel.
+    bias : bool
+        Whether shifts take their part of the relevance, as for `LRP`.
+    operations : dict, optional
+        Rules for operations that have none here, as for `LRP`.
     **options
-        As for `LRP`.
+        As for `Explainer`.
 
     Examples
     --------
@@ -141,5 +153,17 @@ class DeepTaylor(LRP):
         reference="Montavon et al. 2017",
     )
 
-    def __init__(self, model: Any, low: Any = None, high: Any = None, **options: Any):
-        super().__init__(model, "deep_taylor", low=low, high=high, **options)
+    def __init__(
+        self,
+        model: Model,
+        *,
+        at: Layer | None = None,
+        low: Bound | None = None,
+        high: Bound | None = None,
+        bias: bool = True,
+        operations: Mapping[str, Rule | Callable[..., Any]] | None = None,
+        **options: Unpack[ModelOptions],
+    ):
+        super().__init__(
+            model, composite="deep_taylor", at=at, low=low, high=high, bias=bias, operations=operations, **options
+        )

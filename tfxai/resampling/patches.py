@@ -12,7 +12,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
 from tfxai.models import ModelView
-from tfxai.models.overrides import backward_rules
+from tfxai.models.overrides import Pooling, Relus, backward_rules
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.run import Run
 from tfxai.types import Inputs
@@ -21,7 +21,7 @@ WayBack: TypeAlias = Literal["guided", "deconvnet_upsample", "deconvnet_switch"]
 Projection: TypeAlias = Literal["receptive_field", WayBack]
 
 # The rules for ReLUs and max-pooling.
-RULES: dict[WayBack, tuple[str, str]] = {
+RULES: dict[WayBack, tuple[Relus, Pooling]] = {
     "guided": ("guided", "gradient"),
     "deconvnet_upsample": ("guided", "repeat"),
     "deconvnet_switch": ("deconvnet", "switch"),

@@ -1,4 +1,4 @@
-"""Of what the mask is made: whose channels, where the user does not say, and what of these speaks for the class."""
+"""The layer whose channels make the mask, where the user names none."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.inversion.settings import Base
 from tfxai.models import ModelView, graph
 from tfxai.models.positions import positions
 from tfxai.models.signs import is_nonnegative
 from tfxai.models.view import Forward, traced
-from tfxai.run import Run
 
 CELLS = 12  # along the shorter side of a fine layer; the last convolution of VGG, which the paper takes, has 14
 
 
-def base_layer(rule: str, inversion: str, view: ModelView, inputs: Any) -> str:
-    """The base layer by default, see `Settings`."""
+def default_base_layer(rule: Base, inversion: str, view: ModelView, inputs: Any) -> str:
+    """The base layer for an inversion layer, see `Settings`."""
     if rule == "inversion":
         return inversion
     layers = view.layers(inputs)
@@ -51,44 +51,3 @@ def _leading(names: Sequence[str], inversion: str, view: ModelView, inputs: Any)
     if inputs is None and view.inputs:
         inputs = view.inputs if len(view.inputs) > 1 else next(iter(view.inputs.values()))
     return traced(view, [*names, inversion], inputs, look) if names else {}
-
-
-def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
-    """What speaks for the class in each channel of the base layer, where it does so in the inversion layer too.
-
-    ::
-
-        E_c = relu(A_c dy/dA_c) relu(sum_k B_k dy/dB_k) / max
-
-    with A of the base layer, B of the inversion layer, enlarged. The first factor, whose sum is LayerCAM (Jiang et al.
-    2021), is fine, but finds edges of everything; the second (HiResCAM, Draelos and Carin 2020) is coarse, but knows
-    classes. Where either is zero everywhere, it is left out; where nothing is left, the activations are taken.
-
-    Parameters
-    ----------
-    run : Run
-        A pass that read both layers.
-    inversion, base : str
-        The layers' names.
-
-    Returns
-    -------
-    tf.Tensor
-        (n, h, w, channels) in [0, 1], or the activations.
-    """
-    a = run.read[base]
-    if a.shape.rank != 4:
-        return a
-    own, coarse = run.gradients([a, run.read[inversion]])
-    a, b = tf.cast(a, tf.float32), tf.cast(run.read[inversion], tf.float32)
-    found = _unit(tf.nn.relu(a * own), or_else=a)
-    if base == inversion or b.shape.rank != 4:
-        return found
-    where = tf.nn.relu(tf.reduce_sum(b * coarse, -1, keepdims=True))
-    return _unit(found * tf.image.resize(_unit(where, or_else=1.0), a.shape[1:3]), or_else=found)
-
-
-def _unit(maps: tf.Tensor, or_else: tf.Tensor | float) -> tf.Tensor:
-    """Maps with a maximum of 1 in each input; or something else, where all of them are zero."""
-    most = tf.reduce_max(maps, [1, 2, 3], keepdims=True)
-    return tf.where(most > 0, tf.math.divide_no_nan(maps, most), or_else)

@@ -1,0 +1,146 @@
+"""Maps made out of a layer: which layer, where it lies in the input, and several of them as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+import tensorflow as tf
+
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
+from tfxai.maps import Place, of_layers, unit
+from tfxai.models.stack import check_maps
+from tfxai.options import ModelOptions
+from tfxai.run import Run
+from tfxai.types import Layer, Model, Tensors
+
+
+class LayerMap(Explainer):
+    """Base of the methods that make a map out of a layer. A subclass writes `map`.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    layer : str, keras layer or sequence of them, optional
+        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        that all paths to the output pass.
+        Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they lie, as the frames of a clip do, and added;
+        where they lie in several inputs, values are a dict with an array for each.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        If the layer does not exist or has no spatial output.
+    """
+
+    def __init__(self, model: Model, layer: Layer | Sequence[Layer] | None = None, **options: Unpack[ModelOptions]):
+        super().__init__(model, **options)
+        if layer is not None:
+            layers = layer if isinstance(layer, list | tuple) else [layer]
+            if not layers:
+                raise ValueError("Expected at least one layer, got an empty list.")
+            self.reads = tuple(self.view.find(one) for one in layers)
+        elif self.view.inputs is not None:
+            self.reads = (self.view.last_spatial(),)
+
+    def adapt(self, inputs: Any) -> None:
+        if not self.reads:
+            self.reads = (self.view.last_spatial(inputs),)
+
+    @property
+    def where(self) -> str | None:
+        return self.reads[0] if len(self.reads) == 1 else None
+
+    def describe(self) -> dict[str, Any]:
+        layer = self.reads[0] if len(self.reads) == 1 else list(self.reads)
+        return {"layer": layer, "rectified": True}  # of such maps, papers show the positive part
+
+    def placed(self, run: Run, layer: str) -> tuple[Run, Place]:
+        """Where a layer lies in the image that is masked or drawn on, and the run with that image chosen."""
+        places = of_layers(run.view, [layer], run.inputs)[layer]
+        if run.chosen is None and isinstance(run.inputs, dict) and len(places) == 1:
+            run = replace(run, chosen=next(iter(places)))
+        name = run.name(run.image)
+        if name not in places:
+            raise ValueError(
+                f"The layer {layer!r} has no places in the input {name!r}; it has some in {list(places) or 'none'}."
+            )
+        return run, places[name]
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        """(n, h, w) of one layer, signed; ``layer`` is its output as it came, in the model's precision."""
+        raise NotImplementedError
+
+    def attribute(self, run: Run) -> tf.Tensor:
+        stacks = {name: _spatial(name, run.read[name], run.inputs) for name in self.reads}
+        maps = {name: run.unpadded(self.map(run, stack)) for name, stack in stacks.items()}
+        if len(maps) == 1:
+            return maps[self.reads[0]]
+        return self.combined(run, maps)
+
+    def combined(self, run: Run, maps: dict[str, tf.Tensor]) -> Tensors:
+        """Maps of several layers over the input in which they lie; if there are several, a dict of them."""
+        places = of_layers(run.view, tuple(maps), run.inputs)
+        for name, found in places.items():
+            if not found:
+                raise ValueError(
+                    f"The units of the layer {name!r} have no places in the input, since each of them sees all of it. "
+                    "Leave it out, or explain it alone."
+                )
+        names = dict.fromkeys(name for found in places.values() for name in found)
+        over = {
+            name: _mean_of_layers(
+                {layer: places[layer][name] for layer in maps if name in places[layer]}, maps, run.given(name).shape[1:]
+            )
+            for name in names
+        }
+        return over if len(over) > 1 else next(iter(over.values()))
+
+
+class GradientMap(LayerMap):
+    """Base of the methods that need A and G only. A subclass writes `weigh`."""
+
+    def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
+        A, G = tf.cast(layer, tf.float32), run.gradients(layer)
+        return self.weigh(run.unpadded(A), run.unpadded(G))
+
+    def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
+        """(n, h, w) from activations and gradients, both (n, h, w, c)."""
+        raise NotImplementedError
+
+
+def map_facts(name: str, **changes: Any) -> Facts:
+    """What holds for most methods of the family, but for ``changes``."""
+    usual = {
+        "use": "important parts of the input",
+        "cost": "1 forward pass and the backward pass down to the layer",
+        "needs": "a layer with spatial output",
+        "drawback": "as coarse as the layer",
+    }
+    return Facts(name, **(usual | changes))
+
+
+def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: Sequence[int]) -> tf.Tensor:
+    """The mean of what each layer shows; the runs of one layer are on one scale, and add up, each where it lies."""
+    runs: dict[str, list[str]] = {}
+    for name in places:
+        runs.setdefault(name.partition("#")[0], []).append(name)
+    if len(runs) == 1:
+        return tf.add_n([place.laid(maps[name], size) for name, place in places.items()])
+    sums = [tf.add_n([places[name].laid(tf.nn.relu(maps[name]), size) for name in names]) for names in runs.values()]
+    return tf.add_n([unit(one) for one in sums]) / len(sums)
+
+
+def _spatial(name: str, output: tf.Tensor, inputs: Any) -> tf.Tensor:
+    if output.shape.rank < 3 or all(size == 1 for size in output.shape[1:-1]):
+        raise ValueError(
+            f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
+            "Choose a layer that tfxai.layers(model) calls spatial."
+        )
+    check_maps(name, output, tf.nest.flatten(inputs))
+    return output

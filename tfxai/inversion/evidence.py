@@ -1,0 +1,48 @@
+"""What of a layer's channels speaks for the class."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfxai.run import Run
+
+
+def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
+    """What speaks for the class in each channel of the base layer, where it does so in the inversion layer too.
+
+    ::
+
+        E_c = relu(A_c dy/dA_c) relu(sum_k B_k dy/dB_k) / max
+
+    with A of the base layer, B of the inversion layer, enlarged. The first factor, whose sum is LayerCAM (Jiang et al.
+    2021), is fine, but finds edges of everything; the second (HiResCAM, Draelos and Carin 2020) is coarse, but knows
+    classes. Where either is zero everywhere, it is left out; where nothing is left, the activations are taken.
+
+    Parameters
+    ----------
+    run : Run
+        A pass that read both layers.
+    inversion, base : str
+        The layers' names.
+
+    Returns
+    -------
+    tf.Tensor
+        (n, h, w, channels) in [0, 1], or the activations.
+    """
+    a = run.read[base]
+    if a.shape.rank != 4:
+        return a
+    own, coarse = run.gradients([a, run.read[inversion]])
+    a, b = tf.cast(a, tf.float32), tf.cast(run.read[inversion], tf.float32)
+    found = _unit(tf.nn.relu(a * own), or_else=a)
+    if base == inversion or b.shape.rank != 4:
+        return found
+    where = tf.nn.relu(tf.reduce_sum(b * coarse, -1, keepdims=True))
+    return _unit(found * tf.image.resize(_unit(where, or_else=1.0), a.shape[1:3]), or_else=found)
+
+
+def _unit(maps: tf.Tensor, or_else: tf.Tensor | float) -> tf.Tensor:
+    """Maps with a maximum of 1 in each input; or something else, where all of them are zero."""
+    most = tf.reduce_max(maps, [1, 2, 3], keepdims=True)
+    return tf.where(most > 0, tf.math.divide_no_nan(maps, most), or_else)
