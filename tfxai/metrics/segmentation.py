@@ -41,7 +41,7 @@ def iou_curve(
     --------
     >>> import numpy as np, tfxai
     >>> mask = np.eye(4, dtype=bool)[None]
-    >>> float(tfxai.metrics.iou_curve(mask.astype(float), mask, [0.5])[0, 0])
+    >>> float(tfxai.metrics.iou_curve(mask.astype(float), mask, thresholds=[0.5])[0, 0])
     1.0
     """
     heatmaps, masks = _checked(heatmaps, masks)
