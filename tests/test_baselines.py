@@ -72,7 +72,8 @@ def test_each_input_keeps_its_baseline_in_datasets_with_several_classes_and_in_f
 
 
 def test_what_hides_windows_is_one_image_for_each_image(residual, x):
-    fills = RNG.uniform(size=x.shape).astype("float32")
+    rng = np.random.default_rng(1)
+    fills = rng.uniform(size=x.shape).astype("float32")
     for make in (
         lambda f: tfxai.Occlusion(residual, window=8, fill=f),
         lambda f: tfxai.RISE(residual, masks=6, fill=f),
@@ -85,10 +86,11 @@ def test_what_hides_windows_is_one_image_for_each_image(residual, x):
 @pytest.mark.parametrize("rows", [2, 5])
 @pytest.mark.parametrize("make", [tfxai.IntegratedGradients, tfxai.DeepLift])
 def test_another_number_of_baselines_than_of_inputs_is_refused(table, make, rows):
+    rng = np.random.default_rng(1)
     with pytest.raises(ValueError, match=r"one for each of 4 inputs, got \(\d, 6\).*background="):
-        make(table, baseline=RNG.normal(size=(rows, 6)))(ROWS)
+        make(table, baseline=rng.normal(size=(rows, 6)))(ROWS)
     with pytest.raises(ValueError, match="background="):
-        make(table, baseline=RNG.normal(size=(2, 6)))(tf.data.Dataset.from_tensor_slices(ROWS).batch(3))
+        make(table, baseline=rng.normal(size=(2, 6)))(tf.data.Dataset.from_tensor_slices(ROWS).batch(3))
     with pytest.raises(ValueError, match="background="):
         make(table, baseline=list(BASELINES))(ROWS)
 

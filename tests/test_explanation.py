@@ -7,15 +7,14 @@ import tfxai
 from tfxai import Explanation
 from tfxai.explanation import normalize
 
-RNG = np.random.default_rng(0)
-
 
 def explanation(**changes):
+    rng = np.random.default_rng(0)
     content = {
-        "values": RNG.normal(size=(3, 4, 5)).astype("float32"),
+        "values": rng.normal(size=(3, 4, 5)).astype("float32"),
         "target": np.array([1, 0, 2]),
         "score": np.arange(3, dtype="float32"),
-        "inputs": RNG.uniform(size=(3, 8, 10, 3)).astype("float32"),
+        "inputs": rng.uniform(size=(3, 8, 10, 3)).astype("float32"),
         "method": "grad_cam",
         "classes": ("a", "b", "c"),
         "extras": {"gap": np.arange(3.0)},
@@ -25,7 +24,8 @@ def explanation(**changes):
 
 
 def test_normalize_is_free_of_scale():
-    maps = RNG.uniform(size=(4, 5, 6)).astype("float32")
+    rng = np.random.default_rng(0)
+    maps = rng.uniform(size=(4, 5, 6)).astype("float32")
     for scale in (1e-30, 1e-8, 1, 1e20):
         np.testing.assert_allclose(normalize(maps * np.float32(scale)), normalize(maps), rtol=1e-4, atol=1e-5)
     assert (normalize(maps).min((1, 2)) == 0).all()

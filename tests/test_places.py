@@ -8,7 +8,6 @@ from keras import layers, ops
 
 import tfxai
 
-RNG = np.random.default_rng(0)
 HEIGHT, WIDTH = 48, 96
 OBJECT = (slice(20, 28), slice(58, 66))
 CENTRE = (23.5, 61.5)
@@ -219,11 +218,12 @@ def test_volumes():
 
 
 def test_what_sees_everything_has_no_place():
+    rng = np.random.default_rng(0)
     inputs = keras.Input((12, 12, 1))
     x = layers.Reshape((3, 3, 4))(layers.Dense(36)(layers.Flatten()(inputs)))
     x = layers.Conv2D(2, 3, padding="same", name="end")(x)
     model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling2D()(x)))
-    image = RNG.uniform(size=(1, 12, 12, 1))
+    image = rng.uniform(size=(1, 12, 12, 1))
     explanation = tfxai.GradCAM(model, layer="end")(image, target=0)
     assert explanation.values.shape == (1, 3, 3)
     with pytest.raises(ValueError, match="'end' have no places in the input"):

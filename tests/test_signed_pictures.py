@@ -13,7 +13,6 @@ from tfxai.display import composite, overlay, saturate, to_display
 from tfxai.page import page as report
 from tfxai.reading import read
 
-RNG = np.random.default_rng(0)
 GREY = np.full((1, 2, 4, 3), 120, np.uint8)
 
 
@@ -69,8 +68,9 @@ class TestOverlay:
         np.testing.assert_array_equal(overlay(image[:, :2], np.array([[-1.0, 1]]), signed=True)[0], end)
 
     def test_alpha_goes_from_the_image_to_the_colours(self):
-        image = RNG.integers(0, 255, (4, 4, 3), dtype=np.uint8)
-        heatmap = RNG.uniform(-1, 1, (4, 4))
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)
+        heatmap = rng.uniform(-1, 1, (4, 4))
         np.testing.assert_array_equal(overlay(image, heatmap, 0, signed=True), image)
         pure = overlay(image, heatmap, 1, signed=True)
         np.testing.assert_array_equal(pure, overlay(255 - image, heatmap, 1, signed=True))
@@ -188,10 +188,11 @@ class TestGrid:
 
 
 def test_the_page_and_the_sheet_of_a_callback_tell_the_sign(tmp_path):
+    rng = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     model.compile("sgd", "mse")
-    x = RNG.normal(size=(2, 8, 8, 3)).astype("float32")
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     found = tfxai.GradientXInput(model)(x)
     pixels = to_display(x)
     html = report._method("gradient_x_input", found, pixels, 0.5)
@@ -210,19 +211,21 @@ def test_the_page_and_the_sheet_of_a_callback_tell_the_sign(tmp_path):
 class TestComposites:
     @pytest.mark.parametrize("channels", [2, 4, 5, 13])
     def test_other_numbers_of_channels_are_shown_by_their_mean(self, channels):
-        x = RNG.normal(size=(2, 6, 6, channels)) * np.arange(1, channels + 1)  # of different ranges
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(2, 6, 6, channels)) * np.arange(1, channels + 1)  # of different ranges
         pictures, done = composite(x)
         assert pictures.shape == (2, 6, 6, 3)
         assert done == f"mean of {channels} channels"
         low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
         np.testing.assert_array_equal(pictures, to_display(((x - low) / (high - low)).mean(-1).astype("float32")))
-        figure = explanation(RNG.normal(size=x.shape), x).plot()
+        figure = explanation(rng.normal(size=x.shape), x).plot()
         assert done in figure.axes[0].get_xlabel()
         assert "images= takes a composite" in figure.axes[0].get_xlabel()
 
     def test_a_composite_of_the_user_is_shown_as_it_is(self):
-        bands, photo = RNG.normal(size=(1, 6, 6, 13)), RNG.integers(0, 255, (1, 6, 6, 3), dtype=np.uint8)
-        figure = explanation(RNG.normal(size=(1, 6, 6)), bands).plot(images=photo)
+        rng = np.random.default_rng(0)
+        bands, photo = rng.normal(size=(1, 6, 6, 13)), rng.integers(0, 255, (1, 6, 6, 3), dtype=np.uint8)
+        figure = explanation(rng.normal(size=(1, 6, 6)), bands).plot(images=photo)
         np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), photo[0])
         assert "mean" not in figure.axes[0].get_xlabel()
 
@@ -239,10 +242,12 @@ class TestComposites:
         assert to_display(half)[0, 0, 0].tolist() == [127, 127, 127]
 
     def test_four_frames_of_a_game_are_no_colours(self):
-        assert composite(RNG.integers(0, 255, (1, 8, 8, 4), dtype=np.uint8))[1] == "mean of 4 channels"
+        rng = np.random.default_rng(0)
+        assert composite(rng.integers(0, 255, (1, 8, 8, 4), dtype=np.uint8))[1] == "mean of 4 channels"
 
     def test_channels_before_positions(self):
-        last = RNG.uniform(size=(2, 6, 5, 3)).astype("float32")
+        rng = np.random.default_rng(0)
+        last = rng.uniform(size=(2, 6, 5, 3)).astype("float32")
         drawn = display.channels_last(np.moveaxis(last, -1, 1), (6, 5))
         np.testing.assert_array_equal(drawn, last)
         assert display.channels_last(last, (6, 5)) is last
@@ -255,10 +260,11 @@ class TestVolumes:
     """Hand-made explanations: values of the size of the input."""
 
     def volumes(self, **changes):
+        rng = np.random.default_rng(0)
         values = np.zeros((2, 5, 4, 6), np.float32)
         values[0, 3, 1, 1], values[1, 1, 2, 2] = -2, 1
         values[:, 4, 0, 0] = 0.5
-        return explanation(values, RNG.uniform(size=(2, 5, 4, 6, 1)), **changes)
+        return explanation(values, rng.uniform(size=(2, 5, 4, 6, 1)), **changes)
 
     def test_the_slice_with_most(self):
         figure = self.volumes().plot()
@@ -278,14 +284,16 @@ class TestVolumes:
         assert one.axes[0].images[0].get_array().shape == expected.shape
 
     def test_a_volume_has_one_range(self):
+        rng = np.random.default_rng(0)
         inputs = np.zeros((1, 2, 3, 3, 1))
         inputs[0, 0], inputs[0, 1, ..., 0] = -1, [[-1, 0, 1]] * 3
-        figure = explanation(RNG.normal(size=(1, 2, 3, 3)), inputs).plot(slice=[0, 1])
+        figure = explanation(rng.normal(size=(1, 2, 3, 3)), inputs).plot(slice=[0, 1])
         assert not figure.axes[0].images[0].get_array().any()
         assert figure.axes[2].images[0].get_array()[0, :, 0].tolist() == [0, 128, 255]
 
     def test_images_of_volumes(self):
-        photos = RNG.integers(0, 255, (2, 5, 4, 6, 3), dtype=np.uint8)
+        rng = np.random.default_rng(0)
+        photos = rng.integers(0, 255, (2, 5, 4, 6, 3), dtype=np.uint8)
         figure = self.volumes().plot(images=photos, slice=2)
         np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), photos[0, 2])
         with pytest.raises(ValueError, match="of the volumes' sizes"):
@@ -307,6 +315,7 @@ class TestVolumes:
 
 def test_images_without_channels_are_images():
     """Values of an image (n, h, w) are no series, if their maps have two axes."""
-    values, pixels = RNG.normal(size=(2, 6, 5)), RNG.uniform(size=(2, 6, 5, 1))
+    rng = np.random.default_rng(0)
+    values, pixels = rng.normal(size=(2, 6, 5)), rng.uniform(size=(2, 6, 5, 1))
     figure = explanation(values, pixels).plot()
     assert figure.axes[1].images[0].get_array().shape == (6, 5, 3)

@@ -129,10 +129,11 @@ def test_logits_are_found_inside_functions(kind, tmp_path):
 
 
 def test_each_step_of_a_series_has_its_logits():
+    rng = np.random.default_rng(1)
     inputs = keras.Input((5, 4))
     dense = layers.Dense(3, activation="softmax")
     model = keras.Model(inputs, layers.TimeDistributed(dense)(inputs))
-    x = RNG.normal(size=(2, 5, 4)).astype("float32")
+    x = rng.normal(size=(2, 5, 4)).astype("float32")
     found = tfxai.Saliency(model, score="logit")(x, lambda z: z[:, 4, 1])
     np.testing.assert_allclose(found.score, (x @ dense.kernel.numpy())[:, 4, 1], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(tfxai.Saliency(model)(x, lambda p: p[:, 4, 1]).score, model(x)[:, 4, 1], rtol=1e-5)
@@ -187,10 +188,11 @@ def test_a_linear_end_is_called_a_logit(end):
 
 
 def test_inversion_of_an_average_goes_by_its_probabilities():
+    rng = np.random.default_rng(1)
     inputs = keras.Input((16, 16, 3))
     maps = layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
     both = [soft(3)(layers.GlobalAveragePooling2D()(maps)) for _ in range(2)]
-    x = RNG.uniform(size=(1, 16, 16, 3)).astype("float32")
+    x = rng.uniform(size=(1, 16, 16, 3)).astype("float32")
     options = {"stages": "target", "channels": "activations", "target_steps": 1, "layer": "maps"}
     one, same = (
         tfxai.GuidedFeatureInversion(keras.Model(inputs, end), **options)(x, 1).values
@@ -283,9 +285,10 @@ class TestRows:
             tfxai.Saliency(model)(IMAGES, Rows(cross_entropy, self.labels[:3]))
 
     def test_an_error_of_reconstruction(self):
+        rng = np.random.default_rng(1)
         inputs = keras.Input((5, 3))
         model = keras.Model(inputs, layers.Dense(3)(layers.LSTM(4, return_sequences=True)(inputs)))
-        x = RNG.normal(size=(3, 5, 3)).astype("float32")
+        x = rng.normal(size=(3, 5, 3)).astype("float32")
         error = Rows(lambda outputs, clean: tf.reduce_mean((outputs - clean) ** 2, [1, 2]), x)
         found = tfxai.IntegratedGradients(model, steps=8)(x, error)
         np.testing.assert_allclose(found.score, ((model(x) - x) ** 2).numpy().mean((1, 2)), rtol=1e-4)

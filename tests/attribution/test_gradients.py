@@ -8,8 +8,6 @@ from keras import layers
 import tfxai
 from tfxai.attribution.gradients import nodes_and_weights
 
-RNG = np.random.default_rng(0)
-
 
 def linear():
     model = keras.Sequential([keras.Input((6,)), layers.Dense(3)])
@@ -25,8 +23,9 @@ def smooth_net():
 
 
 def test_linear_models_have_closed_forms():
+    rng = np.random.default_rng(0)
     model, w = linear()
-    x = RNG.normal(size=(5, 6)).astype("float32")
+    x = rng.normal(size=(5, 6)).astype("float32")
     np.testing.assert_allclose(tfxai.Saliency(model)(x, 1).values, np.tile(w[:, 1], (5, 1)), rtol=1e-5)
     np.testing.assert_allclose(tfxai.GradientXInput(model)(x, 1).values, x * w[:, 1], rtol=1e-5)
     for rule in ("gauss_legendre", "left", "middle", "right"):  # one step is enough
@@ -39,8 +38,9 @@ def test_linear_models_have_closed_forms():
 
 
 def test_gradient_is_a_difference_quotient():
+    rng = np.random.default_rng(0)
     model = smooth_net()
-    x = RNG.normal(size=(4, 6)).astype("float64")
+    x = rng.normal(size=(4, 6)).astype("float64")
     step = 1e-2
     expected = np.zeros_like(x)
     for feature in range(6):
@@ -59,8 +59,9 @@ def test_quadrature(rule, steps):
 
 
 def test_completeness():
+    rng = np.random.default_rng(0)
     model = smooth_net()
-    x = RNG.normal(size=(7, 6)).astype("float32")
+    x = rng.normal(size=(7, 6)).astype("float32")
     explanation = tfxai.IntegratedGradients(model)(x, 1)
     change = explanation.score - model(np.zeros((1, 6)))[0, 1].numpy()
     np.testing.assert_allclose(explanation.values.sum(1), change, rtol=1e-3, atol=1e-5)
@@ -72,14 +73,16 @@ def test_completeness():
 
 
 def test_input_equal_to_baseline_gives_zero():
-    x = RNG.normal(size=(1, 6)).astype("float32")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 6)).astype("float32")
     explanation = tfxai.IntegratedGradients(smooth_net(), baseline=x[0])(x, 1)
     np.testing.assert_array_equal(explanation.values, 0)
 
 
 def test_several_baselines_are_averaged():
+    rng = np.random.default_rng(0)
     model = smooth_net()
-    x, baselines = RNG.normal(size=(3, 6)).astype("float32"), RNG.normal(size=(4, 6)).astype("float32")
+    x, baselines = rng.normal(size=(3, 6)).astype("float32"), rng.normal(size=(4, 6)).astype("float32")
     each = [tfxai.IntegratedGradients(model, baseline=one)(x, 0) for one in baselines]
     for several in (baselines, list(baselines)):
         together = tfxai.IntegratedGradients(model, background=several)(x, 0)
@@ -107,12 +110,13 @@ def test_a_colour_is_an_array(residual, x):
 
 
 def test_blur_is_a_gaussian():
+    rng = np.random.default_rng(0)
     import tensorflow as tf
     from scipy.ndimage import gaussian_filter1d
 
     from tfxai.baselines import gaussian
 
-    image = RNG.uniform(size=(2, 20, 31, 3)).astype("float32")
+    image = rng.uniform(size=(2, 20, 31, 3)).astype("float32")
     for axis in (1, 2):
         expected = gaussian_filter1d(image, 2.0, axis=axis, mode="nearest", truncate=3)
         np.testing.assert_allclose(gaussian(tf.constant(image), 2.0, axis), expected, atol=1e-5)
@@ -175,11 +179,12 @@ def test_linearity(residual, x):
 
 
 def test_gradient_x_input_sums_to_the_score_without_biases():
+    rng = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
     maps = layers.MaxPooling2D()(layers.Conv2D(6, 3, activation="relu", use_bias=False)(inputs))
     model = keras.Model(inputs, layers.Dense(3, use_bias=False)(layers.Flatten()(maps)))
-    explanation = tfxai.GradientXInput(model)(RNG.normal(size=(4, 8, 8, 3)), 1)
+    explanation = tfxai.GradientXInput(model)(rng.normal(size=(4, 8, 8, 3)), 1)
     np.testing.assert_allclose(explanation.values.sum((1, 2, 3)), explanation.score, rtol=1e-4, atol=1e-5)
 
 

@@ -9,8 +9,6 @@ from keras import layers
 import tfxai
 from tfxai.attribution.occlusion import cover
 
-RNG = np.random.default_rng(0)
-
 
 def weighing(weights):
     """A model that is a weighted sum of its pixels: what a window adds is known."""
@@ -28,8 +26,9 @@ def weighing(weights):
     [((9, 13, 2), (4, 5), (3, 2)), ((8, 8, 1), 3, 3), ((7, 20, 3), (2, 20), 1), ((15, 2), 4, 3), ((5, 6, 7, 2), 3, 2)],
 )
 def test_slow_loop(shape, window, stride):
-    weights = RNG.normal(size=shape).astype("float32")
-    x = RNG.normal(size=(3, *shape)).astype("float32")
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=shape).astype("float32")
+    x = rng.normal(size=(3, *shape)).astype("float32")
     model = weighing(weights)
     size = shape[:-1]
     windows = np.broadcast_to(window, len(size))

@@ -128,7 +128,8 @@ class TestMask:
         assert np.isfinite(slope).all()
 
     def test_blending(self):
-        x, p = (tf.constant(self.rng.normal(size=(3, 11, 16, 3)), tf.float32) for _ in range(2))
+        rng = np.random.default_rng(1)
+        x, p = (tf.constant(rng.normal(size=(3, 11, 16, 3)), tf.float32) for _ in range(2))
         mask = ChannelMask(self.maps, (11, 16))(self.weights)
         np.testing.assert_array_equal(blend(x, p, tf.ones_like(mask)), x)
         np.testing.assert_array_equal(blend(x, p, tf.zeros_like(mask)), p)

@@ -41,7 +41,7 @@ def run(name, *inputs, **attributes):
 @pytest.mark.parametrize("name", sorted(OF_ONE_KIND))
 def test_elementwise_operations_take_each_number_by_itself(name):
     count = len(op_def_registry.get(name).input_arg)
-    order = RNG.permutation(X.size)
+    order = np.random.default_rng(0).permutation(X.size)
     rest = [X[::-1].copy()] * (count - 1) if name != "ClipByValue" else [np.float32(0.2), np.float32(0.5)]
     shuffled = [x.ravel()[order].reshape(X.shape) if x.ndim else x for x in (X, *rest)]
     np.testing.assert_array_equal(run(name, *shuffled).ravel(), run(name, X, *rest).ravel()[order])

@@ -8,8 +8,6 @@ from keras import layers
 
 import tfxai
 
-RNG = np.random.default_rng(0)
-
 # name -> (layer, derivative by hand)
 VARIANTS = {
     "relu": (lambda: layers.Activation("relu"), lambda a: (a > 0) * 1.0),
@@ -37,8 +35,9 @@ VARIANTS = {
 
 def chain(activation):
     """Linear layers with one activation between: everything by hand. Weights are spread so that all parts are met."""
-    first = RNG.normal(size=(4, 5)).astype("float32") * 3
-    second = RNG.normal(size=(5, 2)).astype("float32")
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(4, 5)).astype("float32") * 3
+    second = rng.normal(size=(5, 2)).astype("float32")
     model = keras.Sequential(
         [keras.Input((4,)), layers.Dense(5, use_bias=False), activation, layers.Dense(2, use_bias=False)]
     )
@@ -50,10 +49,11 @@ def chain(activation):
 @pytest.mark.parametrize("traced", [False, True], ids=["layers", "graph"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_by_hand(name, traced):
+    rng = np.random.default_rng(0)
     make, derivative = VARIANTS[name]
     model, first, second = chain(make())
     model = tf.function(model) if traced else model
-    x = RNG.normal(size=(40, 4)).astype("float32")
+    x = rng.normal(size=(40, 4)).astype("float32")
     a, g = x @ first, second[:, 1]
     plain = tfxai.Saliency(model)(x, target=1)
     np.testing.assert_allclose(plain.values, (derivative(a) * g) @ first.T, rtol=1e-4, atol=1e-5)
@@ -88,9 +88,10 @@ class Hidden(layers.Layer):
 @pytest.mark.parametrize("traced", [False, True], ids=["layers", "graph"])
 @pytest.mark.parametrize("where", ["function", "loop", "condition"])
 def test_hidden_relus_by_hand(where, traced):
+    rng = np.random.default_rng(0)
     model, first, second = chain(Hidden(where))
     model = tf.function(model) if traced else model
-    x, g = RNG.normal(size=(40, 4)).astype("float32"), second[:, 1]
+    x, g = rng.normal(size=(40, 4)).astype("float32"), second[:, 1]
     guided = tfxai.GuidedBackprop(model)(x, target=1)
     expected = ((x @ first > 0) * np.maximum(g, 0)) @ first.T
     np.testing.assert_allclose(guided.values, expected, rtol=1e-4, atol=1e-5)
@@ -101,8 +102,9 @@ def test_hidden_relus_by_hand(where, traced):
 
 def test_a_composed_relu_is_bent_as_a_whole_wherever_it_is_written():
     """A slope and a threshold, in bare operations: modifying each of these would turn the negative side around."""
+    rng = np.random.default_rng(0)
     model, first, second = chain(layers.Lambda(lambda a: tf.nn.relu(a) - 0.2 * tf.nn.relu(-a)))
-    x, g = RNG.normal(size=(40, 4)).astype("float32"), second[:, 1]
+    x, g = rng.normal(size=(40, 4)).astype("float32"), second[:, 1]
     guided = tfxai.GuidedBackprop(model)(x, target=1)
     expected = (np.where(x @ first > 0, 1, 0.2) * np.maximum(g, 0)) @ first.T
     np.testing.assert_allclose(guided.values, expected, rtol=1e-4, atol=1e-5)
@@ -111,8 +113,9 @@ def test_a_composed_relu_is_bent_as_a_whole_wherever_it_is_written():
 
 def test_the_signal_starts_from_one():
     """Maps must not scale with the score, nor turn where it is negative."""
+    rng = np.random.default_rng(0)
     model, first, second = chain(layers.ReLU())
-    x = RNG.normal(size=(20, 4)).astype("float32")
+    x = rng.normal(size=(20, 4)).astype("float32")
     guided = tfxai.GuidedBackprop(model)(x, target=0)
     assert (guided.score < 0).any()
     np.testing.assert_allclose(
@@ -130,10 +133,11 @@ def test_a_model_without_relus_is_an_error(method):
 
 
 def test_maximum_of_two_branches_is_no_relu():
+    rng = np.random.default_rng(0)
     inputs = keras.Input((4,))
     a, b = layers.Dense(3)(inputs), layers.Dense(3)(inputs)
     merged = keras.Model(inputs, layers.Dense(2)(layers.Maximum()([a, b])))
-    x = RNG.normal(size=(5, 4)).astype("float32")
+    x = rng.normal(size=(5, 4)).astype("float32")
     with pytest.raises(ValueError, match="the model has none"):
         tfxai.GuidedBackprop(merged)(x)
     # Beside a ReLU it keeps its own gradient, also where it broadcasts.
@@ -156,6 +160,7 @@ def test_all_positive_network_equals_the_gradient():
 
 def test_deconvnet_has_no_bias_leak():
     """A unit that gets no signal sends none, whatever the biases are."""
+    rng = np.random.default_rng(0)
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
@@ -164,11 +169,12 @@ def test_deconvnet_has_no_bias_leak():
             layers.Dense(2, kernel_initializer="zeros", bias_initializer="ones"),
         ]
     )
-    x = RNG.normal(size=(2, 8, 8, 1)).astype("float32")
+    x = rng.normal(size=(2, 8, 8, 1)).astype("float32")
     assert not tfxai.Deconvnet(model)(x, 0).values.any()
 
 
 def test_max_pooling_by_its_switches():
+    rng = np.random.default_rng(0)
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
@@ -178,7 +184,7 @@ def test_max_pooling_by_its_switches():
             layers.Dense(1, kernel_initializer="ones"),
         ]
     )
-    x = RNG.permutation(16).astype("float32").reshape(1, 4, 4, 1) + 1
+    x = rng.permutation(16).astype("float32").reshape(1, 4, 4, 1) + 1
     expected = np.zeros((4, 4))
     for row in (0, 2):
         for column in (0, 2):
@@ -198,6 +204,7 @@ def test_channel_and_neuron_stay_in_the_receptive_field(residual, x):
 
 
 def test_deconvnet_sends_back_the_whole_map_of_a_channel():
+    rng = np.random.default_rng(0)
     model = keras.Sequential(
         [
             keras.Input((6, 6, 1)),
@@ -205,7 +212,7 @@ def test_deconvnet_sends_back_the_whole_map_of_a_channel():
             layers.GlobalAveragePooling2D(),
         ]
     )
-    x = RNG.normal(size=(1, 6, 6, 1)).astype("float32")
+    x = rng.normal(size=(1, 6, 6, 1)).astype("float32")
     kernel = model.layers[0].kernel.numpy()[:, :, 0, 1]
     channel = np.maximum(model.layers[0](x).numpy()[0, ..., 1], 0)
     expected = np.zeros((6, 6))

@@ -8,8 +8,6 @@ from keras import layers, ops
 
 import tfxai
 
-RNG = np.random.default_rng(0)
-
 
 def classified(inputs, x, classes=3):
     return keras.Model(inputs, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
@@ -38,7 +36,8 @@ def _lifted(lift):
 
 @pytest.mark.parametrize("form", LIFTED)
 def test_an_image_without_channel_is_an_image(form):
-    model, images = LIFTED[form](), RNG.uniform(0, 255, (2, 28, 20))
+    rng = np.random.default_rng(0)
+    model, images = LIFTED[form](), rng.uniform(0, 255, (2, 28, 20))
     explanation = tfxai.Saliency(model)(images, target=0)
     assert explanation.values.any()
     np.testing.assert_allclose(explanation.reduced("absolute"), np.abs(explanation.values))
@@ -59,13 +58,15 @@ def test_an_image_without_channel_is_an_image(form):
     ],
 )
 def test_every_method_sees_an_image_without_channel(method, options):
-    explanation = method(without_channel(), **options)(RNG.uniform(0, 255, (2, 28, 20)), target=0)
+    rng = np.random.default_rng(0)
+    explanation = method(without_channel(), **options)(rng.uniform(0, 255, (2, 28, 20)), target=0)
     assert explanation.values.any()
     assert explanation.heatmaps().shape == (2, 28, 20)
 
 
 def test_occlusion_hides_windows_and_not_rows():
-    model, images = without_channel(), RNG.uniform(0, 255, (1, 28, 20)).astype("float32")
+    rng = np.random.default_rng(0)
+    model, images = without_channel(), rng.uniform(0, 255, (1, 28, 20)).astype("float32")
     explanation = tfxai.Occlusion(model, window=(7, 5), stride=(7, 5))(images, target=0)
     hidden = images.copy()
     hidden[:, 7:14, 5:10] = 0
@@ -74,18 +75,20 @@ def test_occlusion_hides_windows_and_not_rows():
 
 
 def test_series_keep_their_channels():
+    rng = np.random.default_rng(0)
     inputs = keras.Input((28, 6))
     for layer in (layers.Conv1D(4, 3), layers.LSTM(4, return_sequences=True), layers.Dense(4)):
         model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(layer(inputs))))
-        batch = RNG.normal(size=(2, 28, 6))
+        batch = rng.normal(size=(2, 28, 6))
         assert tfxai.Saliency(model)(batch, target=0).heatmaps().shape == (2, 28)
         assert tfxai.Occlusion(model)(batch, target=0).values.shape == (2, 28)
 
 
 def test_channels_may_come_first():
+    rng = np.random.default_rng(0)
     inputs = keras.Input((3, 24, 24))
     x = layers.Conv2D(4, 3, strides=2, name="conv")(layers.Permute((2, 3, 1))(inputs))
-    model, images = classified(inputs, x), RNG.uniform(size=(2, 3, 24, 24))
+    model, images = classified(inputs, x), rng.uniform(size=(2, 3, 24, 24))
     assert tfxai.Saliency(model)(images, target=0).heatmaps().shape == (2, 24, 24)
     assert tfxai.Occlusion(model)(images, target=0).values.shape == (2, 24, 24)
     assert tfxai.GradCAM(model, layer="conv")(images, target=0).heatmaps().shape == (2, 24, 24)
@@ -142,7 +145,8 @@ class TestClips:
 
 @pytest.fixture(scope="module")
 def pairs():
-    return {name: RNG.uniform(size=(2, 24, 24, 1)) for name in ("left", "right")}
+    rng = np.random.default_rng(0)
+    return {name: rng.uniform(size=(2, 24, 24, 1)) for name in ("left", "right")}
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +200,11 @@ class TestPairs:
 
 
 def test_a_map_beside_columns_belongs_to_the_image():
+    rng = np.random.default_rng(0)
     image, columns = keras.Input((16, 16, 3), name="image"), keras.Input((5,), name="columns")
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
     model = keras.Model([image, columns], layers.Dense(2)(layers.Concatenate()([x, columns])))
-    batch = [RNG.uniform(size=(2, 16, 16, 3)), RNG.normal(size=(2, 5))]
+    batch = [rng.uniform(size=(2, 16, 16, 3)), rng.normal(size=(2, 5))]
     explanation = tfxai.GradCAM(model, layer="conv")(batch, target=0)
     assert list(explanation.places) == ["image"]
     assert explanation.values.any()
@@ -208,12 +213,13 @@ def test_a_map_beside_columns_belongs_to_the_image():
 
 
 def test_a_spectrogram_is_shown_over_time():
+    rng = np.random.default_rng(0)
     inputs = keras.Input((1600,))
     x = layers.Lambda(lambda s: tf.abs(tf.signal.stft(s, 64, 32))[..., None])(inputs)
     x = layers.Conv2D(1, 3, padding="same", activation="relu", kernel_initializer="ones", name="conv")(x)
     model = keras.Model(inputs, layers.Dense(1, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(x)))
     signals = np.zeros((1, 1600))
-    signals[:, 900:1000] = RNG.normal(size=100)
+    signals[:, 900:1000] = rng.normal(size=100)
     explanation = tfxai.GradCAM(model, layer="conv")(signals, target=0)
     heatmap = explanation.heatmaps()[0]
     assert explanation.values.shape == (1, 49, 33)

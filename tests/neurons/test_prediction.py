@@ -16,7 +16,6 @@ from tfxai.neurons.descriptor import describe
 from tfxai.neurons.prediction import PredictionByFeatures
 
 pytestmark = pytest.mark.usefixtures("seeded")
-RNG = np.random.default_rng(0)
 
 
 def fitted(model, sizes, weights):
@@ -31,8 +30,8 @@ def fitted(model, sizes, weights):
     )
 
 
-def noise(*shape):
-    return RNG.normal(size=shape).astype("float32")
+def noise(rng, *shape):
+    return rng.normal(size=shape).astype("float32")
 
 
 SIZES = {"relu1": 8, "relu2": 8, "relu4": 16, "dense": 5}
@@ -40,7 +39,8 @@ SIZES = {"relu1": 8, "relu2": 8, "relu4": 16, "dense": 5}
 
 @pytest.fixture(scope="module")
 def features():
-    return fitted(networks.residual(), SIZES, np.maximum(RNG.normal(size=(37, 5)), 0))
+    rng = np.random.default_rng(0)
+    return fitted(networks.residual(), SIZES, np.maximum(rng.normal(size=(37, 5)), 0))
 
 
 def strided():
@@ -60,12 +60,13 @@ def unit(x):
 
 def test_linear_network_by_hand():
     """Descriptor, contributions, top features and the way back, of a convolution and a dense layer, in NumPy."""
+    rng = np.random.default_rng(0)
     inputs = keras.Input((7, 7, 2))
     conv = layers.Conv2D(4, 3, use_bias=False, name="conv")(inputs)
     dense = layers.Dense(3, use_bias=False, name="dense")(layers.Flatten()(conv))
     model = keras.Model(inputs, layers.Dense(2, name="logits")(dense))
-    weights = np.abs(noise(7, 2))
-    x = noise(1, 7, 7, 2)
+    weights = np.abs(noise(rng, 7, 2))
+    x = noise(rng, 1, 7, 7, 2)
     explainer = PredictionByFeatures(fitted(model, {"conv": 4, "dense": 3}, weights), top=7, relus="gradient")
     found = explainer(x, target=1)
 
@@ -97,9 +98,10 @@ def test_linear_network_by_hand():
 
 @pytest.mark.parametrize("options", [{}, {"strided": "gradient", "pooling": "switch"}, {"relus": "deconvnet"}])
 def test_each_heatmap_is_that_of_its_channel(options):
+    rng = np.random.default_rng(0)
     model = strided()
     found = PredictionByFeatures(fitted(model, {"first": 6, "second": 6}, np.ones((12, 3))), top=12, **options)
-    x = noise(2, 24, 24, 3)
+    x = noise(rng, 2, 24, 24, 3)
     explanation = found(x)
     rest = {"strided": "resampled"} | {name: value for name, value in options.items() if name != "relus"}
     method = tfxai.Deconvnet if "relus" in options else tfxai.GuidedBackprop
@@ -144,7 +146,8 @@ def test_batch_equals_singles(features, x):
 
 
 def test_saved_model_equals_keras(tmp_path):
-    model, x, weights = strided(), noise(3, 24, 24, 3), np.abs(noise(12, 3))
+    rng = np.random.default_rng(0)
+    model, x, weights = strided(), noise(rng, 3, 24, 24, 3), np.abs(noise(rng, 12, 3))
     model.export(tmp_path / "exported", verbose=False)
     sizes = {"first": 6, "second": 6}
     expected = PredictionByFeatures(fitted(model, sizes, weights))(x)
@@ -231,7 +234,8 @@ def test_images_that_differ_in_size(tmp_path):
     inputs = keras.Input((None, None, 3))
     maps = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
-    images = [noise(1, 8, 9, 3)[0], noise(1, 8, 9, 3)[0], noise(1, 12, 7, 3)[0]]
+    rng = np.random.default_rng(0)
+    images = [noise(rng, 8, 9, 3), noise(rng, 8, 9, 3), noise(rng, 12, 7, 3)]
     found = PredictionByFeatures(fitted(model, {"conv": 4}, np.ones((4, 2))))(images, verbose=0)
     found.save(tmp_path / "found")
     for explanation in (found, tfxai.Explanation.load(tmp_path / "found")):
@@ -257,6 +261,7 @@ def test_figure_has_the_evidence_and_its_average_images(features, x):
 
 
 def test_errors(features, x):
+    rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"not fitted: call fit\(images, labels\) first"):
         PredictionByFeatures(SimpleNamespace(view=features.view))
     with pytest.raises(ValueError, match="top to be a positive integer, got 0"):
@@ -271,7 +276,7 @@ def test_errors(features, x):
         [keras.Input((9, 2)), layers.Conv1D(4, 3, activation="relu", name="conv"), layers.Flatten(), layers.Dense(2)]
     )
     with pytest.raises(ValueError, match="relevant features needs images"):
-        PredictionByFeatures(fitted(series, {"conv": 4}, np.ones((4, 2))))(noise(1, 9, 2))
+        PredictionByFeatures(fitted(series, {"conv": 4}, np.ones((4, 2))))(noise(rng, 1, 9, 2))
 
 
 def test_features_of_flowers_lie_in_the_petals():
