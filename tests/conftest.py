@@ -31,13 +31,18 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small():
+    return networks.known("small")
+
+
+@pytest.fixture(scope="session")
 def plain():
-    return networks.plain()
+    return networks.known("plain")
 
 
 @pytest.fixture(scope="session")
 def residual():
-    return networks.residual()
+    return networks.known("residual")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import keras
 import networks
 import numpy as np
 import tensorflow as tf
@@ -157,8 +156,6 @@ def main(folder: Path) -> None:
     tf.saved_model.save(zoo, str(folder / "custom"), zoo.custom)
     tf.saved_model.save(zoo, str(folder / "custom_unsaved"), zoo.custom, UNSAVED)
     save_tensorflow_1(zoo, folder / "tensorflow_1")
-    for path in map(Path, sys.argv[2:]):  # further networks to export
-        keras.models.load_model(path).export(folder / path.stem, verbose=False)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def oracle(name: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+@functools.cache
+def known(name: str) -> keras.Model:
+    """The network of this name, made once, for tests that leave its weights alone: what was traced of it is kept."""
+    return globals()[name]()
+
+
 def settled(facts: dict) -> dict:
     """Facts of an explanation but for those that say which model it is of."""
     return {name: fact for name, fact in facts.items() if name not in ("model", "model_kind", "model_path")}
@@ -35,6 +42,19 @@ def plain() -> keras.Model:
     x = layers.AveragePooling2D(2, name="pool2")(x)
     x = layers.Flatten(name="flatten")(x)
     return _weighted(keras.Model(inputs, layers.Dense(5, name="dense")(x), name="plain"), "plain")
+
+
+def small() -> keras.Model:
+    """The least that every method can explain, for what does not depend on the model: it is traced quickly."""
+    inputs = x = keras.Input((16, 16, 3), name="input")
+    x = layers.ReLU(name="relu1")(layers.Conv2D(6, 3, strides=2, padding="same", name="conv1")(x))
+    x = layers.ReLU(name="relu2")(layers.Conv2D(8, 3, padding="same", name="conv2")(x))
+    x = layers.Dense(5, name="dense")(layers.GlobalAveragePooling2D(name="gap")(x))
+    model = keras.Model(inputs, x, name="small")
+    random = np.random.default_rng(227)  # several classes are predicted, and class 1 is never unlikely
+    for variable in model.weights:
+        variable.assign(random.normal(0, 0.5, variable.shape))
+    return model
 
 
 def _conv(filters: int, name: str) -> layers.Layer:

@@ -49,15 +49,15 @@ TAKING = {
 }
 
 
-@pytest.mark.parametrize("name", TAKING)
-@pytest.mark.parametrize("wrap", [np.asarray, tf.constant])
+@pytest.mark.parametrize(
+    ("name", "wrap"), [*((name, np.asarray) for name in TAKING), ("integrated_gradients", tf.constant)]
+)
 def test_an_array_of_the_batch_s_shape_is_one_baseline_for_each_input(table, name, wrap):
     make, options = TAKING[name]
     together = make(table, baseline=wrap(BASELINES), **options)(ROWS, 1, batch_size=3)
-    alone = [
-        make(table, baseline=one, **options)(row[None], 1).values[0] for one, row in zip(BASELINES, ROWS, strict=True)
-    ]
-    np.testing.assert_allclose(together.values, alone, rtol=1e-4, atol=1e-6)
+    for row in (1, 3):  # of the first batch and of the second
+        alone = make(table, baseline=BASELINES[row], **options)(ROWS[row : row + 1], 1)
+        np.testing.assert_allclose(together.values[row], alone.values[0], rtol=1e-4, atol=1e-6)
 
 
 def test_each_input_keeps_its_baseline_in_datasets_with_several_classes_and_in_fixed_batches(table):
@@ -71,16 +71,17 @@ def test_each_input_keeps_its_baseline_in_datasets_with_several_classes_and_in_f
     np.testing.assert_allclose(again.values, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_what_hides_windows_is_one_image_for_each_image(residual, x):
+def test_what_hides_windows_is_one_image_for_each_image(small, x):
     rng = np.random.default_rng(1)
     fills = rng.uniform(size=x.shape).astype("float32")
     for make in (
-        lambda f: tfxai.Occlusion(residual, window=8, fill=f),
-        lambda f: tfxai.RISE(residual, masks=6, fill=f),
+        lambda f: tfxai.Occlusion(small, window=8, fill=f),
+        lambda f: tfxai.RISE(small, masks=6, fill=f),
     ):
         together = make(fills)(x, 1, batch_size=3).values
-        alone = [make(fill)(row[None], 1).values[0] for fill, row in zip(fills, x, strict=True)]
-        np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-5)
+        for row in (1, 3):  # of the first batch and of the second
+            alone = make(fills[row])(x[row : row + 1], 1).values[0]
+            np.testing.assert_allclose(together[row], alone, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows", [2, 5])
@@ -98,8 +99,8 @@ def test_another_number_of_baselines_than_of_inputs_is_refused(table, make, rows
 @pytest.mark.parametrize("make", [tfxai.IntegratedGradients, tfxai.DeepLift])
 def test_a_background_is_averaged_over(table, make):
     """Also if it has as many rows as there are inputs."""
-    together = make(table, background=BASELINES)(ROWS, 1)
-    each = [make(table, baseline=one)(ROWS, 1).values for one in BASELINES]
+    together = make(table, background=BASELINES[:2])(ROWS[:2], 1)
+    each = [make(table, baseline=one)(ROWS[:2], 1).values for one in BASELINES[:2]]
     np.testing.assert_allclose(together.values, np.mean(each, 0), rtol=1e-4, atol=1e-6)
     assert np.abs(together.extras["completeness_gap"]).max() < 1e-4
     with pytest.raises(ValueError, match="got both"):

@@ -187,18 +187,16 @@ def test_the_way_of_writing_does_not_matter(writing, x, labels):
     assert guided.facts["modified_relus"] == 4
     assert relative(guided.values, captum["guided_backprop"]) < TOLERANCE
     assert relative(tfxai.Deconvnet(model)(x, labels).values, captum["deconvolution"]) < TOLERANCE
-    assert relative(tfxai.Saliency(model)(x, labels).values, captum["gradient"]) < TOLERANCE
     # The last spatial layer is found: it is the same map under whatever name.
-    for method in ("GradCAM", "AblationCAM"):
-        ours = getattr(tfxai, method)(model)(x, labels).values
-        assert relative(ours, cams[f"{method}/raw"]) < TOLERANCE
+    assert relative(tfxai.GradCAM(model)(x, labels).values, cams["GradCAM/raw"]) < TOLERANCE
 
 
 @pytest.mark.parametrize("writing", ["nested", "subclassed", "keras.ops.relu", "maximum"])
 def test_methods_of_several_parts_do_not_mind_the_way_of_writing(writing, x, labels):
     model = REWRITTEN[writing]()
     captum, cams = oracle("residual_captum"), oracle("residual_cams")
-    assert relative(tfxai.ScoreCAM(model)(x, labels).values, cams["ScoreCAM/raw"]) < TOLERANCE
+    for method in (tfxai.ScoreCAM, tfxai.AblationCAM):
+        assert relative(method(model)(x, labels).values, cams[f"{method.__name__}/raw"]) < TOLERANCE
     ours = tfxai.GuidedGradCAM(model)(x, labels).values
     assert relative(ours, captum["guided_grad_cam_nearest"]) < TOLERANCE
     integrated = tfxai.IntegratedGradients(model)(x, labels).values

@@ -107,9 +107,9 @@ class ExplanationCallback(keras.callbacks.Callback):
     >>> images, labels, _ = flowers.make(n=12, size=32)
     >>> model = flowers.build_model(6)
     >>> model.compile("adam", "sparse_categorical_crossentropy")
-    >>> watch = tfxai.callbacks.ExplanationCallback(images[:4], ["grad_cam", "saliency"], targets=labels[:4])
+    >>> watch = tfxai.callbacks.ExplanationCallback(images[:4], ["grad_cam"], targets=labels[:4])
     >>> _ = model.fit(images.astype("float32"), labels, epochs=3, verbose=0, callbacks=[watch])
-    >>> [epoch for epoch, similarity in watch.history["saliency"]]
+    >>> [epoch for epoch, similarity in watch.history["grad_cam"]]
     [1, 2]
     >>> watch.explanations["grad_cam"].target
     array([3, 2, 5, 4], dtype=int32)

@@ -22,8 +22,8 @@ ANY = {
 
 
 @pytest.mark.parametrize("inner", ANY)
-def test_without_noise_it_is_the_explainer_inside(inner, residual, x):
-    base = tfxai.methods("decision")[inner](residual, **ANY[inner])
+def test_without_noise_it_is_the_explainer_inside(inner, small, x):
+    base = tfxai.methods("decision")[inner](small, **ANY[inner])
     alone = base(x, 1)
     smooth = tfxai.SmoothGrad(base, samples=3, noise=0)(x, 1)
     np.testing.assert_allclose(smooth.values, alone.values, rtol=1e-3, atol=1e-5 * np.abs(alone.values).max())
@@ -32,18 +32,17 @@ def test_without_noise_it_is_the_explainer_inside(inner, residual, x):
 
 
 @pytest.mark.parametrize("inner", ["gradient_x_input", "grad_cam"])
-def test_without_noise_squares_are_squared_and_variances_zero(inner, residual, x):
-    base = tfxai.methods("decision")[inner](residual)
+def test_without_noise_squares_are_squared_and_variances_zero(inner, small, x):
+    base = tfxai.methods("decision")[inner](small)
     squared = base(x, 1).values ** 2
     found = tfxai.SquareGrad(base, samples=3, noise=0)(x, 1).values
     np.testing.assert_allclose(found, squared, rtol=1e-3, atol=1e-5 * squared.max())
     assert np.abs(tfxai.VarGrad(base, samples=3, noise=0)(x, 1).values).max() < 1e-4 * squared.max()
 
 
-def test_statistics_agree_with_each_other(residual, x):
+def test_statistics_agree_with_each_other(small, x):
     mean, square, variance = (
-        method(residual, samples=12, seed=5)(x, 1).values
-        for method in (tfxai.SmoothGrad, tfxai.SquareGrad, tfxai.VarGrad)
+        method(small, samples=12, seed=5)(x, 1).values for method in (tfxai.SmoothGrad, tfxai.SquareGrad, tfxai.VarGrad)
     )
     np.testing.assert_allclose(variance, square - mean**2, rtol=1e-3, atol=1e-6 * square.max())
     assert variance.max() > 0
@@ -60,9 +59,9 @@ def test_noise_has_the_share_of_the_range_that_was_asked(channels):
     np.testing.assert_allclose(deviation, 0.2 * np.ptp(x, axis=(1, 2, 3)), rtol=0.02)
 
 
-def test_variance_of_the_mean_falls_with_the_number_of_samples(residual, x):
+def test_variance_of_the_mean_falls_with_the_number_of_samples(small, x):
     def spread(samples):
-        explainer, values = tfxai.SmoothGrad(residual, samples=samples), []
+        explainer, values = tfxai.SmoothGrad(small, samples=samples), []
         for explainer.seed in range(8):
             values.append(explainer(x[:1], 1).values)
         return np.var(values, 0).mean()
@@ -77,19 +76,19 @@ def test_the_class_is_that_of_the_clean_input(residual, x, labels):
     np.testing.assert_array_equal(noisy(x).values, noisy(x, labels).values)
 
 
-def test_options_belong_to_the_explainer_inside(residual):
+def test_options_belong_to_the_explainer_inside(small):
     with pytest.raises(ValueError, match=r"\['classes'\] to the explainer that is wrapped"):
-        tfxai.SmoothGrad(tfxai.Saliency(residual), classes=list("abcde"))
-    wrapped = tfxai.SmoothGrad(tfxai.Saliency(residual, classes=list("abcde")), samples=2)
+        tfxai.SmoothGrad(tfxai.Saliency(small), classes=list("abcde"))
+    wrapped = tfxai.SmoothGrad(tfxai.Saliency(small, classes=list("abcde")), samples=2)
     assert wrapped(np.zeros((1, 16, 16, 3)), "b").target.tolist() == [1]
 
 
 @pytest.mark.parametrize("options", [{"samples": 0}, {"noise": -1}, {"noise": np.nan}])
-def test_bad_options(residual, options):
+def test_bad_options(small, options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        tfxai.SmoothGrad(residual, **options)
+        tfxai.SmoothGrad(small, **options)
 
 
-def test_bad_seed(residual):
+def test_bad_seed(small):
     with pytest.raises(TypeError, match="seed"):
-        tfxai.SmoothGrad(residual, seed=1.5)
+        tfxai.SmoothGrad(small, seed=1.5)

@@ -48,8 +48,8 @@ class TestEvidence:
         whole = explanation.extras["foreground"] + explanation.extras["background"]
         np.testing.assert_allclose(whole, np.repeat(x, 3, 0), atol=1e-6)
 
-    def test_several_classes_equal_one_by_one(self, residual, x):
-        explainer = guided(residual)
+    def test_several_classes_equal_one_by_one(self, small, x):
+        explainer = guided(small)
         classes = [[0, 3], [4, 1], [2, 0], [1, 2]]
         together = explainer.explain(x, classes, batch_size=5, verbose=0)  # two images at a time
         for column in (0, 1):
@@ -60,15 +60,15 @@ class TestEvidence:
                 a, b = together.extras[name][column::2], alone.extras[name]
                 np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * max(np.abs(b).max(), 1), err_msg=name)
 
-    def test_first_stage_alone_knows_no_class(self, residual, x):
-        explainer = guided(residual, stages="inversion")
+    def test_first_stage_alone_knows_no_class(self, small, x):
+        explainer = guided(small, stages="inversion")
         a, b = explainer(x, 0), explainer(x, 3)
         np.testing.assert_array_equal(a.values, b.values)
         np.testing.assert_array_equal(a.values, a.extras["inversion_values"])
         assert not any("target" in name for name in a.extras)
 
-    def test_second_stage_alone_starts_from_equal_weights(self, residual, x):
-        found = guided(residual, stages="target", target_steps=1, channels="activations")(x, 0).extras
+    def test_second_stage_alone_starts_from_equal_weights(self, small, x):
+        found = guided(small, stages="target", target_steps=1, channels="activations")(x, 0).extras
         assert not any("inversion" in name for name in found)
         np.testing.assert_allclose(found["weights"], 0.1)
 
@@ -115,29 +115,29 @@ class TestEvidence:
         np.testing.assert_array_equal(with_it.values, without.values)
         assert with_it.values.max() > 0.5
 
-    def test_the_way_down(self, residual, x):
-        extras = guided(residual, target_steps=20)(x).extras
+    def test_the_way_down(self, small, x):
+        extras = guided(small, target_steps=20)(x).extras
         assert (extras["weights"] >= 0).all()
         for stage, terms in (("inversion", ("error", "penalty")), ("target", ("foreground", "background", "penalty"))):
             total = extras[f"{stage}_history/total"]
             np.testing.assert_allclose(sum(extras[f"{stage}_history/{term}"] for term in terms), total, rtol=1e-5)
             assert (total.min(1) < total[:, 0]).all()
 
-    def test_preprocessing_does_not_matter(self, residual, x):
+    def test_preprocessing_does_not_matter(self, small, x):
         """A model that takes its inputs in another scale, channel by channel, is explained alike."""
         scale, offset = np.float32([2, 0.5, 9]), np.float32([0.3, -0.2, 0.9])
         inputs = keras.Input((16, 16, 3))
-        other = keras.Model(inputs, residual((inputs - offset) / scale))
-        a = guided(residual, stages="target")(x, 1)
+        other = keras.Model(inputs, small((inputs - offset) / scale))
+        a = guided(small, stages="target")(x, 1)
         b = guided(other, stages="target")(x * scale + offset, 1)
         np.testing.assert_allclose(a.values, b.values, atol=2e-3)
 
 
 class TestStops:
-    def test_each_image_stops_by_itself(self, residual, x):
+    def test_each_image_stops_by_itself(self, small, x):
         """Which image stops when depends on no other; a history stays at what was last seen."""
         explainer = guided(
-            residual, channels="activations", target_steps=40, learning_rate=0.05, patience=3, tolerance=0.02
+            small, channels="activations", target_steps=40, learning_rate=0.05, patience=3, tolerance=0.02
         )
         together = explainer(x, 1)
         steps = together.extras["target_steps"]
@@ -151,41 +151,41 @@ class TestStops:
             np.testing.assert_allclose(alone.values[0], together.values[number], atol=1e-4)
             np.testing.assert_allclose(alone.extras["target_history/total"][0], history[number], rtol=1e-3, atol=1e-4)
 
-    def test_best_or_last(self, residual, x):
+    def test_best_or_last(self, small, x):
         """At a rate far too high, the best weights of a long way are those of a shorter one."""
         options = {"stages": "inversion", "learning_rate": 0.5, "decay": None}
-        best, last = (guided(residual, keep_best=keep, inversion_steps=9, **options)(x) for keep in (True, False))
+        best, last = (guided(small, keep_best=keep, inversion_steps=9, **options)(x) for keep in (True, False))
         lowest = best.extras["inversion_history/total"].argmin(1)
         assert (lowest < 8).any()
         assert np.abs(best.values - last.values).max() > 0.01
         steps = int(lowest[0])  # updates that led to it
         if steps:
-            again = guided(residual, keep_best=False, inversion_steps=steps, **options)(x)
+            again = guided(small, keep_best=False, inversion_steps=steps, **options)(x)
             np.testing.assert_allclose(again.extras["weights"][0], best.extras["weights"][0], rtol=1e-3, atol=1e-5)
 
 
 class TestDegenerate:
-    def test_nothing_is_ever_nan(self, residual):
+    def test_nothing_is_ever_nan(self, small):
         rng = np.random.default_rng(0)
         x = rng.normal(0, rng.uniform(0, 3, (200, 1, 1, 1)), (200, 16, 16, 3))
         x[0], x[1], x[2], x[3] = 0, 0.7, -1e4, 1e4 * np.sign(x[3])
         x[4, ..., 1:] = 0
         x[5, 8, 8] = 1e5
-        explanation = guided(residual, inversion_steps=4, target_steps=4).explain(x, batch_size=100, verbose=0)
+        explanation = guided(small, inversion_steps=4, target_steps=4).explain(x, batch_size=100, verbose=0)
         assert_finite(explanation)
         assert explanation.values.min() >= 0
         assert explanation.values.max() <= 1
         assert explanation.extras["degenerate"][:3].all()
         assert (explanation.extras["degenerate"] == 0).sum() > 150
 
-    def test_an_input_that_is_its_own_background(self, residual, x):
-        explanation = guided(residual, fill=lambda x: x)(x, 1)
+    def test_an_input_that_is_its_own_background(self, small, x):
+        explanation = guided(small, fill=lambda x: x)(x, 1)
         assert explanation.extras["degenerate"].tolist() == [2] * 4
         assert explanation.extras["target_steps"].tolist() == [0] * 4
         np.testing.assert_allclose(explanation.extras["weights"], 0.1)
         assert_finite(explanation)
 
-    def test_a_layer_without_positions_makes_no_mask(self, residual, x):
+    def test_a_layer_without_positions_makes_no_mask(self, small, x):
         inputs = keras.Input((16, 16, 3))
         pooled = layers.GlobalAveragePooling2D(keepdims=True, name="pooled")(layers.Conv2D(4, 3, name="conv")(inputs))
         model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(pooled)))
@@ -284,7 +284,7 @@ class TestLayers:
             assert explanation.facts["base_layer"] == base
             assert explanation.values.shape == (1, size, size)
 
-    @pytest.mark.parametrize("make", [vgg, networks.residual])
+    @pytest.mark.parametrize("make", [vgg, networks.small])
     def test_saved_models(self, make, x, tmp_path):
         model = make()
         model.export(tmp_path, verbose=False)
@@ -297,17 +297,17 @@ class TestLayers:
         before, after = (guided(residual, "relu4", base, stages="inversion")(x) for base in ("bn4", "relu4"))
         np.testing.assert_allclose(before.values, after.values, atol=1e-5)
 
-    def test_the_way_outputs_are_written_does_not_matter(self, residual, x):
+    def test_the_way_outputs_are_written_does_not_matter(self, small, x):
         options = {"stages": "target", "objective": "probability", "channels": "activations"}
-        logits = guided(residual, **options)(x, 1)
-        with_softmax = keras.Sequential([residual, layers.Softmax()])
+        logits = guided(small, **options)(x, 1)
+        with_softmax = keras.Sequential([small, layers.Softmax()])
         for score in ("logit", "probability"):
             explainer = guided(with_softmax, score=score, **options)
             np.testing.assert_allclose(explainer(x, 1).values, logits.values, atol=1e-5)
-        several = keras.Sequential([residual, layers.Activation("sigmoid")])
+        several = keras.Sequential([small, layers.Activation("sigmoid")])
         labels = guided(several, **options)(x, 1)
         assert np.abs(labels.values - logits.values).max() > 1e-4
-        forced = guided(residual, head="sigmoid", **options)(x, 1)
+        forced = guided(small, head="sigmoid", **options)(x, 1)
         np.testing.assert_allclose(labels.values, forced.values, atol=1e-5)
 
     def test_two_classes_written_as_one(self, x):
@@ -367,9 +367,9 @@ def test_fills(fill):
         ({"base_layer": "relu9"}, "relu9"),
     ],
 )
-def test_bad_options(residual, options, message):
+def test_bad_options(small, options, message):
     with pytest.raises(ValueError, match=message):
-        tfxai.GuidedFeatureInversion(residual, **options)
+        tfxai.GuidedFeatureInversion(small, **options)
 
 
 def test_bad_inputs(residual, x):

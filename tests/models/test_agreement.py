@@ -4,6 +4,7 @@ import tempfile
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,9 +67,26 @@ def step(x, kind, *how):
     return keras.Model(inputs, ACTIVATIONS[how[0]]()(conv(inputs)))(x)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
-@given(st.lists(steps, min_size=1, max_size=6), st.booleans(), st.booleans(), st.integers(0, 99))
-def test_saved_models_explain_as_their_keras_models(parts, pooled, softmax, seed):
+# Every part and every activation, in networks that end in every way; nightly, random ones.
+NETWORKS = [
+    (
+        [("conv", 2, 2, True), ("activation", "relu6"), ("pool", "MaxPooling2D"), ("residual", "leaky"), ("norm",)],
+        True,
+        True,
+    ),
+    ([("depthwise", 3), ("activation", "threshold"), ("branches", "prelu"), ("nested", "silu")], False, False),
+    (
+        [
+            *(("nested", "relu"), ("pool", "AveragePooling2D"), ("residual", "operation"), ("depthwise", 2)),
+            *(("norm",), ("activation", "elu"), ("conv", 1, 1, False)),
+        ],
+        True,
+        False,
+    ),
+]
+
+
+def agree(parts, pooled, softmax, seed):
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((12, 12, 3))
     x = layers.ReLU()(conv(inputs, bias=True))  # one ReLU at least, so that there is something to modify
@@ -87,3 +105,15 @@ def test_saved_models_explain_as_their_keras_models(parts, pooled, softmax, seed
             np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-5 * scale)
             np.testing.assert_allclose(found.score, expected.score, rtol=1e-5, atol=1e-6)
             assert {**settled(found.facts), "layer": None} == {**settled(expected.facts), "layer": None}
+
+
+@pytest.mark.nightly
+@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@given(st.lists(steps, min_size=1, max_size=6), st.booleans(), st.booleans(), st.integers(0, 99))
+def test_saved_models_of_random_networks_explain_as_their_keras_models(parts, pooled, softmax, seed):
+    agree(parts, pooled, softmax, seed)
+
+
+@pytest.mark.parametrize(("parts", "pooled", "softmax"), NETWORKS)
+def test_saved_models_explain_as_their_keras_models(parts, pooled, softmax):
+    agree(parts, pooled, softmax, seed=1)

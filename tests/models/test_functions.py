@@ -39,7 +39,7 @@ class Counting:
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "guided_backprop", "grad_cam", "ablation_cam"])
 @pytest.mark.parametrize("name", ["residual", "nested", "subclassed"])
 def test_a_function_around_a_keras_model_explains_as_the_model(name, method, x, labels):
-    model = getattr(networks, name)()
+    model = networks.known(name)
     expected = tfxai.explain(model, x, method, labels)
     functions = [tf.function(model)]
     if name == "residual":  # a signature changes when a function is traced, whatever is inside

@@ -336,7 +336,7 @@ def test_each_option_changes_what_it_says(method):
 
 @pytest.mark.parametrize("name", ["plain", "residual", "nested", "subclassed"])
 def test_networks_without_strides_and_overlaps_are_unchanged(name, x):
-    model = getattr(networks, name)()
+    model = networks.known(name)
     plain = tfxai.GuidedBackprop(model)(x, target=1)
     np.testing.assert_array_equal(tfxai.GuidedBackprop(model, **OPTIONS)(x, target=1).values, plain.values)
 

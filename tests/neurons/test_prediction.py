@@ -104,11 +104,13 @@ def test_each_heatmap_is_that_of_its_channel(options):
     x = noise(rng, 2, 24, 24, 3)
     explanation = found(x)
     rest = {"strided": "resampled"} | {name: value for name, value in options.items() if name != "relus"}
-    method = tfxai.Deconvnet if "relus" in options else tfxai.GuidedBackprop
+    method = (tfxai.Deconvnet if "relus" in options else tfxai.GuidedBackprop)(model, **rest)
     for row, features in enumerate(explanation.evidence()):
         assert len(features) >= 8
-        for one in features:
-            alone = method(model, **rest)(x[row : row + 1], tfxai.targets.Channel(one.layer, one.channel))
+        layers = [[one for one in features if one.layer == layer] for layer in ("first", "second")]
+        assert all(layers)
+        for one in [one for layer in layers for one in layer[: 2 if options else None]]:
+            alone = method(x[row : row + 1], tfxai.targets.Channel(one.layer, one.channel))
             np.testing.assert_allclose(one.heatmap, alone.heatmaps()[0], atol=1e-4)
 
 

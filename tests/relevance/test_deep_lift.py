@@ -28,7 +28,7 @@ def random(*shape, seed=0):
 @pytest.mark.parametrize("name", ["plain", "residual"])
 def test_rescale_agrees_with_captum(name):
     inputs, oracle = networks.oracle(f"{name}_inputs"), networks.oracle(f"{name}_captum")
-    model = getattr(networks, name)()
+    model = networks.known(name)
     agree(tfxai.DeepLift(model)(inputs["x"], inputs["labels"]).values, oracle["deep_lift_rescale"])
     blurred = tfxai.DeepLift(model, baseline=lambda x: inputs["x_blurred"])(inputs["x"], inputs["labels"])
     agree(blurred.values, oracle["deep_lift_rescale_blurred_baseline"])

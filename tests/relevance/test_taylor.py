@@ -74,7 +74,7 @@ def test_a_given_root(x):
 @pytest.mark.parametrize("name", ["plain", "residual"])
 def test_deep_taylor_is_z_plus_with_a_first_layer_of_its_own(name):
     inputs = networks.oracle(f"{name}_inputs")
-    model, data = getattr(networks, name)(), (inputs["x"], inputs["labels"])
+    model, data = networks.known(name), (inputs["x"], inputs["labels"])
     unbounded = tfxai.DeepTaylor(model)(*data).values
     bounded = tfxai.DeepTaylor(model, low=-1, high=1)(*data).values
     oracle = networks.oracle(f"{name}_zennit")

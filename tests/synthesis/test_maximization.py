@@ -38,9 +38,9 @@ class TestClosedForms:
             np.testing.assert_allclose(found.images, center + w.T, atol=2e-3)
             np.testing.assert_allclose(found.score, model.predict(found.images, verbose=0).diagonal(), rtol=1e-5)
 
-    def test_a_strong_prior_gives_its_center(self, residual):
+    def test_a_strong_prior_gives_its_center(self, small):
         center = np.random.default_rng(0).uniform(-1, 1, (16, 16, 3))
-        found = maximize(residual, 3, priors=p.L2(1e4, center), steps=400, learning_rate=0.02)
+        found = maximize(small, 3, priors=p.L2(1e4, center), steps=400, learning_rate=0.02)
         np.testing.assert_allclose(found.images[0], center, atol=5e-3)
 
     def test_weight_decay_is_a_prior_of_the_numbers_that_are_sought(self):
@@ -79,52 +79,52 @@ class TestClosedForms:
         np.testing.assert_allclose(found.history["l2"][0], [-0.3 * (x**2).sum() for x in path[:3]], rtol=1e-4)
         np.testing.assert_allclose(found.score, objective[3], rtol=1e-4)
 
-    def test_a_rate_of_zero_changes_nothing(self, residual, x):
+    def test_a_rate_of_zero_changes_nothing(self, small, x):
         for parameterization in ("pixel", "fourier"):
             for boxed in ("sigmoid", "clip"):
-                options = {"parameterization": parameterization, "boxed": boxed, "learning_rate": 0.0}
-                found = maximize(residual, 1, (-5, 5), start=x, **options)
+                options = {"parameterization": parameterization, "boxed": boxed, "learning_rate": 0.0, "steps": 2}
+                found = maximize(small, 1, (-5, 5), start=x, **options)
                 np.testing.assert_allclose(found.images, np.clip(x, -5, 5), atol=1e-3)
 
 
 class TestForms:
-    def test_a_gaussian_expert_is_the_l2_prior_step_by_step(self, residual):
+    def test_a_gaussian_expert_is_the_l2_prior_step_by_step(self, small):
         mean = np.random.default_rng(0).uniform(-0.5, 0.5, (16, 16, 3))
-        a = maximize(residual, [0, 3], priors=p.L2(0.03, mean), frames=1)
+        a = maximize(small, [0, 3], priors=p.L2(0.03, mean), frames=1)
         for weight in (1, 0.1):
             expert = tfxai.GaussianExpert.of(mean, weight / (2 * 0.03))
-            b = maximize(residual, [0, 3], expert=expert, expert_weight=weight, frames=1)
+            b = maximize(small, [0, 3], expert=expert, expert_weight=weight, frames=1)
             np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
             constant = b.history["expert"] - a.history["l2"]
             np.testing.assert_allclose(constant, constant[0, 0], rtol=1e-5)
 
-    def test_an_expert_alone_leads_to_its_mode(self, residual):
+    def test_an_expert_alone_leads_to_its_mode(self, small):
         data = np.random.default_rng(0).normal(0.3, 1, (30, 16, 16, 3))
         expert = tfxai.GaussianExpert(rank=5).fit(data)
-        found = maximize(residual, 0 * o.class_score(0), expert=expert, steps=600, learning_rate=0.02)
+        found = maximize(small, 0 * o.class_score(0), expert=expert, steps=600, learning_rate=0.02)
         np.testing.assert_allclose(found.images[0], data.mean(0), atol=0.02)
 
-    def test_a_score_serves_as_well_as_a_log_density(self, residual):
+    def test_a_score_serves_as_well_as_a_log_density(self, small):
         class Score:
             def score(self, x):
                 return -2 * 0.03 * x
 
-        a = maximize(residual, 3, priors=p.L2(0.03), keep="last", frames=1)
-        b = maximize(residual, 3, expert=Score(), frames=1)
+        a = maximize(small, 3, priors=p.L2(0.03), keep="last", frames=1)
+        b = maximize(small, 3, expert=Score(), frames=1)
         np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
         assert "expert" not in b.history
 
-    def test_an_identity_generator_is_the_general_form(self, residual, x):
+    def test_an_identity_generator_is_the_general_form(self, small, x):
         """Codes are the image; and with a range, the image over its half-width."""
         codes = keras.Input((16, 16, 3))
         identity = keras.Model(codes, layers.Activation("linear")(codes))
         options = {"generator": identity, "weight_decay": 0, "frames": 1}
-        a = maximize(residual, 3, start=x, frames=1)
-        b = maximize(residual, 3, start=x, generator_range="input", **options)
+        a = maximize(small, 3, start=x, frames=1)
+        b = maximize(small, 3, start=x, generator_range="input", **options)
         np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
         np.testing.assert_allclose(b.codes, b.images, atol=1e-6)
-        c = maximize(residual, 3, (-4, 8), start=x, boxed="clip", learning_rate=0.01, frames=1)
-        d = maximize(residual, 3, (-4, 8), start=(x - 2) / 6, learning_rate=0.01, generator_range=(-1, 1), **options)
+        c = maximize(small, 3, (-4, 8), start=x, boxed="clip", learning_rate=0.01, frames=1)
+        d = maximize(small, 3, (-4, 8), start=(x - 2) / 6, learning_rate=0.01, generator_range=(-1, 1), **options)
         np.testing.assert_allclose(c.frames, d.frames, atol=1e-4)
 
     def test_codes(self):
@@ -135,12 +135,12 @@ class TestForms:
         generator = keras.Model(codes, layers.Dense(4, name="g")(codes))
         kernel = generator.get_layer("g").get_weights()[0]
         lengths = []
-        for decay in (0.25, 0.5, 2.0):
+        for decay in (0.25, 2.0):
             found = maximize(model, 1, generator=generator, generator_range="input", weight_decay=decay, steps=800, n=3)
             np.testing.assert_allclose(found.codes, np.broadcast_to(kernel @ w[:, 1] / (2 * decay), (3, 3)), atol=0.01)
             np.testing.assert_allclose(found.images, generator.predict(found.codes, verbose=0), atol=1e-5)
             lengths.append(np.linalg.norm(found.codes[0]))
-        assert lengths[0] > lengths[1] > lengths[2]
+        assert lengths[0] > lengths[1]
         starts = maximize(model, 1, generator=generator, generator_range="input", learning_rate=0.0, n=200).codes
         assert abs(starts.std() - 1) < 0.1
 
@@ -177,33 +177,33 @@ class TestProgress:
         np.testing.assert_allclose(alone.images[0], together.images[0], atol=1e-4)
         np.testing.assert_allclose(alone.score, together.score[:1], rtol=1e-4)
 
-    def test_what_is_not_finite_stops(self, residual):
+    def test_what_is_not_finite_stops(self, small):
         """A prior that breaks down on the way: the best image before that is kept."""
 
         def fragile(x):
             size = tf.reduce_max(tf.abs(x), [1, 2, 3])
             return tf.where(size > 0.5, np.float32(np.nan), 0.0) * size
 
-        found = maximize(residual, 2, priors=fragile, steps=30, learning_rate=0.05, noise=0.01)
+        found = maximize(small, 2, priors=fragile, steps=30, learning_rate=0.05, noise=0.01)
         assert np.abs(found.images).max() <= 0.5
         assert np.isfinite(found.images).all()
         assert found.steps[0] < 30
         assert set(found.history) == {"objective", "fragile", "total"}
         with pytest.raises(ValueError, match="not finite"):
-            maximize(residual, 2, priors=lambda x: tf.reduce_sum(x, [1, 2, 3]) * np.inf)
+            maximize(small, 2, priors=lambda x: tf.reduce_sum(x, [1, 2, 3]) * np.inf)
 
-    def test_pieces_make_no_difference(self, residual):
+    def test_pieces_make_no_difference(self, small):
         """Steps run in pieces, as long as two looks at the progress or two frames are apart."""
         options = {"parameterization": "fourier", "transforms": None, "steps": 37}
-        whole = maximize(residual, [1, 4], (-2, 2), **options)
-        again = maximize(residual, [1, 4], (-2, 2), frames=10, **options)
+        whole = maximize(small, [1, 4], (-2, 2), **options)
+        again = maximize(small, [1, 4], (-2, 2), frames=10, **options)
         np.testing.assert_allclose(again.images, whole.images, atol=1e-4)
         np.testing.assert_allclose(again.history["total"], whole.history["total"], rtol=1e-3, atol=1e-3)
         assert again.frame_steps == [0, 10, 20, 30, 37]
         np.testing.assert_allclose(again.frames[-1], whole.images, atol=1e-4)
 
-    def test_an_interruption_keeps_what_there_is(self, residual, monkeypatch):
-        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=20, frames=5, keep="last")
+    def test_an_interruption_keeps_what_there_is(self, small, monkeypatch):
+        maximization = tfxai.ActivationMaximization(small, 1, preprocess=(-2, 2), steps=20, frames=5, keep="last")
         whole, compiled = maximization(verbose=0), maximization._ascent(maximization.objective)
         ascend, calls = compiled.ascend, []
 
@@ -221,8 +221,8 @@ class TestProgress:
         np.testing.assert_allclose(partial.images, whole.frames[2], atol=1e-5)
         np.testing.assert_allclose(partial.history["total"], whole.history["total"][:, :10], rtol=1e-4)
 
-    def test_progress_bar(self, residual, capsys):
-        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=50)
+    def test_progress_bar(self, small, capsys):
+        maximization = tfxai.ActivationMaximization(small, 1, preprocess=(-2, 2), steps=50)
         maximization(verbose=1)
         assert "2/2" in capsys.readouterr().out
         maximization(verbose=0)
@@ -230,38 +230,38 @@ class TestProgress:
 
 
 class TestBatches:
-    def test_images_do_not_depend_on_the_batch(self, residual):
+    def test_images_do_not_depend_on_the_batch(self, small):
         options = {"parameterization": "fourier", "transforms": None, "steps": 15}
-        together = maximize(residual, [2, 2, 4], (-2, 2), **options)
-        alone = maximize(residual, 2, (-2, 2), **options)
+        together = maximize(small, [2, 2, 4], (-2, 2), **options)
+        alone = maximize(small, 2, (-2, 2), **options)
         np.testing.assert_allclose(together.images[:1], alone.images, atol=1e-4)
         assert np.abs(together.images[0] - together.images[1]).max() > 0.1  # another start
 
-    def test_seeds(self, residual):
-        maximization = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=5, seed=3)
+    def test_seeds(self, small):
+        maximization = tfxai.ActivationMaximization(small, 1, preprocess=(-2, 2), steps=5, seed=3)
         first, again = maximization(verbose=0), maximization(verbose=0)
         np.testing.assert_array_equal(first.images, again.images)
         maximization.seed = 4
         assert np.abs(maximization(verbose=0).images - first.images).max() > 0.01
-        other = tfxai.ActivationMaximization(residual, 1, preprocess=(-2, 2), steps=5, seed=4)
+        other = tfxai.ActivationMaximization(small, 1, preprocess=(-2, 2), steps=5, seed=4)
         np.testing.assert_array_equal(other(verbose=0).images, maximization(verbose=0).images)
 
-    def test_diversity_makes_images_differ(self, residual):
+    def test_diversity_makes_images_differ(self, small):
         """With the term, the images of one channel have less in common than without."""
 
         def likeness(images):
-            found = keras.Model(residual.inputs[0], residual.get_layer("relu2").output).predict(images, verbose=0)
+            found = keras.Model(small.inputs[0], small.get_layer("relu1").output).predict(images, verbose=0)
             grams = np.einsum("nhwc,nhwd->ncd", found, found).reshape(len(found), -1)
             grams /= np.linalg.norm(grams, axis=1, keepdims=True)
             return (grams @ grams.T)[np.triu_indices(3, 1)].mean()
 
-        objective = o.channel("relu4", 3)
+        objective = o.channel("relu2", 3)
         options = {"n": 3, "steps": 60, "parameterization": "fourier"}
-        alike = maximize(residual, objective, (-2, 2), **options)
-        diverse = maximize(residual, objective + 20 * o.diversity("relu2"), (-2, 2), **options)
+        alike = maximize(small, objective, (-2, 2), **options)
+        diverse = maximize(small, objective + 20 * o.diversity("relu1"), (-2, 2), **options)
         assert likeness(diverse.images) < likeness(alike.images) - 0.1
 
-    def test_another_class_is_not_traced_again(self, residual):
+    def test_another_class_is_not_traced_again(self, small):
         traced = []
 
         def counting(x):
@@ -269,7 +269,7 @@ class TestBatches:
             return 0 * tf.reduce_sum(x, [1, 2, 3])
 
         maximization = tfxai.ActivationMaximization(
-            residual, 0.5 * o.class_score(1), preprocess=(-2, 2), priors=counting, steps=3
+            small, 0.5 * o.class_score(1), preprocess=(-2, 2), priors=counting, steps=3
         )
         results = [maximization(verbose=0).images]
         count = len(traced)
@@ -294,18 +294,18 @@ class TestModels:
         np.testing.assert_allclose(ours.images, theirs.images, atol=1e-3)
         np.testing.assert_allclose(ours.probability, theirs.probability, atol=1e-4)
 
-    def test_functions(self, residual):
-        function = tf.function(lambda x: residual(x, training=False), autograph=False)
-        ours = maximize(residual, 2, (-2, 2))
+    def test_functions(self, small):
+        function = tf.function(lambda x: small(x, training=False), autograph=False)
+        ours = maximize(small, 2, (-2, 2))
         theirs = maximize(function, 2, (-2, 2), shape=(16, 16, 3))
         np.testing.assert_allclose(ours.images, theirs.images, atol=1e-4)
 
-    def test_xla(self, residual):
+    def test_xla(self, small):
         options = {"steps": 10, "start": np.zeros((2, 16, 16, 3)), "priors": [p.L2(0.1), p.TotalVariation(0.1)]}
-        plain, compiled = (maximize(residual, [1, 3], (-2, 2), jit_compile=jit, **options) for jit in (False, True))
+        plain, compiled = (maximize(small, [1, 3], (-2, 2), jit_compile=jit, **options) for jit in (False, True))
         np.testing.assert_allclose(plain.images, compiled.images, atol=1e-3)
         np.testing.assert_allclose(plain.history["total"], compiled.history["total"], rtol=1e-3)
-        moved = maximize(residual, 1, (-2, 2), parameterization="fourier", transforms=None, jit_compile=True)
+        moved = maximize(small, 0, (-2, 2), parameterization="fourier", transforms=None, jit_compile=True)
         assert moved.history["objective"][0, -1] > moved.history["objective"][0, 0] + 1
 
     @pytest.mark.parametrize("shape", [(17, 23, 3), (8, 31, 1), (5, 5, 2)])
@@ -318,17 +318,17 @@ class TestModels:
         assert found.images.shape == (1, *shape)
         assert found.history["objective"][0, -1] > found.history["objective"][0, 0]
 
-    def test_fixed_batches(self, residual):
+    def test_fixed_batches(self, small):
         inputs = keras.Input(batch_shape=(2, 16, 16, 3))
-        model = keras.Model(inputs, residual(inputs))
+        model = keras.Model(inputs, small(inputs))
         assert maximize(model, [0, 3], steps=2).images.shape == (2, 16, 16, 3)
         with pytest.raises(ValueError, match=r"batches of 2, got n=1"):
             maximize(model, 0)
 
-    def test_the_model_is_not_changed(self, residual):
-        before = [w.copy() for w in residual.get_weights()]
-        maximize(residual, o.channel("relu3", 1), steps=3)
-        for a, b in zip(before, residual.get_weights(), strict=True):
+    def test_the_model_is_not_changed(self, small):
+        before = [w.copy() for w in small.get_weights()]
+        maximize(small, o.channel("relu2", 1), steps=3)
+        for a, b in zip(before, small.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
@@ -343,14 +343,12 @@ class TestPriors:
             expected = sum((np.abs(np.diff(x, axis=axis)) ** beta).sum((1, 2, 3)) for axis in (1, 2))
             np.testing.assert_allclose(p.TotalVariation(0.7, beta)(given), 0.7 * expected, rtol=1e-4)
 
-    def test_total_variation_smooths(self, residual):
-        rough, smooth = (
-            maximize(residual, 1, (-2, 2), priors=priors).images for priors in ((), p.TotalVariation(0.05))
-        )
+    def test_total_variation_smooths(self, small):
+        rough, smooth = (maximize(small, 1, (-2, 2), priors=priors).images for priors in ((), p.TotalVariation(0.05)))
         assert np.abs(np.diff(smooth, axis=1)).mean() < 0.5 * np.abs(np.diff(rough, axis=1)).mean()
 
-    def test_namesakes_are_numbered(self, residual):
-        found = maximize(residual, 1, priors=[p.L2(0.1), p.L2(0.2, 1.0), p.TotalVariation(0.1)], steps=1)
+    def test_namesakes_are_numbered(self, small):
+        found = maximize(small, 1, priors=[p.L2(0.1), p.L2(0.2, 1.0), p.TotalVariation(0.1)], steps=1)
         assert set(found.history) == {"objective", "l2", "l2 2", "total_variation", "total"}
 
     @pytest.mark.parametrize(
@@ -362,8 +360,8 @@ class TestPriors:
 
 
 class TestResult:
-    def test_files_and_figures(self, residual, tmp_path):
-        found = maximize(residual, [0, 3], "-1..1", frames=5, priors=p.L2(0.1))
+    def test_files_and_figures(self, small, tmp_path):
+        found = maximize(small, [0, 3], "-1..1", frames=5, priors=p.L2(0.1))
         found.save(tmp_path / "made")
         again = tfxai.Synthesis.load(tmp_path / "made.npz")
         for name in ("images", "score", "probability", "frames", "pixels", "steps"):
@@ -380,7 +378,7 @@ class TestResult:
             last = np.asarray(gif.convert("RGB").resize((32, 16))) if gif.seek(4) is None else None
         np.testing.assert_allclose(last.astype(int), np.hstack(list(found.pixels)), atol=60)
         with pytest.raises(ValueError, match="frames="):
-            maximize(residual, 0, steps=1).save_gif(tmp_path / "none.gif")
+            maximize(small, 0, steps=1).save_gif(tmp_path / "none.gif")
         with pytest.raises(ValueError, match="no saved synthesis"):
             tfxai.Synthesis.load(tmp_path / "made.gif")
 
@@ -391,7 +389,7 @@ class TestResult:
         ({"steps": 0}, "steps"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"threshold": 1.5}, "threshold"),
-        ({"objective": o.layer("relu3"), "threshold": 0.9}, "class_score"),
+        ({"objective": o.layer("relu2"), "threshold": 0.9}, "class_score"),
         ({"keep": "first"}, "keep"),
         ({"parameterization": "wavelet"}, "parameterization"),
         ({"preprocess": "vgg"}, "preprocess"),
@@ -405,12 +403,12 @@ class TestResult:
         ({"generator": keras.Sequential([keras.Input((3,)), layers.Dense(4)])}, "generator_range"),
     ],
 )
-def test_bad_options(residual, options, message):
+def test_bad_options(small, options, message):
     with pytest.raises(ValueError, match=message):
-        maximize(residual, **{"objective": 0} | options)
+        maximize(small, **{"objective": 0} | options)
 
 
-def test_models_that_cannot_be_maximized(residual):
+def test_models_that_cannot_be_maximized(small):
     keras.utils.set_random_seed(0)
     numbers = keras.Input((4,), dtype="int32")
     with pytest.raises(ValueError, match="integers"):
@@ -425,8 +423,8 @@ def test_models_that_cannot_be_maximized(residual):
     with pytest.raises(ValueError, match="no gradient path"):
         maximize(tf.function(lambda x: tf.round(tf.reduce_sum(x, [1, 2]))), 0, shape=(4, 4, 3))
     with pytest.raises(TypeError, match="expert"):
-        maximize(residual, 0, expert=object())
+        maximize(small, 0, expert=object())
     with pytest.raises(TypeError, match="priors"):
-        maximize(residual, 0, priors=[3])
+        maximize(small, 0, priors=[3])
     with pytest.raises(ValueError, match="parameterization"):
         maximize(linear()[0], 0, parameterization="fourier")

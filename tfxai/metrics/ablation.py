@@ -153,7 +153,7 @@ def ablation(
     Examples
     --------
     >>> import tfxai
-    >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
     >>> some = [("block3_relu", channel) for channel in range(24)]
     >>> report = tfxai.metrics.ablation(tfxai.datasets.flowers.load_model(), some, images, labels, verbose=0)
     >>> report.removed

@@ -42,7 +42,7 @@ class FeatureExplanation(Explanation):
     Examples
     --------
     >>> import tfxai
-    >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
     >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
     >>> explanation = features.explain(images[:2])
     >>> strongest = explanation.evidence()[0][0]

@@ -64,7 +64,7 @@ class PredictionByFeatures(Explainer):
     --------
     >>> import tfxai
     >>> from tfxai.neurons.prediction import PredictionByFeatures
-    >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
     >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
     >>> explanation = PredictionByFeatures(features)(images[:2])
     >>> explanation.extras["heatmaps"].shape

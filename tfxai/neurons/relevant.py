@@ -102,7 +102,7 @@ class RelevantFeatures:
     Examples
     --------
     >>> import tfxai
-    >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+    >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
     >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model(), mu=5).fit(images, labels, verbose=0)
     >>> features.weights_.shape
     (216, 6)
@@ -219,7 +219,7 @@ class RelevantFeatures:
         Examples
         --------
         >>> import tfxai
-        >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+        >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
         >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
         >>> few, many = features.path([0.5, 5])
         >>> bool(few.selected.sum() < many.selected.sum())
@@ -287,7 +287,7 @@ class RelevantFeatures:
         Examples
         --------
         >>> import tfxai
-        >>> images, labels, _ = tfxai.datasets.flowers.make(n=60)
+        >>> images, labels, _ = tfxai.datasets.flowers.make(n=24)
         >>> features = tfxai.RelevantFeatures(tfxai.datasets.flowers.load_model()).fit(images, labels, verbose=0)
         >>> interpretation = features.interpret(images, top=3, crops=20, verbose=0)
         >>> figure = interpretation.plot([0, 1], crops=9)
