@@ -1,5 +1,7 @@
 """Any function as a model: TensorFlow functions, which are looked into, and Python functions, which are not."""
 
+import itertools
+
 import exports
 import keras
 import networks
@@ -36,8 +38,12 @@ class Counting:
 # TensorFlow functions
 
 
-@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "guided_backprop", "grad_cam", "ablation_cam"])
-@pytest.mark.parametrize("name", ["residual", "nested", "subclassed"])
+# All ways of using a model on one network; on the others those that look into it.
+WAYS = ["saliency", "integrated_gradients", "guided_backprop", "grad_cam", "ablation_cam"]
+PAIRS = [("residual", method) for method in WAYS] + list(itertools.product(["nested", "subclassed"], WAYS[2:]))
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
 def test_a_function_around_a_keras_model_explains_as_the_model(name, method, x, labels):
     model = networks.known(name)
     expected = tfxai.explain(model, x, method, labels)
