@@ -10,11 +10,12 @@ from keras import layers
 import tfxai
 from tfxai.targets import Channel, Neuron
 
+# Five samples of seven inputs do not fill the turns of a loop; of one input they do.
 QUICK = {
-    "integrated_gradients": {"steps": 4},
-    "smooth_grad": {"samples": 3},
-    "square_grad": {"samples": 3},
-    "var_grad": {"samples": 3},
+    "integrated_gradients": {"steps": 5},
+    "smooth_grad": {"samples": 5},
+    "square_grad": {"samples": 5},
+    "var_grad": {"samples": 5},
     "occlusion": {"window": 5, "stride": 4},
     "rise": {"masks": 7},
     "meaningful_perturbation": {"steps": 3, "cells": 4, "jitter": 1},
