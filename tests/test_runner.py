@@ -69,6 +69,19 @@ def test_labels_come_with_their_inputs(x):
     assert [y for _, y in runner.labelled(x, "predicted", 3, 0)] == [None, None]
 
 
+@pytest.mark.parametrize("labels", [None, "predicted"])
+def test_batches_longer_than_a_model_takes_are_cut(x, labels):
+    runner = Doubled(network(2))
+    data = tf.data.Dataset.from_tensor_slices((x, np.arange(5))).batch(5)
+    batches = list(runner.labelled(data, labels, 32, 0))
+    assert [len(batch) for batch, _ in batches] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([batch for batch, _ in batches]), x)
+    if labels is None:
+        np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), np.arange(5))
+    scores = np.concatenate([runner.outcome(batch, 3).found["score"] for batch, _ in batches])
+    np.testing.assert_allclose(scores, x @ [3, 7, 11], rtol=1e-5)
+
+
 @pytest.mark.parametrize("labels", [None, np.array([]), "predicted"])
 def test_a_stream_without_batches_is_an_error(labels):
     empty = tf.data.Dataset.from_tensor_slices((np.zeros((0, 3), "float32"), np.zeros(0, int))).batch(2)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import streams
+from tfxai.models.view import cut
 from tfxai.streams import described
 
 Arrays = np.ndarray | dict[str, np.ndarray]
@@ -71,9 +72,9 @@ def batches(data: Any, specs: Specs | None, batch_size: int) -> tuple[Iterator[A
         opened, steps = streams.opened(data)
         return _not_empty(run for x, _ in opened for run in runs(x, specs)), steps, None
     whole = runs(data, specs)
-    cuts = [(run, start) for run in whole for start in range(0, count(run), batch_size)]
-    stream = (tf.nest.map_structure(lambda x: x[start : start + batch_size], run) for run, start in cuts)  # noqa: B023
-    return stream, len(cuts), sum(map(count, whole))
+    counts = [count(run) for run in whole]
+    stream = (part for run in whole for part in cut(run, batch_size))
+    return stream, sum(-(-n // batch_size) for n in counts), sum(counts)
 
 
 def labelled(

@@ -18,7 +18,7 @@ from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model
 from tfxai.models.overrides import Backward, relu_gradient
-from tfxai.models.view import padded
+from tfxai.models.view import cut, padded
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
 from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Score, Target, Verbose
@@ -162,12 +162,7 @@ class Runner:
             wanted = request.rows(done, end)
             if request.repeats > 1:
                 batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), (batch, beside))
-            n = given.count(batch)
-            for start in range(0, n, at_once or n):
-                part, its, asked = tf.nest.map_structure(
-                    lambda x: x[start : start + (at_once or n)],  # noqa: B023
-                    (batch, beside, wanted),
-                )
+            for part, its, asked in cut((batch, beside, wanted), at_once):
                 repeats = 1 if at_once else request.repeats
                 yield self._outcome(part, its, asked, request, batch_size, repeats, end)
             done = end
@@ -177,9 +172,12 @@ class Runner:
     def labelled(
         self, inputs: Inputs, labels: Labels | None, batch_size: int, verbose: Verbose
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
-        """Batches of inputs with their labels, as `tfxai.inputs.labelled` has them."""
+        """Batches of inputs with their labels, see `tfxai.inputs.labelled`, none longer than the model takes."""
         size = self.view.batch_size or positive("batch_size", batch_size)
-        return given.with_progress(*given.labelled(inputs, labels, self.view.takes, size), verbose)
+        stream = given.with_progress(*given.labelled(inputs, labels, self.view.takes, size), verbose)
+        for batch, own in stream:
+            rows = (batch,) if own is None else (batch, own)
+            yield from ((*part, None)[:2] for part in cut(rows, self.view.batch_size))
 
     def outcome(self, batch: Any, target: Target = None, batch_size: int = 32) -> Outcome:
         """What is computed of one batch, which `tfxai.inputs` has checked."""

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from tfxai import channels
 from tfxai.checks import positive
-from tfxai.inputs import labelled, with_progress
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
 from tfxai.models.view import traced
@@ -167,7 +166,7 @@ def ablation(
     positive("controls", controls)
     view = open_model(model)
     groups = _groups(view, features, mode)
-    stream, steps = labelled(images, labels, view.takes, view.batch_size or positive("batch_size", batch_size))
+    stream = Runner(view).labelled(images, labels, batch_size, verbose)
     first = next(stream)
     layers = sorted({layer for pairs in groups.values() for layer, _ in pairs})
     shapes, classes = _shapes(view, layers, first[0])
@@ -178,7 +177,7 @@ def ablation(
     ablated = _Ablated(view, _with_controls(selected, controls, seed))
 
     rows = []
-    for batch, given in with_progress(itertools.chain([first], stream), steps, verbose):
+    for batch, given in itertools.chain([first], stream):
         truth = _true_classes(given)
         found = ablated.outcome(batch, truth, batch_size).found
         rows.append((truth, found["hits"], found["probability"]))

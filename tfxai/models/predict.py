@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfxai.checks import positive
 from tfxai.models.head import scores
-from tfxai.models.view import ModelView, padded
+from tfxai.models.view import ModelView, cut, padded
 
 
 def input_shape(view: ModelView) -> tuple[tuple[int | None, int | None], int]:
@@ -69,8 +69,7 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
     size = view.batch_size or batch_size
 
     def predict_all(inputs: np.ndarray) -> Predicted:
-        batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        found = [predicted(tf.constant(padded(batch, view.batch_size or len(batch)))) for batch in batches]
+        found = [predicted(tf.constant(padded(batch, view.batch_size or len(batch)))) for batch in cut(inputs, size)]
         return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
 
     return predict_all

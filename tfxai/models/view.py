@@ -6,7 +6,7 @@ import abc
 import contextlib
 import difflib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -223,6 +223,13 @@ def record(run: Callable[[Tensors], list[tf.Tensor]], specs: Any) -> Recording:
 def padded(arrays: Any, rows: int) -> Any:
     """Each array of a nested structure with its last row repeated until there are so many rows."""
     return tf.nest.map_structure(lambda x: np.concatenate([x, np.repeat(x[-1:], rows - len(x), 0)]), arrays)
+
+
+def cut(arrays: Any, size: int | None) -> Iterator[Any]:
+    """The arrays of a nested structure in parts of at most so many rows; all at once if that is None."""
+    rows = len(tf.nest.flatten(arrays)[0])
+    for start in range(0, rows, size or rows):
+        yield tf.nest.map_structure(lambda x: x[start : start + (size or rows)], arrays)  # noqa: B023
 
 
 def without_gradient(call: Callable, inputs: Sequence[tf.Tensor], error: Exception) -> tf.Tensor:

@@ -13,7 +13,7 @@ from tfxai.channels import without
 from tfxai.checks import positive
 from tfxai.goal import Goal
 from tfxai.models import ModelView
-from tfxai.models.view import padded
+from tfxai.models.view import cut, padded
 from tfxai.options import ModelOptions
 from tfxai.runner import Runner
 from tfxai.types import Inputs
@@ -83,8 +83,7 @@ def score_changes(
     size = fixed or positive("batch_size", batch_size)
     rows = inputs, ids.astype(np.int32), {layer: mask.swapaxes(0, 1) for layer, mask in removed.items()}
     parts = []
-    for start in range(0, len(ids), size):
-        some = tf.nest.map_structure(lambda x: x[start : start + size], rows)  # noqa: B023
+    for some in cut(rows, size):
         batch, own, masks = padded(some, fixed) if fixed else some
         masks = {layer: mask.swapaxes(0, 1) for layer, mask in masks.items()}
         parts.append(step(*tf.nest.map_structure(tf.constant, (batch, own, masks))))
