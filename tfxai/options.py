@@ -1,8 +1,10 @@
-"""The parameters that all explainers have: what their ``**options`` stand for."""
+"""The parameters that all explainers have: what their ``**options`` stand for, and what "auto" means."""
 
 from __future__ import annotations
 
 from typing import TypedDict
+
+import tensorflow as tf
 
 from tfxai.types import Classes, JitCompile, Score
 
@@ -16,3 +18,10 @@ class ModelOptions(TypedDict, total=False):
     classes: Classes | None
     jit_compile: JitCompile
     draws: int | None
+
+
+def by_xla(jit_compile: JitCompile) -> bool:
+    """Whether XLA compiles: "auto" is where there is a GPU."""
+    if jit_compile not in ("auto", True, False):
+        raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
+    return bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else bool(jit_compile)

@@ -19,6 +19,7 @@ from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model
 from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.view import cut, padded
+from tfxai.options import by_xla
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
 from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Score, Target, Verbose
@@ -77,16 +78,14 @@ class Runner:
     ):
         if score not in (None, "logit", "probability", "auto"):
             raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
-        if jit_compile not in ("auto", True, False):
-            raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
+        compiled = by_xla(jit_compile)
         self.view: ModelView = open_model(model, output, signature)
         if jit_compile is True and self.view.opaque:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
         self.score: Score | None = score
         self.classes = class_names(classes)
         self.of_classes = len(self.classes or ()) > 1  # whether a number as target is known to be a class
-        on_gpu = bool(tf.config.list_physical_devices("GPU")) and not self.view.opaque
-        self.jit_compile = on_gpu if jit_compile == "auto" else jit_compile
+        self.jit_compile = compiled and not self.view.opaque
         self.draws = None if draws is None else positive("draws", draws)
         if draws is not None and self.view.draw is None:
             self.view.draw = tf.Variable(0, trainable=False, dtype=tf.int64)

@@ -11,7 +11,6 @@ from tfxai.descent import Evaluated, Schedule, State, begin, descend
 from tfxai.loops import where_rows
 from tfxai.synthesis.objective import Numbers
 from tfxai.synthesis.total import Total
-from tfxai.types import JitCompile
 
 PIECE = 25  # steps between two looks at the progress
 
@@ -86,10 +85,3 @@ class Ascent:
         probability = self.total.objective.probability
         known = probability is not None and seen.knows_probabilities
         return numbers, images, tf.stack(terms, 1), probability(seen, values) if probability and known else None
-
-
-def by_xla(jit_compile: JitCompile) -> bool:
-    """Whether XLA compiles: "auto" is where there is a GPU."""
-    if jit_compile not in ("auto", True, False):
-        raise ValueError(f'Expected jit_compile to be "auto", True or False, got {jit_compile!r}.')
-    return bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else bool(jit_compile)

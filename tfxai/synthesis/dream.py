@@ -16,8 +16,8 @@ from tfxai.inputs import with_progress
 from tfxai.loops import Seeded, not_inlined
 from tfxai.models import open_model
 from tfxai.models.view import traced
+from tfxai.options import by_xla
 from tfxai.synthesis import objectives
-from tfxai.synthesis.ascent import by_xla
 from tfxai.synthesis.box import Preprocess, box
 from tfxai.synthesis.objective import Numbers, Objective, Seen
 from tfxai.synthesis.objectives import Reduction

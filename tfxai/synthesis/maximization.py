@@ -16,7 +16,8 @@ from tfxai.inputs import with_progress
 from tfxai.loops import Seeded
 from tfxai.models import ModelView, open_model
 from tfxai.models.view import traced
-from tfxai.synthesis.ascent import PIECE, Ascent, by_xla
+from tfxai.options import by_xla
+from tfxai.synthesis.ascent import PIECE, Ascent
 from tfxai.synthesis.box import Box, Preprocess, Way, box
 from tfxai.synthesis.canvas import Canvas, Drawn, Generated, GeneratorRange
 from tfxai.synthesis.objective import Numbers, Objective, Seen
