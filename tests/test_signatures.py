@@ -130,3 +130,10 @@ def test_what_is_given_twice_or_too_much_is_the_error_of_python(residual):
         tfxai.IntegratedGradients(residual, 0.0)
     with pytest.raises(TypeError, match="multiple values"):
         tfxai.GradCAM(residual, "relu3", layer="relu3")
+
+
+@pytest.mark.parametrize("cls", [tfxai.InputResampling, tfxai.RelevantFeatures])
+def test_statistics_of_channels_say_what_they_take(cls, small):
+    assert {one.name for one in parameters(cls)} >= OF_MODEL
+    with pytest.raises(TypeError, match=rf"{cls.__name__} has no parameter 'sed'. Expected one of \['seed'"):
+        cls(small, sed=1)

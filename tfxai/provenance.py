@@ -35,14 +35,28 @@ Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 
 def recorded(constructor: Constructor, base: Callable | None = None) -> Constructor:
-    """An ``__init__`` that notes what it is called with, and whose signature says what ``**options`` stand for.
+    """A `strict` ``__init__`` of an explainer, which also notes what it is called with."""
+    constructor = strict(constructor, base)
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def __init__(self: Any, *args: Any, **options: Any) -> None:
+        if "_made_with" not in vars(self):  # else it is called by the constructor of a subclass
+            self._made_with = _arguments(signature, args, options)
+        constructor(self, *args, **options)
+
+    return __init__  # type: ignore[return-value]
+
+
+def strict(constructor: Constructor, base: Callable | None = None) -> Constructor:
+    """An ``__init__`` whose signature says what its ``**options`` stand for, and which takes no others.
 
     Parameters
     ----------
     constructor : callable
-        The ``__init__`` of an explainer.
+        The ``__init__`` of a class.
     base : callable, optional
-        That of its base class, which has the defaults of the options.
+        That of the class to which the options go, which has their defaults.
 
     Raises
     ------
@@ -57,8 +71,6 @@ def recorded(constructor: Constructor, base: Callable | None = None) -> Construc
         unknown = options.keys() - signature.parameters.keys()
         if complete and unknown:
             raise TypeError(_no_parameter(type(self), sorted(unknown)[0], list(signature.parameters)[1:]))
-        if "_made_with" not in vars(self):  # else it is called by the constructor of a subclass
-            self._made_with = _arguments(signature, args, options)
         constructor(self, *args, **options)
 
     __init__.__signature__ = signature  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Unpack, get_args
@@ -26,6 +27,8 @@ from tfxai.neurons.interpretation import Interpretation, interpret
 from tfxai.neurons.prediction import PredictionByFeatures
 from tfxai.neurons.summary import summary
 from tfxai.options import ModelOptions
+from tfxai.provenance import strict
+from tfxai.runner import Runner
 from tfxai.types import Inputs, Labels, Layer, Model, Target, Verbose
 
 SETTINGS = ("response", "layer_norm", "global_norm", "positive")
@@ -119,6 +122,7 @@ class RelevantFeatures:
         kind="neurons",
     )
 
+    @functools.partial(strict, base=Runner.__init__)
     def __init__(
         self,
         model: Model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
@@ -16,7 +17,7 @@ from tfxai.goal import name
 from tfxai.models.blocks import channel_counts
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.options import ModelOptions
-from tfxai.provenance import plain
+from tfxai.provenance import plain, strict
 from tfxai.resampling.ablation import score_changes
 from tfxai.resampling.clouds import Perturbation
 from tfxai.resampling.observer import Observer
@@ -25,7 +26,7 @@ from tfxai.resampling.result import Resampling
 from tfxai.resampling.scores import Spatial
 from tfxai.resampling.selection import nested
 from tfxai.resampling.settings import Settings
-from tfxai.runner import Outcome, keeping
+from tfxai.runner import Outcome, Runner, keeping
 from tfxai.types import Inputs, Layer, Model, Target, Verbose
 
 
@@ -135,6 +136,7 @@ class InputResampling:
         kind="neurons",
     )
 
+    @functools.partial(strict, base=Runner.__init__)
     def __init__(
         self,
         model: Model,
