@@ -15,9 +15,15 @@ import networks
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 
 
+@pytest.fixture(scope="module", autouse=True)
+def same_in_each_run() -> None:
+    """Random weights are those of the run before, whichever files ran first."""
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture
 def seeded() -> None:
-    """The same random weights in each run; for modules whose models have such."""
+    """The same random weights in each run, whichever tests ran first; for modules whose models have such."""
     keras.utils.set_random_seed(0)
 
 
