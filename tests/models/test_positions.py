@@ -58,6 +58,7 @@ def test_an_image_without_channel_is_an_image(form):
     ],
 )
 def test_every_method_sees_an_image_without_channel(method, options):
+    keras.utils.set_random_seed(3)  # guided backpropagation lets nothing through random weights of one sign
     rng = np.random.default_rng(0)
     explanation = method(without_channel(), **options)(rng.uniform(0, 255, (2, 28, 20)), target=0)
     assert explanation.values.any()
