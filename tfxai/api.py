@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import inspect
-import re
+from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
+
+import keras
 
 from tfxai import attribution, inversion, neurons, relevance, resampling, synthesis
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts, Kind
+from tfxai.naming import spelled
+from tfxai.neurons.prediction import PredictionByFeatures
+from tfxai.neurons.relevant import RelevantFeatures
+from tfxai.options import ModelOptions
 from tfxai.types import Inputs, Model, Target, Verbose
 
 ROOMS = (attribution, relevance, inversion, synthesis, neurons, resampling)
+ELSEWHERE = ("output", "signature", "classes")  # said of the model, and not in the text that names a method
 
 
 def methods(kind: Kind | None = None) -> dict[str, type[Any]]:
@@ -44,7 +51,7 @@ def methods(kind: Kind | None = None) -> dict[str, type[Any]]:
 
 def by_name(name: str) -> type[Explainer]:
     """The class of a method that explains decisions; ValueError with close matches if there is none."""
-    known = methods("decision")
+    known: dict[str, type[Explainer]] = methods("decision") | {PredictionByFeatures.facts.name: PredictionByFeatures}
     plain = {cls.__name__.lower(): short for short, cls in known.items()}  # "GradCAM" is understood too
     chosen = name if name in known else plain.get(str(name).lower().replace("-", "").replace("_", ""))
     if chosen is None:
@@ -56,32 +63,99 @@ def by_name(name: str) -> type[Explainer]:
     return known[chosen]
 
 
-def with_options(text: str) -> tuple[type[Explainer], dict[str, Any]]:
-    """The class and the options of a method given as one word, such as ``occlusion:window=16,fill=mean``.
+@dataclass(frozen=True)
+class Named:
+    """A method as a text names it.
 
-    Values are Python literals, or else strings.
+    Attributes
+    ----------
+    title : str
+        The text, with the method's own name.
+    cls : type of Explainer
+        Its class.
+    options : dict
+        For the constructor.
+    inside : Named, optional
+        The method that it gets in place of the model.
     """
-    name, _, given = text.partition(":")
-    cls = by_name(name)
-    known = _options(cls)
-    options: dict[str, Any] = {}
-    for part in re.split(r",(?=\w+=)", given) if given else []:
-        option, equals, value = part.partition("=")
-        if not equals or not value:
-            raise ValueError(f"Expected options as NAME:OPTION=VALUE,OPTION=VALUE, got {text!r}.")
+
+    title: str
+    cls: type[Explainer]
+    options: dict[str, Any]
+    inside: Named | None = None
+
+    @property
+    def innermost(self) -> Named:
+        """The method that gets the model."""
+        return self if self.inside is None else self.inside.innermost
+
+    def preset(self, **options: Any) -> Named:
+        """The same method with options of the innermost, unless the text has them."""
+        if self.inside is not None:
+            return replace(self, inside=self.inside.preset(**options))
+        return replace(self, options=options | self.options)
+
+    def described(self) -> dict[str, Any]:
+        """The method and its options, in words and numbers."""
+        inside = {} if self.inside is None else {"inside": self.inside.described()}
+        return {"method": self.cls.facts.name, "options": self.options, **inside}
+
+    def make(self, model: Model, **options: Any) -> Explainer:
+        """The explainer of a model, with more options; those of the model go to the innermost method."""
+        options = self.options | options
+        if self.inside is not None:
+            of_model = {name: options.pop(name) for name in ModelOptions.__annotations__ if name in options}
+            return self.cls(self.inside.make(model, **of_model), **options)
+        return _by_features(model, **options) if self.cls is PredictionByFeatures else self.cls(model, **options)
+
+
+def named(text: str) -> Named:
+    """The method that a text names, such as ``occlusion:window=16`` or ``smooth_grad(guided_backprop):samples=10``.
+
+    Raises
+    ------
+    ValueError
+        For a text that is not of this form, unknown methods or options, or a method in one that takes none.
+    TypeError
+        If it is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"Expected the name of a method, such as 'grad_cam', got an object of type {type(text)}.")
+    found = spelled(text)
+    cls = by_name(found.name)
+    title = cls.facts.name
+    known = [name for name in inspect.signature(cls).parameters if name not in ("model", *ELSEWHERE)]
+    for option in found.options:
         if option not in known:
-            raise ValueError(f"The method {cls.facts.name} has no option {option!r}. Expected one of {known}.")
-        try:
-            options[option] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            options[option] = value
-    return cls, options
+            raise ValueError(f"The method {title} has no option {option!r}. Expected one of {known}.")
+    inside = None
+    if found.inside is not None:
+        inside = named(found.inside)
+        if not cls.wraps:
+            wrapping = [name for name, one in methods("decision").items() if one.wraps]
+            raise ValueError(f"The method {title} takes no other method. Those that do are {', '.join(wrapping)}.")
+        title += f"({inside.title})"
+    return Named(f"{title}:{found.given}" if found.given else title, cls, found.options, inside)
 
 
-def _options(cls: type[Explainer]) -> list[str]:
-    """What a method's constructor takes beside the model, its outputs and the names of their classes."""
-    others = ("model", "output", "signature", "classes")
-    return [name for name in inspect.signature(cls).parameters if name not in others]
+def _by_features(model: Model, features: Any = None, **options: Any) -> PredictionByFeatures:
+    """The explainer by features that were fitted to the model, or that a file holds."""
+    if features is None:
+        raise ValueError(
+            "The method relevant_features needs features=, which are fitted first: features = "
+            "tfxai.RelevantFeatures(model).fit(images, labels). The file that features.save(file) writes serves too."
+        )
+    if isinstance(features, str | PathLike):
+        of_model = {name: options[name] for name in ModelOptions.__annotations__ if name in options}
+        features = RelevantFeatures.load(features, model, **of_model)
+    elif not isinstance(features, RelevantFeatures):
+        raise TypeError(f"Expected features= to be RelevantFeatures or their file, got {type(features).__name__}.")
+    elif isinstance(model, keras.Model) and getattr(features.view, "model", model) is not model:
+        raise ValueError(
+            "The features were fitted to another model. If it has the same layers, save them, and give features= the "
+            "file, which is read for this one."
+        )
+    return PredictionByFeatures(features, **(features.options | options))
 
 
 def explain(
@@ -103,13 +177,16 @@ def explain(
     images : array, tensor, list or dict of them, or tf.data.Dataset
         Inputs as the model takes them.
     method : str
-        One of `methods`.
+        One of `methods`; or one of the methods that smooth another, around it: ``"smooth_grad(guided_backprop)"``. With
+        options, if need be, ``"smooth_grad(occlusion:window=16):samples=10"``. ``"relevant_features"`` needs
+        ``features=``, which are fitted `RelevantFeatures` or the path of their file.
     target : None, int, str, sequence, callable, Neuron or Channel
         As for `Explainer.explain`; None explains the predicted class.
     batch_size, verbose
         As for `Explainer.explain`.
     **options
-        For the constructor of the method, such as ``layer=`` or ``steps=``.
+        For the constructor of the method, such as ``layer=`` or ``steps=``. Of a method around another, those of the
+        model, such as ``score=``, go to the one inside.
 
     Returns
     -------
@@ -118,7 +195,7 @@ def explain(
     Raises
     ------
     ValueError
-        For an unknown method, or inputs that do not fit the model.
+        For an unknown method, an option that is given twice, or inputs that do not fit the model.
     TypeError
         For an option that the method does not have.
 
@@ -129,5 +206,8 @@ def explain(
     >>> tfxai.explain(tfxai.datasets.flowers.load_model(), images, "grad_cam", target=labels).heatmaps().shape
     (2, 112, 112)
     """
-    cls = by_name(method)
-    return cls(model, **options).explain(images, target, batch_size, verbose)
+    chosen = named(method)
+    twice = sorted(chosen.options.keys() & options)
+    if twice:
+        raise ValueError(f"The option {twice[0]} is given twice: in {method!r} and as {twice[0]}=.")
+    return chosen.make(model, **options).explain(images, target, batch_size, verbose)

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfxai import display, streams
 from tfxai import inputs as given
-from tfxai.api import by_name
+from tfxai.api import named
 from tfxai.checks import positive
 from tfxai.classes import class_names
 from tfxai.explainer import Explainer
@@ -332,10 +332,11 @@ def _titled(explainers: Any) -> dict[str, Any]:
     if isinstance(explainers, Mapping):
         titled = {str(title): _source(one)[1] for title, one in explainers.items()}
     else:
-        titled = {}
+        titled, names = {}, []
         for one in explainers if isinstance(explainers, list | tuple) else [explainers]:
             name, source = _source(one)
-            namesakes = sum(title.split(" ")[0] == name for title in titled)
+            namesakes = names.count(name)
+            names.append(name)
             titled[f"{name} {namesakes + 1}" if namesakes else name] = source
     if not titled:
         raise ValueError('Expected at least one explainer, such as "grad_cam", got none.')
@@ -345,7 +346,8 @@ def _titled(explainers: Any) -> dict[str, Any]:
 def _source(explainer: Any) -> tuple[str, Any]:
     """What one explainer is called, and what makes it."""
     if isinstance(explainer, str):
-        explainer = by_name(explainer)
+        method = named(explainer)
+        return method.title, method.make
     if isinstance(explainer, Explainer) or (isinstance(explainer, type) and issubclass(explainer, Explainer)):
         return explainer.facts.name, explainer
     if isinstance(explainer, type) or not callable(explainer):

@@ -47,6 +47,7 @@ class Explainer(Runner):
 
     facts: ClassVar[Facts]
     explanation: ClassVar[type[Explanation]] = Explanation  # what it makes
+    wraps: ClassVar[bool] = False  # whether another explainer may stand in place of the model
     polarity: str = "positive"
     overflow: str = "Check the model's weights, its precision, and whether its gradient exists everywhere."
 

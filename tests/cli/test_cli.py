@@ -16,7 +16,7 @@ import pytest
 
 import tfxai
 from tfxai import images
-from tfxai.api import with_options
+from tfxai.api import named
 from tfxai.cli import evaluate, main
 from tfxai.cli.methods import HEADINGS
 from tfxai.cli.program import COMMANDS
@@ -485,15 +485,15 @@ def test_the_other_suffix_of_hdf5(folder, tmp_path):
     ],
 )
 def test_methods_take_every_option_of_their_constructor(folder, text, options):
-    cls, given = with_options(text)
-    assert given == options
-    cls(folder / "logits.keras", **given)
+    method = named(text)
+    assert method.options == options
+    method.make(folder / "logits.keras")
 
 
 def test_options_that_there_are_not_are_refused():
     for text in ("saliency:samples=3", "grad_cam:model=x", "lrp:options=1", "deep_taylor:classes=a"):
         with pytest.raises(ValueError, match="has no option"):
-            with_options(text)
+            named(text)
 
 
 def test_python_is_told_about_its_own_parameter(folder):

@@ -23,6 +23,7 @@ from tfxai.types import Model, Tensors
 class _Noisy(Explainer, Seeded):
     """Statistics of an explanation over noisy copies of the input."""
 
+    wraps = True
     powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
     alike: bool = False  # whether the statistic is read as the explanations are, and shown in the same way
 

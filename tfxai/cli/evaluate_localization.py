@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target")},
         "size": given.size,
     }
-    explainers = {name: cls(view, **options) for name, (cls, options) in methods.items()}
+    explainers = {name: method.make(view) for name, method in methods.items()}
     for explainer in explainers.values():
         explainer.of_classes = True  # boxes have classes, so this is a classifier
     rows = evaluate_localization(
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
         given,
         None if arguments.target == "predicted" else given.classes,
         arguments.cache,
-        {name: facts | {"method": cls.facts.name, "options": options} for name, (cls, options) in methods.items()},
+        {name: facts | method.described() for name, method in methods.items()},
         batch_size=arguments.batch_size,
         threshold=arguments.threshold,
         component=arguments.component,

@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   tfxai explain saved_model/ cat.jpg --signature serve
   tfxai explain model.keras photos/ --preprocess -1..1 --classes names.txt --output out
   tfxai explain model.keras "photos/*.jpg" --method grad_cam rise:masks=500,cells=9 --layer conv5 --target "tabby cat"
+  tfxai explain model.keras cat.jpg --method "smooth_grad(guided_backprop):samples=20" relevant_features:features=f.npz
   tfxai explain model.keras cat.jpg --custom-objects my_layers:Scale
 
 The class that is explained is the predicted one, or --target for all images. Each image gives a figure, each method
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.output)
     view = opened(arguments)
     size, channels = input_shape(view)
-    explainers = {name: cls(view, classes=names, **options) for name, (cls, options) in methods.items()}
+    explainers = {name: method.make(view, classes=names) for name, method in methods.items()}
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
     titles = dict(zip(paths, _unique([path.stem for path in paths]), strict=True))

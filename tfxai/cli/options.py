@@ -16,9 +16,10 @@ from typing import Any
 import keras
 
 from tfxai import api, images
-from tfxai.explainer import Explainer
+from tfxai.api import Named
 from tfxai.models import ModelView, open_model
 from tfxai.models.loading import UnknownObject
+from tfxai.neurons.prediction import PredictionByFeatures
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
 OBJECTS_HELP = (
@@ -95,7 +96,8 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         help="one or more methods, as `tfxai methods` lists them, each with options if need be, such as "
-        f"rise:masks=500,cells=9 (default: {' '.join(DEFAULT_METHODS)})",
+        "rise:masks=500,cells=9, or one around another: smooth_grad(guided_backprop) "
+        f"(default: {' '.join(DEFAULT_METHODS)})",
     )
     parser.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     parser.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
@@ -132,19 +134,23 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
 
 
-def chosen_methods(arguments: argparse.Namespace) -> dict[str, tuple[type[Explainer], dict[str, Any]]]:
-    """The methods as they were given, with their classes and options."""
+def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
+    """The methods as they were given."""
     if arguments.batch_size < 1:
         raise ValueError(f"Expected --batch-size to be at least 1, got {arguments.batch_size}.")
     chosen, takes_layer = {}, False
     for text in arguments.method or DEFAULT_METHODS:
-        cls, options = api.with_options(text)
+        method = api.named(text)
         common = {"score": arguments.score} if arguments.score else {}
-        if arguments.layer is not None and "layer" in inspect.signature(cls).parameters:
+        if arguments.layer is not None and "layer" in inspect.signature(method.innermost.cls).parameters:
             takes_layer = True
             common["layer"] = arguments.layer
-        _, colon, given = text.partition(":")
-        chosen[f"{cls.facts.name}{colon}{given}"] = cls, common | options
+        if method.innermost.cls is PredictionByFeatures and "features" not in method.innermost.options:
+            raise ValueError(
+                "The method relevant_features needs a file of features: relevant_features:features=FILE, as `tfxai "
+                "features fit` writes it."
+            )
+        chosen[method.title] = method.preset(**common)
     if arguments.layer is not None and not takes_layer:
         raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
     return chosen

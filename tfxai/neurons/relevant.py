@@ -151,7 +151,7 @@ class RelevantFeatures:
         self.positive = bool(positive)
         self.class_weight = class_weight
         self.seed = seed
-        self._options = options
+        self.options = options
         self._sums: Sums | None = None
         self._explainers: dict[Any, PredictionByFeatures] = {}  # kept, for their graphs are traced once
 
@@ -337,7 +337,7 @@ class RelevantFeatures:
         key = top, relus, strided, pooling
         if key not in self._explainers:
             self._explainers[key] = PredictionByFeatures(
-                self, top=top, relus=relus, strided=strided, pooling=pooling, **self._options
+                self, top=top, relus=relus, strided=strided, pooling=pooling, **self.options
             )
         return self._explainers[key].explain(images, target, batch_size, verbose)
 
