@@ -329,10 +329,11 @@ def _fit(image: np.ndarray) -> np.ndarray:
 
 def _titled(explainers: Any) -> dict[str, Any]:
     """Checked sources of explainers, by title."""
+    titled: dict[str, Any] = {}
+    names: list[str] = []
     if isinstance(explainers, Mapping):
         titled = {str(title): _source(one)[1] for title, one in explainers.items()}
     else:
-        titled, names = {}, []
         for one in explainers if isinstance(explainers, list | tuple) else [explainers]:
             name, source = _source(one)
             namesakes = names.count(name)

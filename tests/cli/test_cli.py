@@ -312,7 +312,7 @@ def test_a_file_that_is_no_image_is_told_and_left_out(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys, monkeypatch, error):
-    monkeypatch.setattr("tfxai.cli.explain.GROUP", 1)
+    monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
     explain_both, seen = tfxai.Saliency.explain, []
 
     def interrupted(self, inputs, *args, **options):
@@ -342,7 +342,7 @@ def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypat
     (killed / "000000.npz").write_bytes(b"old")
     options = ["--method", "rise:masks=5", "integrated_gradients:steps=3", "--target", "1"]
     assert explain(folder, tmp_path / "whole", *options) == 0
-    monkeypatch.setattr("tfxai.cli.explain.GROUP", 1)
+    monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
     assert explain(folder, tmp_path / "out", *options) == 0
     files = sorted((tmp_path / "whole").glob("*.npz"))
     assert len(files) == 2

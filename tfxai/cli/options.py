@@ -134,10 +134,15 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
 
 
-def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
-    """The methods as they were given."""
+def check_batch_size(arguments: argparse.Namespace) -> None:
+    """ValueError if nothing fits into a batch."""
     if arguments.batch_size < 1:
         raise ValueError(f"Expected --batch-size to be at least 1, got {arguments.batch_size}.")
+
+
+def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
+    """The methods as they were given."""
+    check_batch_size(arguments)
     chosen, takes_layer = {}, False
     for text in arguments.method or DEFAULT_METHODS:
         method = api.named(text)

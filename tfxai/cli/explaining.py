@@ -1,0 +1,118 @@
+"""What the commands that explain image files share: options, and the way from files to pictures and values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tfxai.cli import files
+from tfxai.cli.options import add_output_option, check_batch_size, check_folder, opened, read_classes
+from tfxai.explainer import Explainer
+from tfxai.models import ModelView
+from tfxai.models.predict import predictor
+from tfxai.targets import class_id
+
+Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Which images; the next words that the command takes."""
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Which class, and the names of all."""
+    parser.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
+    add_classes_option(parser)
+
+
+def add_classes_option(parser: argparse.ArgumentParser) -> None:
+    """What classes are called."""
+    parser.add_argument(
+        "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
+    )
+
+
+def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
+    """What is printed, and where files go."""
+    add_output_option(parser, folder)
+    parser.add_argument(
+        "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
+    )
+
+
+def class_names(arguments: argparse.Namespace) -> list[str] | None:
+    """The names in the file of ``--classes``."""
+    return None if arguments.classes is None else read_classes(arguments.classes)
+
+
+def chosen_target(given: str | None, names: Sequence[str] | None) -> int | str | None:
+    """The class that ``--target`` names."""
+    if given is None or given.lstrip("-").isdigit():
+        return None if given is None else int(given)
+    if names is None:
+        raise ValueError(f"Expected --classes with the names of all classes, as --target {given!r} is a name.")
+    class_id(given, names)
+    return given
+
+
+def explain_files(
+    arguments: argparse.Namespace,
+    methods: Sequence[str],
+    make: Callable[[ModelView, list[str] | None], Sequence[Explainer]],
+    draw: Draw,
+) -> int:
+    """Explain image files, and write a figure for each and the values of each method as the work goes on.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command, with all options of this module.
+    methods : sequence of str
+        What the methods are called.
+    make : callable
+        From the model and the names of its classes to the explainers.
+    draw : callable
+        From the explanations of one image by method, and the image, to its figure.
+
+    Returns
+    -------
+    int
+        The exit status: 1 if some of the files were no images, else 0.
+    """
+    check_batch_size(arguments)
+    paths = files.find(arguments.images)
+    names = class_names(arguments)
+    target = chosen_target(arguments.target, names)
+    check_folder(arguments.output)
+    view = opened(arguments)
+    given = files.Images(paths, view, arguments.preprocess, min(files.GROUP, arguments.batch_size))
+    explainers = dict(zip(methods, make(view, names), strict=True))
+    predict = predictor(view, arguments.batch_size, len(names) if names else None)
+
+    titles, written = files.titles(paths), files.Values(arguments.output, methods)
+    print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
+    try:
+        for group, photographs, inputs in given:
+            predicted = predict(inputs)
+            if names is not None and len(names) != predicted.values.shape[1]:
+                raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
+            found = {
+                name: explainer.explain(inputs, target, arguments.batch_size, verbose=0)
+                for name, explainer in explainers.items()
+            }
+            written.add(found, group)
+            for row, path in enumerate(group):
+                print(f"\n{path}")
+                for number in predicted.values[row].argsort()[::-1][: max(1, arguments.top)]:
+                    value = f"{predicted.values[row, number]:{'7.2%' if predicted.probable else '7.4g'}}"
+                    kind = "class" if predicted.probable else "output"
+                    print(f"  {value}  {names[number] if names else f'{kind} {number}'}")
+                figure = draw({name: one[row] for name, one in found.items()}, photographs[row])
+                files.save(figure, arguments.output / f"{titles[path]}.png")
+    finally:
+        written.join()
+    return given.status("explained")
