@@ -12,10 +12,21 @@ import matplotlib
 import tensorflow as tf
 
 from tfxai._version import __version__
-from tfxai.cli import demo, dream, evaluate, explain, layers, methods, synthesize
+from tfxai.cli import demo, dream, evaluate, explain, features, invert, layers, methods, resample, synthesize
 from tfxai.cli.commands import Command, add_commands
 
-COMMANDS: tuple[Command, ...] = (explain, evaluate, synthesize, dream, layers, methods, demo)
+COMMANDS: tuple[Command, ...] = (
+    explain,
+    invert,
+    features,
+    resample,
+    evaluate,
+    synthesize,
+    dream,
+    layers,
+    methods,
+    demo,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

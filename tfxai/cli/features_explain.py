@@ -1,0 +1,52 @@
+"""The command ``tfxai features explain``."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfxai.api import named
+from tfxai.cli.explaining import add_image_options, add_result_options, add_target_options, explain_files
+from tfxai.cli.options import add_batch_size_option, add_model_options, add_preprocess_option
+
+NAME = "explain"
+HELP = "Explain predictions by the features that speak for them."
+EXAMPLES = """examples:
+  tfxai features explain model.keras cat.jpg --features features.npz
+  tfxai features explain model.keras photos/ --features features.npz --strongest 5 --classes names.txt --output out
+
+FILE is what tfxai features fit wrote. Each image gives a picture: the strongest features that speak for its class, each
+with what excites it and its share of the weights. All values go to relevant_features.npz, for
+tfxai.Explanation.load(FILE), whose evidence() lists the features.
+"""
+METHOD = "relevant_features"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``tfxai features explain`` to its parser."""
+    add_model_options(parser)
+    add_image_options(parser)
+    parser.add_argument("--features", metavar="FILE", required=True, help="fitted features, a .npz file")
+    parser.add_argument(
+        "--strongest", metavar="N", type=int, default=3, help="features of each prediction (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--relus",
+        choices=["guided", "deconvnet", "gradient"],
+        default="guided",
+        help="how signals go back through ReLUs; gradient for models without (default: %(default)s)",
+    )
+    add_preprocess_option(parser)
+    add_batch_size_option(parser)
+    add_target_options(parser)
+    add_result_options(parser, "tfxai-features")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain the images; 1 if some of the files were no images, else 0."""
+    options = {"features": arguments.features, "top": arguments.strongest, "relus": arguments.relus}
+    return explain_files(
+        arguments,
+        [METHOD],
+        lambda view, names: [named(METHOD).make(view, classes=names, **options)],
+        lambda found, photograph: found[METHOD].plot_prediction(images=[photograph]),
+    )

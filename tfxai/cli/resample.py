@@ -1,0 +1,138 @@
+"""The command ``tfxai resample``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfxai.cli import files
+from tfxai.cli.explaining import add_image_options, add_target_options, chosen_target, class_names
+from tfxai.cli.options import (
+    add_batch_size_option,
+    add_model_options,
+    add_output_option,
+    add_preprocess_option,
+    add_seed_option,
+    check_batch_size,
+    check_folder,
+    opened,
+)
+from tfxai.resampling import InputResampling
+from tfxai.resampling.clouds import CLOUDS
+from tfxai.resampling.result import Resampling
+from tfxai.resampling.selection import ranked
+
+NAME = "resample"
+HELP = "Find the channels that drive a prediction, and those that are stable, over perturbed copies of an image."
+EXAMPLES = """examples:
+  tfxai resample model.keras cat.jpg
+  tfxai resample model.keras photos/ --preprocess -1..1 --samples 200 --perturbation additive --output out
+  tfxai resample model.keras cat.jpg --layers conv2 conv4 --target "tabby cat" --classes names.txt
+
+Input resampling, Lengerich et al. (2017): the influence of a channel is how far it goes with the output over the
+copies, its precision how little it changes. Each image gets a folder: what the best channels look at, by each score
+(patches.png) and by one score only (sets.png); how far the two agree (overlap.png); a picture of all channels of each
+layer (scores-LAYER.png); and all numbers (resampling.npz, for tfxai.Resampling.load(FILE)). channels.csv has the best
+channels of all images by every score.
+"""
+COLUMNS = ("file", "layer", "score", "rank", "channel", "value", "activity")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``tfxai resample`` to its parser."""
+    add_model_options(parser)
+    add_image_options(parser)
+    parser.add_argument("--layers", metavar="NAME", nargs="+", help="default: the last of each block")
+    parser.add_argument(
+        "--samples", metavar="N", type=int, default=50, help="copies of each image (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--perturbation", choices=list(CLOUDS), default="multiplicative_ramp", help="default: %(default)s"
+    )
+    parser.add_argument("--sigma", type=float, default=0.1, help="its strength (default: %(default)s)")
+    parser.add_argument(
+        "--activity",
+        metavar="SHARE",
+        type=float,
+        default=0.1,
+        help="channels have no precision below this share of their layer's median activity (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--best", metavar="N", type=int, default=5, help="channels of each layer (default: %(default)s)"
+    )
+    add_seed_option(parser, "the copies")
+    add_preprocess_option(parser)
+    add_batch_size_option(parser, "copies")
+    add_target_options(parser)
+    add_output_option(parser, "tfxai-resampling")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Resample image by image, and write what was found; 1 if some of the files were no images, else 0."""
+    check_batch_size(arguments)
+    paths, names = files.find(arguments.images), class_names(arguments)
+    target = chosen_target(arguments.target, names)
+    check_folder(arguments.output)
+    view = opened(arguments)
+    given = files.Images(paths, view, arguments.preprocess, 1)
+    method = InputResampling(
+        view,
+        arguments.layers,
+        samples=arguments.samples,
+        perturbation=arguments.perturbation,
+        sigma=arguments.sigma,
+        activity=arguments.activity,
+        relative=True,
+        seed=arguments.seed,
+        classes=names,
+    )
+    table, titles = arguments.output / "channels.csv", files.titles(paths)
+    print(f"resampling {len(paths)} images, {arguments.samples} copies of each ...", flush=True)
+    begun = False
+    for group, photographs, inputs in given:
+        for path, photograph, image in zip(group, photographs, inputs, strict=True):
+            result = method(image[None], target, arguments.batch_size, verbose=0)
+            print(f"\n{path}\n  {label(result)}: score {result.score[0]:.4g} ± {result.spread[0]:.2g} over the copies")
+            folder = arguments.output / titles[path]
+            folder.mkdir(parents=True, exist_ok=True)
+            result.save(folder / "resampling.npz")
+            with table.open("a" if begun else "w", newline="", encoding="utf-8") as stream:
+                rows = [(path, *line) for line in best(result, arguments.best)]
+                csv.writer(stream).writerows(rows if begun else [COLUMNS, *rows])
+            begun = True
+            for name, figure in pictures(result, photograph, arguments.best):
+                files.save(figure, folder / f"{name}.png")
+    print(f"\nbest channels: {table}")
+    return given.status("resampled")
+
+
+def label(result: Resampling) -> str:
+    """What the score is of, for the first image."""
+    number = int(result.target[0])
+    return result.classes[number] if result.classes else f"class {number}"
+
+
+def best(result: Resampling, count: int) -> Iterator[tuple[Any, ...]]:
+    """Layer, score, rank, channel, value and activity of the best channels of the first image by each score."""
+    for layer in result.layers:
+        for score, by_layer in result.scores.items():
+            if layer in by_layer:  # weights are those of layers with a kernel
+                values, activity = by_layer[layer][0], result.activity[layer][0]
+                for rank, channel in enumerate(ranked(by_layer[layer], count)[0], 1):
+                    if channel >= 0:
+                        yield layer, score, rank, channel, values[channel], activity[channel]
+
+
+def pictures(result: Resampling, photograph: np.ndarray, count: int) -> Iterator[tuple[str, Figure]]:
+    """Names and figures for one image, each made when its turn comes."""
+    shown: dict[str, Any] = {"top": count, "images": [photograph]}
+    yield "patches", result.plot_patches(**shown)
+    yield "sets", result.plot_sets(**shown)
+    yield "overlap", result.compare(top=count).plot()
+    for layer in result.layers:
+        yield f"scores-{layer.replace('/', '-')}", result.plot_scores(layer, **shown)
