@@ -17,7 +17,7 @@ import pytest
 import tfxai
 from tfxai import images
 from tfxai.api import named
-from tfxai.cli import evaluate, main
+from tfxai.cli import evaluate, features, main
 from tfxai.cli.methods import HEADINGS
 from tfxai.cli.program import COMMANDS
 from tfxai.evaluation.demo import METHODS
@@ -233,7 +233,12 @@ def test_demo_of_no_images_is_an_error(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [[], *([one.NAME] for one in COMMANDS), *(["evaluate", one.NAME] for one in evaluate.COMMANDS)]
+    "command",
+    [
+        [],
+        *([one.NAME] for one in COMMANDS),
+        *([group.NAME, one.NAME] for group in (evaluate, features) for one in group.COMMANDS),
+    ],
 )
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as stopped:

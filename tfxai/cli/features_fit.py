@@ -68,8 +68,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fit the features, write them, print a report, and draw them; 1 if some of the files were no images, else 0."""
     check_batch_size(arguments)
-    output = arguments.output.with_suffix(".npz")
-    for file in (output, output.with_suffix(".png")):
+    output = arguments.output if arguments.output.suffix == ".npz" else Path(f"{arguments.output}.npz")
+    for file in (arguments.output, output, output.with_suffix(".png")):
         check_file(file)
     mu, names = bound(arguments.mu), class_names(arguments)
     labels = read_labels(arguments.images, arguments.labels, names)

@@ -18,7 +18,7 @@ EXAMPLES = """examples:
 HEADINGS: dict[Kind, str] = {
     "decision": "Why this output for this input? Try: tfxai explain --method NAME.",
     "model": "What does a concept look like to the model? Try: tfxai synthesize, tfxai dream.",
-    "neurons": "Which channels of the model matter? In Python, see tfxai.RelevantFeatures and tfxai.InputResampling.",
+    "neurons": "Which channels of the model matter? Try: tfxai features, tfxai resample.",
 }
 
 

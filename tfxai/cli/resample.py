@@ -36,9 +36,9 @@ EXAMPLES = """examples:
 
 Input resampling, Lengerich et al. (2017): the influence of a channel is how far it goes with the output over the
 copies, its precision how little it changes. Each image gets a folder: what the best channels look at, by each score
-(patches.png) and by one score only (sets.png); how far the two agree (overlap.png); a picture of all channels of each
-layer (scores-LAYER.png); and all numbers (resampling.npz, for tfxai.Resampling.load(FILE)). channels.csv has the best
-channels of all images by every score.
+(patches.png) and by one score only (sets.png); how far the two agree (overlap.png); all channels of a layer, one score
+against the other (scores-LAYER.png); and all numbers (resampling.npz, which tfxai.resampling.Resampling.load reads).
+channels.csv has the best channels of all images by every score.
 """
 COLUMNS = ("file", "layer", "score", "rank", "channel", "value", "activity")
 
@@ -75,6 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Resample image by image, and write what was found; 1 if some of the files were no images, else 0."""
     check_batch_size(arguments)
+    if arguments.best < 1:
+        raise ValueError(f"Expected --best to be at least 1, got {arguments.best}.")
     paths, names = files.find(arguments.images), class_names(arguments)
     target = chosen_target(arguments.target, names)
     check_folder(arguments.output)

@@ -52,7 +52,7 @@ def stages(
     10
     """
     extras = explanation.extras
-    if "inversion_values" not in extras or "foreground" not in extras:
+    if not {"inversion_values", "target_steps"} <= extras.keys():
         raise ValueError('Expected an explanation by GuidedFeatureInversion with stages="both".')
     pictures, _ = photographs(images, explanation.of()[1])
     first = replace(explanation, values=extras["inversion_values"])
@@ -66,8 +66,8 @@ def stages(
         for cell, content in zip(cells, [picture, *over, *(side[row] for side in sides)], strict=True):
             cell.imshow(content, aspect="auto")  # foreground and background have the shape that the model takes
             cell.set_box_aspect(aspect)
-            cell.set_xticks([])
-            cell.set_yticks([])
+            cell.set(xticks=[], yticks=[])
+            cell.spines[:].set_visible(False)
         label = explanation.label(row).split(",")[0]  # of synonyms the first
         cells[0].set_xlabel(f"{label}\nscore {explanation.score[row]:.3g}", fontsize=8.5, color=INK, parse_math=False)
     for cell, name in zip(axes[0], COLUMNS, strict=True):

@@ -96,7 +96,7 @@ def scores(
     if "correlation" in metrics[0]:
         cell.axhline(chance, color=INK, linewidth=0.8, linestyle="--")
     cell.set_title(layer, fontsize=10, color=INK)
-    cell.tick_params(labelsize=7)
+    cell.tick_params(which="both", labelsize=7)  # of a logarithmic axis that is short, minor ticks have labels too
     grid = right.subplots(2, top, squeeze=False)
     for line, one, around, colour in zip(grid, selected, boxes, (FIRST, SECOND), strict=True):
         for patch, channel, box in zip(line, one, around, strict=True):
@@ -114,7 +114,8 @@ def overlaps(found: Mapping[str, Overlap], metrics: tuple[str, str]) -> Figure:
     numbers, by_layer = range(len(found)), found.values()
     cell.bar(numbers, [one.jaccard for one in by_layer], color=SECOND, label="Jaccard index")
     cell.plot(numbers, [one.chance_jaccard for one in by_layer], "_", color=FIRST, markersize=12, label="chance")
-    cell.set_xticks(numbers, list(found), rotation=90, fontsize=7)
+    cell.tick_params(labelsize=7)
+    cell.set_xticks(numbers, list(found), rotation=90)
     cell.set_title(" and ".join(map(title, metrics)), fontsize=10, color=INK)
     cell.legend(fontsize=8, frameon=False)
     return figure
