@@ -10,7 +10,7 @@ import pytest
 
 import tfxai
 from tfxai import images
-from tfxai.cli import features_fit, main
+from tfxai.cli import features_fit, main, resample
 from tfxai.datasets import flowers
 from tfxai.inversion.figures import COLUMNS, stages
 
@@ -237,14 +237,20 @@ class TestResample:
                 )
         assert f"{NAMES[expected.target[0]]}: score" in capsys.readouterr().out
 
+    def test_boxes_are_of_layers_that_see_a_part(self, model, painted):
+        """block2_relu sees 8 pixels, block4_relu and block5_relu 22."""
+        method, layers = tfxai.InputResampling(model), ("block2_relu", "block4_relu", "block5_relu")
+        for size, expected in ((40, ["block2_relu"]), (48, list(layers)), (16, list(layers))):
+            assert resample.local(method, painted[0][:1, :size, :size], layers) == expected
+
     def test_what_is_done_is_written(self, folder, tmp_path, monkeypatch):
-        resample, seen = tfxai.InputResampling.__call__, []
+        call, seen = tfxai.InputResampling.__call__, []
 
         def interrupted(self, *more, **options):
             seen.append(sorted(file.name for file in tmp_path.rglob("*.*")))
             if len(seen) == 2:
                 raise KeyboardInterrupt
-            return resample(self, *more, **options)
+            return call(self, *more, **options)
 
         monkeypatch.setattr(tfxai.InputResampling, "__call__", interrupted)
         options = ["--layers", "block1_relu", "--samples", "3", "--output", tmp_path]

@@ -35,11 +35,15 @@ EXAMPLES = """examples:
   tfxai resample model.keras cat.jpg --layers conv2 conv4 --target "tabby cat" --classes names.txt
 
 Input resampling, Lengerich et al. (2017): the influence of a channel is how far it goes with the output over the
-copies, its precision how little it changes. Each image gets a folder: what the best channels look at, by each score
-(patches.png) and by one score only (sets.png); how far the two agree (overlap.png); all channels of a layer, one score
-against the other (scores-LAYER.png); and all numbers (resampling.npz, which tfxai.resampling.Resampling.load reads).
+copies, its precision how little it changes. Each image gets a folder:
+  patches.png       what the best channels look at, by each score, in layers that see less than half of the image
+  sets.png          the same, of channels that one score alone selects, or both
+  overlap.png       how far the two scores agree in each layer
+  scores-LAYER.png  all channels of a layer, one score against the other
+  resampling.npz    all numbers, which tfxai.resampling.Resampling.load(FILE) reads
 channels.csv has the best channels of all images by every score.
 """
+SEES = 0.5  # of the sides of an image, the most that a box may take
 COLUMNS = ("file", "layer", "score", "rank", "channel", "value", "activity")
 
 
@@ -107,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
                 rows = [(path, *line) for line in best(result, arguments.best)]
                 csv.writer(stream).writerows(rows if begun else [COLUMNS, *rows])
             begun = True
-            for name, figure in pictures(result, photograph, arguments.best):
+            for name, figure in pictures(method, result, photograph, arguments.best):
                 files.save(figure, folder / f"{name}.png")
     print(f"\nbest channels: {table}")
     return given.status("resampled")
@@ -130,11 +134,21 @@ def best(result: Resampling, count: int) -> Iterator[tuple[Any, ...]]:
                         yield layer, score, rank, channel, values[channel], activity[channel]
 
 
-def pictures(result: Resampling, photograph: np.ndarray, count: int) -> Iterator[tuple[str, Figure]]:
+def local(method: InputResampling, inputs: np.ndarray, layers: tuple[str, ...]) -> list[str]:
+    """Layers whose units see less than half of the image along a side, of which boxes tell something; or else all."""
+    fields = method.fields(inputs, layers).items()
+    narrow = [layer for layer, field in fields if (np.divide(field.size, field.image) < SEES).all()]
+    return narrow or list(layers)
+
+
+def pictures(
+    method: InputResampling, result: Resampling, photograph: np.ndarray, count: int
+) -> Iterator[tuple[str, Figure]]:
     """Names and figures for one image, each made when its turn comes."""
     shown: dict[str, Any] = {"top": count, "images": [photograph]}
-    yield "patches", result.plot_patches(**shown)
-    yield "sets", result.plot_sets(**shown)
+    layers = local(method, result.inputs, result.layers)
+    yield "patches", result.plot_patches(layers=layers, **shown)
+    yield "sets", result.plot_sets(layers=layers, **shown)
     yield "overlap", result.compare(top=count).plot()
     for layer in result.layers:
         yield f"scores-{layer.replace('/', '-')}", result.plot_scores(layer, **shown)

@@ -105,7 +105,8 @@ class FeatureExplanation(Explanation):
         for number, (picture, found) in enumerate(zip(pictures, self.evidence(), strict=True)):
             text = f"{self.label(number).split(',')[0]}\nscore {self.score[number]:.3g}"  # of synonyms the first
             whole = overlay(picture, combined[number], alpha)
-            row: figures.Row = [(picture, text), (whole, "" if found else "no feature speaks for it")]
+            note = "no feature is relevant:\nthose that respond most" if self.extras["fallback"][number] else ""
+            row: figures.Row = [(picture, text), (whole, note if found else "no feature speaks for it")]
             for one in found:
                 heatmap = overlay(picture, saturate(one.heatmap[None], percentile)[0], alpha)
                 row.append((heatmap, f"{one.layer} {one.channel}\n{one.contribution:.2g}"))
