@@ -169,9 +169,14 @@ def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
     steps = ["--inversion-steps", "2", "--target-steps", "3", "--layer", "block5_relu", "--preset", "authors"]
     out = ["--output", tmp_path / "out"]
-    assert run(folder, "invert", "{}/flowers.keras", "{}/few", *steps, "--base-layer", "block3_relu", *out) == 0
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "guided_feature_inversion.npz"}
-    found = tfxai.Explanation.load(tmp_path / "out" / "guided_feature_inversion.npz")
+    assert (
+        run(folder, "invert", "{}/flowers.keras", "{}/few", *steps, "--base-layer", "block3_relu", *out, "--html") == 0
+    )
+    values, page = "guided_feature_inversion.npz", "explanations.html"
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"0.png", "1.png", values, page}
+    html = (tmp_path / "out" / page).read_text(encoding="utf-8")
+    assert html.count("<figcaption>background</figcaption>") == html.count("<article>") == 2
+    found = tfxai.Explanation.load(tmp_path / "out" / values)
     expected = tfxai.GuidedFeatureInversion(
         model, "block5_relu", base_layer="block3_relu", preset="authors", inversion_steps=2, target_steps=3
     )(painted[0][:2])

@@ -19,8 +19,8 @@ EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg --custom-objects my_layers:Scale
 
 The class that is explained is the predicted one, or --target for all images. Each image gives a figure, each method
-a .npz file with the raw values of all images: tfxai.Explanation.load(FILE). Both are written as the work goes on. A
-file that cannot be read is reported and left out, and the exit status is then 1.
+a .npz file with the raw values of all images: tfxai.Explanation.load(FILE). Both are written as the work goes on, as is
+the page of --html. A file that cannot be read is reported and left out, and the exit status is then 1.
 
 --preprocess is what was done to the pixels, 0 to 255, when the model was trained:
   none    nothing, or the model does it itself      0..1   divided by 255

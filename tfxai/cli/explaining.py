@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -12,7 +13,9 @@ from tfxai.cli import files
 from tfxai.cli.options import add_output_option, check_batch_size, check_folder, opened, read_classes
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
-from tfxai.models.predict import predictor
+from tfxai.models.predict import Predicted, predictor
+from tfxai.page import ExplainedPage
+from tfxai.synthesis.box import box
 from tfxai.targets import class_id
 
 Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
@@ -41,6 +44,9 @@ def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
     add_output_option(parser, folder)
     parser.add_argument(
         "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--html", action="store_true", help="write explanations.html too, a page with all images that needs no others"
     )
 
 
@@ -93,6 +99,9 @@ def explain_files(
     explainers = dict(zip(methods, make(view, names), strict=True))
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
+    page = ExplainedPage(
+        arguments.output / "explanations.html", Path(arguments.model).name, box(arguments.preprocess).pixels
+    )
     titles, written = files.titles(paths), files.Values(arguments.output, methods)
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
     try:
@@ -106,13 +115,24 @@ def explain_files(
             }
             written.add(found, group)
             for row, path in enumerate(group):
-                print(f"\n{path}")
-                for number in predicted.values[row].argsort()[::-1][: max(1, arguments.top)]:
-                    value = f"{predicted.values[row, number]:{'7.2%' if predicted.probable else '7.4g'}}"
-                    kind = "class" if predicted.probable else "output"
-                    print(f"  {value}  {names[number] if names else f'{kind} {number}'}")
-                figure = draw({name: one[row] for name, one in found.items()}, photographs[row])
-                files.save(figure, arguments.output / f"{titles[path]}.png")
+                said = _said(predicted, row, names, arguments.top)
+                print("\n".join([f"\n{path}", *said]))
+                own = {name: one[row] for name, one in found.items()}
+                files.save(draw(own, photographs[row]), arguments.output / f"{titles[path]}.png")
+                if arguments.html:
+                    page.add(path.name, photographs[row], said, own)
     finally:
         written.join()
+    if arguments.html:
+        print(f"page: {page.path}")
     return given.status("explained")
+
+
+def _said(predicted: Predicted, row: int, names: Sequence[str] | None, top: int) -> list[str]:
+    """What the model says of an image, a line for each of the classes or outputs with the largest values."""
+    values = predicted.values[row]
+    kind, form = ("class", "7.2%") if predicted.probable else ("output", "7.4g")
+    return [
+        f"  {values[number]:{form}}  {names[number] if names else f'{kind} {number}'}"
+        for number in values.argsort()[::-1][: max(1, top)]
+    ]

@@ -55,8 +55,7 @@ def stages(
     if not {"inversion_values", "target_steps"} <= extras.keys():
         raise ValueError('Expected an explanation by GuidedFeatureInversion with stages="both".')
     pictures, _ = photographs(images, explanation.of()[1])
-    first = replace(explanation, values=extras["inversion_values"])
-    masks = [saturate(one.heatmaps()) for one in (first, explanation)]
+    masks = [saturate(one.heatmaps()) for one in (first_stage(explanation), explanation)]
     sides = [_shown(extras[name], pixels) for name in ("foreground", "background")]
     aspect = pictures[0].shape[0] / pictures[0].shape[1]
     size = CELL * len(COLUMNS), (CELL * aspect + 0.45) * len(pictures) + 0.2
@@ -73,6 +72,11 @@ def stages(
     for cell, name in zip(axes[0], COLUMNS, strict=True):
         cell.set_title(name, fontsize=10, color=INK)
     return figure
+
+
+def first_stage(explanation: Explanation) -> Explanation:
+    """The explanation with the mask of the first stage."""
+    return replace(explanation, values=explanation.extras["inversion_values"])
 
 
 def _shown(images: np.ndarray, pixels: Callable[[Any], np.ndarray] | None) -> np.ndarray:
