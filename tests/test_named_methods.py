@@ -160,10 +160,15 @@ def test_on_the_command_line(model, painted, features, tmp_path, capsys):
     base = tfxai.GradCAM(model, layer="block3_relu", score="probability")
     expected = tfxai.SmoothGrad(base, samples=2)(painted[0][:1])
     np.testing.assert_allclose(tfxai.Explanation.load(smooth).values, expected.values, rtol=1e-4, atol=1e-7)
-    (by_features,) = (tmp_path / "out").glob("relevant_features*.npz")
+    by_features = tmp_path / "out" / "relevant_features_features=features.npz,top=2.npz"
     found = tfxai.Explanation.load(by_features)
     np.testing.assert_allclose(found.values, features.explain(painted[0][:1], top=2).values, atol=1e-5)
     assert len(found.evidence()[0]) == 2
+    (tmp_path / "copy").mkdir()
+    features.save(tmp_path / "copy" / "features.npz")
+    both = [f"relevant_features:features={folder}/features.npz" for folder in (tmp_path, tmp_path / "copy")]
+    assert main([*given, "--output", str(tmp_path / "both"), "--method", *both]) == 0
+    assert len(list((tmp_path / "both").glob("*.npz"))) == 2
     assert main([*given, "--method", "relevant_features"]) == 2
     assert "relevant_features:features=FILE" in capsys.readouterr().err
 

@@ -187,3 +187,12 @@ def test_grid_tells_what_is_wrong(given, options, message):
 def test_grid_of_anything_else_is_an_error():
     with pytest.raises(TypeError, match="Expected explanations, got ndarray"):
         plot_grid([np.zeros((2, 8, 8))])
+
+
+def test_long_titles_break_where_words_end_and_are_not_cut_off():
+    title = "relevant_features:features=a-file.npz,top=2"
+    figure = plot_grid({title: explanation()})
+    cell = figure.axes[1]
+    assert cell.get_title() == "relevant_features:\nfeatures=a-file.npz,\ntop=2"
+    figure.canvas.draw()
+    assert cell.title.get_window_extent().y1 <= figure.bbox.y1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ CELL = 1.9  # inches
 INK = "#333333"
 STRONG = 0.8  # where bars have their colour, on the way from the middle to an end
 LINE_HEIGHT = 0.13  # inches, of the text beneath a cell
+HEADING, HEADING_HEIGHT = 22, 0.17  # letters in a line above a column, and inches of another line
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,14 @@ def plot_grid(
     aspects = [row.drawn.shape[0] / row.drawn.shape[1] if draw is _draw_overlay else 0.75 for row in rows]
     heights = [CELL * aspect for aspect in aspects]
     lines = [max(text.count("\n") + 1 for text in row) for row in texts]
+    headings = [_heading(title) for title in ["input", *titles]]
+    above = 0.55 + HEADING_HEIGHT * max(title.count("\n") for title in headings)
     figure, axes = plt.subplots(
         len(rows),
         1 + len(columns),
         squeeze=False,
         layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06, wspace=0.01, hspace=0.01),
-        figsize=(CELL * (1 + len(columns)), sum(heights) + sum(0.1 + LINE_HEIGHT * n for n in lines) + 0.55),
+        figsize=(CELL * (1 + len(columns)), sum(heights) + sum(0.1 + LINE_HEIGHT * n for n in lines) + above),
         height_ratios=aspects,
     )
     for row, cells, text in zip(rows, axes, texts, strict=True):
@@ -152,8 +156,8 @@ def plot_grid(
         for column, cell in enumerate(cells[1:]):
             what = values[column][row.number] if table else row.drawn
             draw(cell, what, row.maps[column], readings[column].signed, alpha, cmap)
-    for cell, title in zip(axes[0], ["input", *titles], strict=True):
-        cell.set_title("\n".join(textwrap.wrap(title, 22)), fontsize=10, color=INK, parse_math=False)
+    for cell, title in zip(axes[0], headings, strict=True):
+        cell.set_title(title, fontsize=10, color=INK, parse_math=False)
     _add_key(figure, {reading.signed for reading in readings}, cmap)
     return figure
 
@@ -310,12 +314,24 @@ def _add_key(figure: Figure, kinds: set[bool], cmap: str | Colormap | None) -> N
 
 
 def _bare(cell: Axes, text: str) -> None:
+    cell.set_anchor("N")  # space that is left is not taken from the title
     cell.set_xticks([])
     cell.set_yticks([])
     for spine in cell.spines.values():
         spine.set_visible(False)
     if text:
         cell.set_xlabel(text, fontsize=8.5, color=INK, labelpad=3, parse_math=False)
+
+
+def _heading(title: str) -> str:
+    """A title in lines, which end where words do, also those of a method's name with its options."""
+    lines = [""]
+    for part in re.findall(r"[^\s_(:,]*[\s_(:,]?", title):
+        for piece in textwrap.wrap(part, HEADING, drop_whitespace=False):
+            if len(lines[-1] + piece.rstrip()) > HEADING:
+                lines.append("")
+            lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _wrapped(note: str) -> str:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,8 @@ def check_batch_size(arguments: argparse.Namespace) -> None:
 def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
     """The methods as they were given."""
     check_batch_size(arguments)
-    chosen, takes_layer = {}, False
+    chosen: dict[str, Named] = {}
+    takes_layer = False
     for text in arguments.method or DEFAULT_METHODS:
         method = api.named(text)
         common = {"score": arguments.score} if arguments.score else {}
@@ -155,10 +156,17 @@ def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
                 "The method relevant_features needs a file of features: relevant_features:features=FILE, as `tfxai "
                 "features fit` writes it."
             )
-        chosen[method.title] = method.preset(**common)
+        chosen[_short(method, chosen)] = method.preset(**common)
     if arguments.layer is not None and not takes_layer:
         raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
     return chosen
+
+
+def _short(method: Named, taken: Collection[str]) -> str:
+    """The title of a method, in which a file goes by its name alone, unless that is taken."""
+    file = str(method.innermost.options.get("features", ""))
+    short = method.title.replace(file, Path(file).name) if file else method.title
+    return method.title if short in taken else short
 
 
 def read_classes(file: str) -> list[str]:
