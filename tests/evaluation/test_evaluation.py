@@ -186,6 +186,24 @@ def test_changed_models_and_images_are_noticed(folder, tmp_path, capsys):
     assert "model was " in capsys.readouterr().err
 
 
+def test_methods_inside_others_and_features_that_changed(folder, painted, tmp_path, capsys, explained):
+    features = tfxai.RelevantFeatures(flowers.load_model(), mu=1).fit(*painted[:2], verbose=0)
+    features.save(tmp_path / "features.npz")
+    methods = [f"relevant_features:features={tmp_path}/features.npz,top=1", "smooth_grad(grad_cam):samples=2"]
+    given = ["--limit", "4", "--method"]
+    assert evaluate(folder, tmp_path, *given, *methods) == 0
+    assert {"relevant_features:features=features.npz,top=1", methods[1]} < table(tmp_path).keys()
+    explained[0].clear()
+    features.weights_ = features.weights_[::-1].copy()
+    features.save(tmp_path / "features.npz")
+    assert evaluate(folder, tmp_path, *given, methods[0]) == 2
+    assert "features was " in capsys.readouterr().err
+    assert evaluate(folder, tmp_path, *given, "smooth_grad(grad_cam:layer=block3_relu):samples=2") == 0
+    assert evaluate(folder, tmp_path, *given, methods[1], "--score", "probability") == 2
+    assert "inside was " in capsys.readouterr().err
+    assert explained[0] == [4]
+
+
 def test_a_damaged_file_is_told(folder, tmp_path, capsys):
     file = tmp_path / "cache" / "saliency" / "0000000.npz"
     file.parent.mkdir(parents=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tfxai._version import __version__
+from tfxai.api import Named
 from tfxai.cli.options import (
     add_csv_option,
     add_method_options,
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
         given,
         None if arguments.target == "predicted" else given.classes,
         arguments.cache,
-        {name: facts | method.described() for name, method in methods.items()},
+        {name: facts | _facts(method) for name, method in methods.items()},
         batch_size=arguments.batch_size,
         threshold=arguments.threshold,
         component=arguments.component,
@@ -112,3 +113,10 @@ def run(arguments: argparse.Namespace) -> None:
     print("\n" + "\n".join(table(rows)))
     if arguments.csv is not None:
         write_csv(rows, arguments.csv)
+
+
+def _facts(method: Named) -> dict[str, Any]:
+    """A method with its options, and what is in the file of features that it may have."""
+    file = method.innermost.options.get("features")
+    content = {} if file is None else {"features": digest(file)}
+    return method.described() | content
