@@ -1,5 +1,7 @@
 """Methods by name: one around another, with options, and features that were fitted before."""
 
+import argparse
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import tfxai
 from tfxai.api import named
 from tfxai.cli import main
+from tfxai.cli.options import chosen_methods
 from tfxai.datasets import flowers
 
 
@@ -107,7 +110,7 @@ def test_features_that_are_given_or_lie_in_a_file(model, painted, features, tmp_
     options = {"top": 2, "relus": "deconvnet", "strided": "gradient", "pooling": "switch"}
     expected = features.explain(images, **options)
     assert expected.values.max() > 0
-    for given in (features, tmp_path / "features.npz", str(tmp_path / "features.npz")):
+    for given in (features, tmp_path / "features.npz"):
         found = tfxai.explain(model, images, "relevant_features", features=given, **options)
         assert type(found) is type(expected)
         np.testing.assert_array_equal(found.values, expected.values)
@@ -164,13 +167,14 @@ def test_on_the_command_line(model, painted, features, tmp_path, capsys):
     found = tfxai.Explanation.load(by_features)
     np.testing.assert_allclose(found.values, features.explain(painted[0][:1], top=2).values, atol=1e-5)
     assert len(found.evidence()[0]) == 2
-    (tmp_path / "copy").mkdir()
-    features.save(tmp_path / "copy" / "features.npz")
-    both = [f"relevant_features:features={folder}/features.npz" for folder in (tmp_path, tmp_path / "copy")]
-    assert main([*given, "--output", str(tmp_path / "both"), "--method", *both]) == 0
-    assert len(list((tmp_path / "both").glob("*.npz"))) == 2
     assert main([*given, "--method", "relevant_features"]) == 2
     assert "relevant_features:features=FILE" in capsys.readouterr().err
+
+
+def test_files_of_features_go_by_their_name_unless_it_is_taken():
+    texts = [f"smooth_grad(relevant_features:features={folder}/features.npz)" for folder in ("/a", "/b")]
+    given = argparse.Namespace(batch_size=1, method=texts, score=None, layer=None)
+    assert list(chosen_methods(given)) == ["smooth_grad(relevant_features:features=features.npz)", texts[1]]
 
 
 def test_while_a_model_trains(model, painted):

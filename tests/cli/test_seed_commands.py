@@ -1,10 +1,10 @@
 """tfxai features, tfxai resample and tfxai invert, on the network of flowers."""
 
 import csv
+import dataclasses
 import re
 
 import cv2
-import keras
 import numpy as np
 import pytest
 
@@ -12,7 +12,7 @@ import tfxai
 from tfxai import images
 from tfxai.cli import features_fit, main, resample
 from tfxai.datasets import flowers
-from tfxai.inversion.figures import COLUMNS, stages
+from tfxai.inversion import figures
 
 NAMES = flowers.CLASSES["single-6c"]
 SIZE = 48
@@ -188,24 +188,23 @@ def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
     assert "Expected target_steps to be a positive integer" in capsys.readouterr().err
 
 
-class TestStages:
-    def test_cells_show_what_was_found(self, model, painted):
-        method = tfxai.GuidedFeatureInversion(model, inversion_steps=1, target_steps=1, classes=NAMES)
-        explanation = method(painted[0][:2])
-        figure = stages(explanation, pixels=lambda x: np.clip(np.round(x), 0, 255).astype(np.uint8))
-        assert [cell.get_title() for cell in figure.axes[:5]] == list(COLUMNS)
-        rows = [[cell.images[0].get_array() for cell in figure.axes[5 * row :][:5]] for row in range(2)]
-        for row, (photograph, _, _, foreground, background) in enumerate(rows):
-            np.testing.assert_array_equal(photograph, painted[0][row])
-            for shown, name in ((foreground, "foreground"), (background, "background")):
-                np.testing.assert_allclose(shown, explanation.extras[name][row], atol=0.51)
-        assert np.abs(rows[0][1].astype(int) - rows[0][2]).max() > 0  # each stage has its own mask
-        assert NAMES[explanation.target[0]] in figure.axes[0].get_xlabel()
+def test_stages_are_drawn_as_they_were_found(model, painted):
+    method = tfxai.GuidedFeatureInversion(model, inversion_steps=1, target_steps=1, classes=NAMES)
+    explanation = method(painted[0][:2])
+    figure = figures.stages(explanation, pixels=lambda x: np.clip(np.round(x), 0, 255).astype(np.uint8))
+    assert [cell.get_title() for cell in figure.axes[:5]] == list(figures.COLUMNS)
+    rows = [[cell.images[0].get_array() for cell in figure.axes[5 * row :][:5]] for row in range(2)]
+    for row, (photograph, _, _, foreground, background) in enumerate(rows):
+        np.testing.assert_array_equal(photograph, painted[0][row])
+        for shown, name in ((foreground, "foreground"), (background, "background")):
+            np.testing.assert_allclose(shown, explanation.extras[name][row], atol=0.51)
+    assert np.abs(rows[0][1].astype(int) - rows[0][2]).max() > 0  # each stage has its own mask
+    assert NAMES[explanation.target[0]] in figure.axes[0].get_xlabel()
 
-    def test_one_stage_alone_is_refused(self, model, painted):
-        alone = tfxai.GuidedFeatureInversion(model, inversion_steps=1, stages="inversion")(painted[0][:1])
+    for stage in ("inversion_values", "target_steps"):  # one of them alone
+        alone = {name: x for name, x in explanation.extras.items() if name != stage}
         with pytest.raises(ValueError, match='stages="both"'):
-            stages(alone)
+            figures.stages(dataclasses.replace(explanation, extras=alone))
 
 
 class TestResample:
@@ -288,36 +287,21 @@ def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, caps
     assert "Expected a folder for the results" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_image_is_left_out_by_all(folder, fitted, tmp_path, capsys):
+def test_a_file_that_is_no_image_is_left_out(folder, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"nothing")
     given = ["{}/flowers.keras", tmp_path / "a.png", "{}/few/0.png", "--output", tmp_path / "out"]
-    for command, done in (
-        (["resample", *given, "--samples", "3", "--layers", "block1_relu"], "resampled"),
-        (["features", "explain", *given, "--features", "{}/fitted.npz"], "explained"),
-    ):
-        assert run(folder, *command) == 1
-        assert f"1 of 2 images {done}" in capsys.readouterr().err
+    assert run(folder, "resample", *given, "--samples", "3", "--layers", "block1_relu") == 1
+    assert "1 of 2 images resampled" in capsys.readouterr().err
+    assert (tmp_path / "out" / "0" / "patches.png").exists()
 
 
-def test_colours_are_those_of_the_photograph(folder, tmp_path, monkeypatch):
+def test_colours_are_those_of_the_photograph(folder, painted, monkeypatch):
     """Also where the model takes blue before red, less a mean."""
-    inputs = keras.Input((SIZE, SIZE, 3))
-    maps = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="maps")(inputs)
-    keras.utils.set_random_seed(0)
-    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps))
-    keras.Model(inputs, outputs).save(tmp_path / "caffe.keras")
-    shown = {}
-    real = tfxai.inversion.figures.stages
-
-    def noted(explanation, photographs, pixels):
-        shown["picture"], shown["sides"] = (
-            photographs[0],
-            [pixels(explanation.extras[name])[0].astype(int) for name in ("foreground", "background")],
-        )
-        return real(explanation, photographs, pixels)
-
-    monkeypatch.setattr(tfxai.inversion.figures, "stages", noted)
-    options = ["--preprocess", "caffe", "--target-steps", "1", "--inversion-steps", "1", "--output", tmp_path / "out"]
-    assert run(folder, "invert", tmp_path / "caffe.keras", "{}/few/0.png", *options) == 0
-    means = [side.mean((0, 1)) for side in shown["sides"]]
-    np.testing.assert_allclose(means, [shown["picture"].mean((0, 1))] * 2, atol=3)
+    monkeypatch.setattr(
+        "tfxai.cli.invert.explain_files", lambda arguments, methods, make, draw: draw({methods[0]: 0}, 0)
+    )
+    monkeypatch.setattr(figures, "stages", lambda explanation, photographs, pixels: shown.append(pixels))
+    for mode in images.MODES:
+        shown = []
+        run(folder, "invert", "{}/flowers.keras", "{}/few", f"--preprocess={mode}")
+        np.testing.assert_allclose(shown[0](images.prepare(painted[0][:2], mode=mode)), painted[0][:2], atol=1)
