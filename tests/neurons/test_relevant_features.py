@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import tfxai
-from tfxai.neurons import gram
+from tfxai.neurons import discriminant, gram
 from tfxai.neurons.descriptor import describe
 from tfxai.neurons.gram import Stream
 
@@ -116,7 +117,7 @@ def test_blocks_of_many_kinds():
     x = layers.Dense(7, name="dense")(x)
     x = layers.LeakyReLU(name="leaky")(layers.Dropout(0.5, name="dropout")(x))
     model = keras.Model(inputs, layers.Dense(3, activation="softmax", name="classes")(x))
-    features = tfxai.RelevantFeatures(model).fit(np.ones((2, 16, 16, 3)), [0, 1], verbose=0)
+    features = tfxai.RelevantFeatures(model, mu=1).fit(np.ones((2, 16, 16, 3)), [0, 1], verbose=0)
     assert features.layers_ == ("fused", "gelu", "linear", "leaky")
     assert features.channels_ == (4, 5, 6, 7)
 
@@ -272,16 +273,49 @@ def test_accuracy_is_of_images_held_out(planted, noisy):
 
 
 def test_mu_is_chosen_as_small_as_it_may_be(planted, noisy, monkeypatch):
-    features = fitted(planted, noisy, mu="auto")
+    features = fitted(planted, noisy)
     points = features.path()
     best = max(point.accuracy for point in points)
-    error = np.sqrt(best * (1 - best) / len(features._sums.held))
+    held = len(features._sums.held)
+    share = (best * held + 1) / (held + 2)
+    error = np.sqrt(share * (1 - share) / held)
     assert features.mu_ == next(point.mu for point in points if point.accuracy >= best - error)
     np.testing.assert_array_equal(features.weights_, fitted(planted, noisy, mu=features.mu_).weights_)
     monkeypatch.setattr(gram, "SHARE", 0)
-    with pytest.raises(ValueError, match="too few"):
-        fitted(planted, noisy, mu="auto")
-    assert np.isnan(fitted(planted, noisy).path([1])[0].accuracy)
+    with pytest.warns(UserWarning, match="so mu is 1"):
+        assert fitted(planted, noisy).mu_ == 1
+    assert np.isnan(fitted(planted, noisy, mu=1).path([1])[0].accuracy)
+
+
+def test_what_features_tell_apart_is_what_a_linear_discriminant_does():
+    random = np.random.default_rng(1)
+    labels = random.choice(3, 400, p=[0.2, 0.3, 0.5])
+    rows = random.normal(size=(3, 6))[labels] + random.normal(size=(400, 6)) @ random.normal(size=(6, 6))
+    rows = rows.astype(np.float32)
+    stream = Stream([6], 3, seed=0)
+    stream.add(rows, np.eye(3, dtype=np.float32)[labels])
+    sums = stream.close()
+    held = (rows[:, None] == sums.held).all(2).any(1)
+    found = []
+    for features in ([0], [1, 4], [0, 2, 3, 5], list(range(6))):
+        judge = LinearDiscriminantAnalysis(solver="lsqr").fit(rows[~held][:, features], labels[~held])
+        found.append(discriminant.accuracy(sums, np.array(features)))
+        assert found[-1] == pytest.approx(judge.score(rows[held][:, features], labels[held]), abs=1.5 / held.sum())
+    assert found[-1] > found[0]
+    assert discriminant.accuracy(sums, np.array([], int)) == (labels[held] == 2).mean()  # the largest class
+
+
+def test_rows_with_several_labels_count_for_each():
+    """Two independent labels: a feature of its own tells each of them."""
+    random = np.random.default_rng(1)
+    own = random.random((400, 2)) < 0.5
+    labels = np.concatenate([own, ~own.any(1, keepdims=True)], 1).astype(np.float32)
+    rows = (labels + 0.1 * random.normal(size=labels.shape)).astype(np.float32)
+    stream = Stream([3], 3, seed=0)
+    stream.add(rows, labels)
+    sums = stream.close()
+    assert discriminant.accuracy(sums, np.arange(3)) > 0.93
+    assert discriminant.accuracy(sums, np.array([2])) < 0.9
 
 
 # report and files

@@ -1,16 +1,17 @@
-"""Which bound for the L1 norm of the weights: solutions for several of them, and how well they classify."""
+"""Which bound for the L1 norm of the weights: solutions for several of them, and what their features can tell apart."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfxai.neurons import lasso
+from tfxai.neurons import discriminant, lasso
 from tfxai.neurons.gram import Sums
 
-MUS = (1, 2, 5, 10, 20, 50, 100)
+MUS = (1, 2, 3, 5, 10, 20, 50, 100)
 NONZERO = 1e-8  # weights above it select a feature
 
 
@@ -30,8 +31,8 @@ class PathPoint(NamedTuple):
     residual : ndarray
         (C,) share of the sum of l^2 that is left over.
     accuracy : float
-        Share of the images held out whose class has the largest w'x, with weights fitted on the others; NaN if none
-        are held out.
+        Share of the images held out that are classified correctly by the features of all classes, see
+        `discriminant.accuracy`; features and classifier are those of the other images. NaN if none are held out.
     """
 
     mu: float
@@ -72,19 +73,24 @@ def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:
 
 
 def accuracies(sums: Sums, mus: Sequence[float], positive: bool) -> list[float]:
-    """How many of the images held out are classified correctly by weights that were fitted without them."""
+    """How many of the images held out the features of each bound classify correctly, fitted without them."""
     if not len(sums.held):
         return [float("nan")] * len(mus)
-    weights, _ = lasso.solve(sums.gram, sums.cross, mus, positive)
-    return [sums.accuracy(one) for one in weights]
+    solutions, _ = lasso.solve(sums.gram, sums.cross, mus, positive)
+    return [discriminant.accuracy(sums, np.flatnonzero(np.abs(w).max(1) > NONZERO)) for w in solutions]
 
 
 def choose(sums: Sums, positive: bool) -> float:
-    """The smallest bound whose accuracy is within one standard error of the best."""
+    """The smallest bound whose features classify as well as any, within one standard error."""
     held = len(sums.held)
     if not held:
-        raise ValueError('mu="auto" needs images to hold out, of which there are too few. Give mu as a number.')
+        warnings.warn(
+            f"Too few images to hold some out, so mu is {MUS[0]}, the smallest bound. Fit more images, or give mu.",
+            stacklevel=3,
+        )
+        return float(MUS[0])
     found = accuracies(sums, MUS, positive)
     best = max(found)
-    error = np.sqrt(best * (1 - best) / held)
+    share = (best * held + 1) / (held + 2)  # one success and one failure more, lest the error of 1 is 0
+    error = np.sqrt(share * (1 - share) / held)
     return float(next(mu for mu, accuracy in zip(MUS, found, strict=True) if accuracy >= best - error))

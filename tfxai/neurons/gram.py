@@ -43,11 +43,6 @@ class Sums:
         held = self.held.astype(np.float64)
         return self.gram + held.T @ held, self.cross + held.T @ self.held_labels
 
-    def accuracy(self, weights: np.ndarray) -> float:
-        """Share of the rows held out of which the class with the largest w'x is one of theirs."""
-        best = (self.held @ weights).argmax(1)
-        return float((self.held_labels[np.arange(len(best)), best] > 0).mean())
-
 
 class Stream:
     """Adds up the rows of a stream on the device: blocks of rows in single precision, and these in double precision.
