@@ -9,9 +9,9 @@ from keras import layers
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import tfxai
-from tfxai.neurons import discriminant, gram
+from tfxai.neurons import bounds, discriminant, gram
 from tfxai.neurons.descriptor import describe
-from tfxai.neurons.gram import Stream
+from tfxai.neurons.gram import Stream, Sums
 
 CLASSES = 4
 
@@ -276,15 +276,21 @@ def test_mu_is_chosen_as_small_as_it_may_be(planted, noisy, monkeypatch):
     features = fitted(planted, noisy)
     points = features.path()
     best = max(point.accuracy for point in points)
-    held = len(features._sums.held)
-    share = (best * held + 1) / (held + 2)
-    error = np.sqrt(share * (1 - share) / held)
-    assert features.mu_ == next(point.mu for point in points if point.accuracy >= best - error)
+    assert features.mu_ <= next(point.mu for point in points if point.accuracy == best)
     np.testing.assert_array_equal(features.weights_, fitted(planted, noisy, mu=features.mu_).weights_)
     monkeypatch.setattr(gram, "SHARE", 0)
     with pytest.warns(UserWarning, match="so mu is 1"):
         assert fitted(planted, noisy).mu_ == 1
     assert np.isnan(fitted(planted, noisy, mu=1).path([1])[0].accuracy)
+
+
+def test_a_bound_is_too_small_if_its_features_classify_worse_by_more_than_chance(monkeypatch):
+    sums = Sums(*(np.zeros(0),) * 4, held=np.zeros((100, 1)), held_labels=np.zeros((100, 2)))
+    for wrong, chosen in ([9, 3, 0, 0], 2), ([4, 0, 0, 0], 2), ([3, 0, 0, 0], 1), ([0, 0, 0, 0], 1), ([30, 9, 5, 2], 5):
+        hits = np.array([np.arange(100) >= count for count in wrong])
+        monkeypatch.setattr(bounds, "MUS", (1, 2, 5, 10))
+        monkeypatch.setattr(bounds, "correct", lambda *_, hits=hits: hits)
+        assert bounds.choose(sums, True) == chosen
 
 
 def test_what_features_tell_apart_is_what_a_linear_discriminant_does():
@@ -299,10 +305,10 @@ def test_what_features_tell_apart_is_what_a_linear_discriminant_does():
     found = []
     for features in ([0], [1, 4], [0, 2, 3, 5], list(range(6))):
         judge = LinearDiscriminantAnalysis(solver="lsqr").fit(rows[~held][:, features], labels[~held])
-        found.append(discriminant.accuracy(sums, np.array(features)))
+        found.append(discriminant.correct(sums, np.array(features)).mean())
         assert found[-1] == pytest.approx(judge.score(rows[held][:, features], labels[held]), abs=1.5 / held.sum())
     assert found[-1] > found[0]
-    assert discriminant.accuracy(sums, np.array([], int)) == (labels[held] == 2).mean()  # the largest class
+    assert discriminant.correct(sums, np.array([], int)).mean() == (labels[held] == 2).mean()  # the largest class
 
 
 def test_rows_with_several_labels_count_for_each():
@@ -314,8 +320,8 @@ def test_rows_with_several_labels_count_for_each():
     stream = Stream([3], 3, seed=0)
     stream.add(rows, labels)
     sums = stream.close()
-    assert discriminant.accuracy(sums, np.arange(3)) > 0.93
-    assert discriminant.accuracy(sums, np.array([2])) < 0.9
+    assert discriminant.correct(sums, np.arange(3)).mean() > 0.93
+    assert discriminant.correct(sums, np.array([2])).mean() < 0.9
 
 
 # report and files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tfxai.cli.options import add_batch_size_option, add_csv_option, add_seed_option, check_file
+from tfxai.cli.options import add_batch_size_option, add_csv_option, add_mu_option, add_seed_option, bound, check_file
 from tfxai.datasets import flowers
 from tfxai.evaluation.flowers import evaluate_flowers, table, write_csv
 
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", metavar="N", type=int, default=600, help="flowers of each set (default: %(default)s)"
     )
-    parser.add_argument("--mu", type=float, default=5, help="bound of the relevant features (default: %(default)s)")
+    add_mu_option(parser)
     parser.add_argument(
         "--retrain",
         action="store_true",
@@ -43,8 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Score the methods, and print the table."""
     check_file(arguments.csv)
-    names = ("folds", "mu", "retrain", "only_correct", "seed", "batch_size")
-    options = {name: getattr(arguments, name) for name in names}
+    names = ("folds", "retrain", "only_correct", "seed", "batch_size")
+    options = {"mu": bound(arguments.mu)} | {name: getattr(arguments, name) for name in names}
     results = {name: evaluate_flowers(name, arguments.images, **options) for name in arguments.data}
     print("\n" + "\n".join(table(results)))
     if arguments.csv is not None:

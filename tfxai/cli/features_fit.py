@@ -15,8 +15,10 @@ from tfxai.cli.explaining import add_classes_option, class_names
 from tfxai.cli.options import (
     add_batch_size_option,
     add_model_options,
+    add_mu_option,
     add_preprocess_option,
     add_seed_option,
+    bound,
     check_batch_size,
     check_file,
     opened,
@@ -31,7 +33,7 @@ HELP = "Find the few channels of a model that tell its classes apart."
 EXAMPLES = """examples:
   tfxai features fit model.keras photos/ --output features.npz
   tfxai features fit model.keras photos/ --labels predicted --preprocess -1..1 --classes names.txt
-  tfxai features fit model.keras photos/ --labels labels.csv --mu auto --layers conv3 conv4 conv5
+  tfxai features fit model.keras photos/ --labels labels.csv --mu 5 --layers conv3 conv4 conv5
 
 Relevant features, Oramas et al. (2019). IMAGES has a folder for each class, whose name is the class: its number, or its
 name in --classes; or else the folders are the classes in the order of their names, as Keras reads them, if there are as
@@ -54,12 +56,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_classes_option(parser)
     parser.add_argument("--layers", metavar="NAME", nargs="+", help="default: the last of each block")
-    parser.add_argument(
-        "--mu", metavar="NUMBER|auto", default="10", help="bound of the weights of a class (default: %(default)s)"
-    )
+    add_mu_option(parser)
     add_preprocess_option(parser)
     add_batch_size_option(parser)
-    add_seed_option(parser, "the images held out, with --mu auto")
+    add_seed_option(parser, "the images that are held out to choose mu")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, default=Path("features.npz"), help="default: %(default)s"
     )
@@ -117,14 +117,6 @@ class Labelled:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for group in self.given:
             yield group.inputs, np.array([self.labels[path] for path in group.paths])
-
-
-def bound(given: str) -> float | Literal["auto"]:
-    """What ``--mu`` says."""
-    try:
-        return "auto" if given == "auto" else float(given)
-    except ValueError:
-        raise ValueError(f"Expected --mu to be a positive number or auto, got {given!r}.") from None
 
 
 def read_labels(folder: Path, given: str | None, names: Sequence[str] | None) -> dict[Path, int]:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -127,6 +127,20 @@ def add_output_option(parser: argparse.ArgumentParser, folder: str) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path(folder), help="folder (default: %(default)s)"
     )
+
+
+def add_mu_option(parser: argparse.ArgumentParser) -> None:
+    """How many features a class may have."""
+    what = "bound of the weights of a class in relevant features (default: %(default)s)"
+    parser.add_argument("--mu", metavar="NUMBER|auto", default="auto", help=what)
+
+
+def bound(given: str) -> float | Literal["auto"]:
+    """What ``--mu`` says; ValueError if that is no number."""
+    try:
+        return "auto" if given == "auto" else float(given)
+    except ValueError:
+        raise ValueError(f"Expected --mu to be a positive number or auto, got {given!r}.") from None
 
 
 def add_csv_option(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from os import PathLike
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -86,7 +87,7 @@ def evaluate_flowers(
     name: flowers.Name,
     n: int = 600,
     folds: int = 5,
-    mu: float = 5,
+    mu: float | Literal["auto"] = "auto",
     *,
     retrain: bool = False,
     only_correct: bool = False,
@@ -105,8 +106,8 @@ def evaluate_flowers(
         How many flowers.
     folds : int
         Into how many parts they are divided. Default 5 (Oramas et al.).
-    mu : float
-        Bound of `RelevantFeatures`. Default 5, that of the authors' code for an8Flower.
+    mu : float or "auto"
+        Bound of `RelevantFeatures`, by default its own.
     retrain : bool
         Train a network for each fold, instead of taking the one that is shipped, so that the deviation over folds is
         also that of networks.

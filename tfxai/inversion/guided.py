@@ -102,7 +102,7 @@ class GuidedFeatureInversion(Contrast):
     facts = Facts(
         "guided_feature_inversion",
         use="the part of the input that keeps the class when all else is blurred",
-        cost="10 gradient passes up to the inversion layer and 21 whole ones",
+        cost="3 gradient passes up to the inversion layer and 11 whole ones",
         needs="images, and a layer with spatial output",
         drawback="slow; as coarse as the layer",
         reference="Du et al. 2018",

@@ -152,8 +152,9 @@ PRESETS: dict[Preset, Settings] = {
     ),
     "tfxai": replace(
         PAPER,
-        target_steps=10,
-        learning_rate=0.02,
+        inversion_steps=3,
+        target_steps=5,
+        learning_rate=0.04,
         loss="relative",
         penalty="area",
         inversion_penalty=0.1,

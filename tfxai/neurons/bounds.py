@@ -32,7 +32,7 @@ class PathPoint(NamedTuple):
         (C,) share of the sum of l^2 that is left over.
     accuracy : float
         Share of the images held out that are classified correctly by the features of all classes, see
-        `discriminant.accuracy`; features and classifier are those of the other images. NaN if none are held out.
+        `discriminant.correct`; features and classifier are those of the other images. NaN if none are held out.
     """
 
     mu: float
@@ -58,7 +58,9 @@ def selected(weights: np.ndarray) -> list[list[int]]:
 def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:
     """Solutions for some bounds, in their order."""
     gram, cross = sums.totals()
-    found = zip(mus, *lasso.solve(gram, cross, mus, positive), accuracies(sums, mus, positive), strict=True)
+    hits = correct(sums, mus, positive)
+    accuracies = hits.mean(1) if hits.size else np.full(len(mus), np.nan)
+    found = zip(mus, *lasso.solve(gram, cross, mus, positive), accuracies, strict=True)
     return [
         PathPoint(
             float(mu),
@@ -66,22 +68,25 @@ def path(sums: Sums, mus: Sequence[float], positive: bool) -> list[PathPoint]:
             (np.abs(weights) > NONZERO).sum(0),
             active,
             lasso.residual(gram, cross, sums.squares, weights),
-            accuracy,
+            float(accuracy),
         )
         for mu, weights, active, accuracy in found
     ]
 
 
-def accuracies(sums: Sums, mus: Sequence[float], positive: bool) -> list[float]:
-    """How many of the images held out the features of each bound classify correctly, fitted without them."""
+def correct(sums: Sums, mus: Sequence[float], positive: bool) -> np.ndarray:
+    """(len(mus), k) which images held out the features of each bound classify correctly, fitted without them."""
     if not len(sums.held):
-        return [float("nan")] * len(mus)
+        return np.zeros((len(mus), 0), bool)
     solutions, _ = lasso.solve(sums.gram, sums.cross, mus, positive)
-    return [discriminant.accuracy(sums, np.flatnonzero(np.abs(w).max(1) > NONZERO)) for w in solutions]
+    return np.stack([discriminant.correct(sums, np.flatnonzero(np.abs(w).max(1) > NONZERO)) for w in solutions])
 
 
 def choose(sums: Sums, positive: bool) -> float:
-    """The smallest bound whose features classify as well as any, within one standard error."""
+    """The smallest bound whose features classify the images held out as well as those of the best.
+
+    As well: what they classify worse is less than twice its standard error, over the same images.
+    """
     held = len(sums.held)
     if not held:
         warnings.warn(
@@ -89,8 +94,7 @@ def choose(sums: Sums, positive: bool) -> float:
             stacklevel=3,
         )
         return float(MUS[0])
-    found = accuracies(sums, MUS, positive)
-    best = max(found)
-    share = (best * held + 1) / (held + 2)  # one success and one failure more, lest the error of 1 is 0
-    error = np.sqrt(share * (1 - share) / held)
-    return float(next(mu for mu, accuracy in zip(MUS, found, strict=True) if accuracy >= best - error))
+    hits = correct(sums, MUS, positive).astype(np.float64)
+    worse = hits[hits.mean(1).argmax()] - hits
+    error = worse.std(1) / np.sqrt(held)
+    return float(MUS[np.flatnonzero(worse.mean(1) <= 2 * error)[0]])

@@ -10,8 +10,8 @@ from tfxai.neurons.gram import Sums
 RIDGE = 1e-3  # share of the mean variance that is added to each, so that features may depend on each other
 
 
-def accuracy(sums: Sums, features: np.ndarray) -> float:
-    """Share of the rows held out that a linear discriminant of these features alone puts into one of their classes.
+def correct(sums: Sums, features: np.ndarray) -> np.ndarray:
+    """(k,) bool, which rows held out a linear discriminant of these features alone puts into one of their classes.
 
     Fisher (1936): with the means m_c, the shares p_c and the common covariance S of the classes among all other rows, a
     row x goes to the class with the largest ``m_c' S^-1 x - m_c' S^-1 m_c / 2 + log p_c``.
@@ -36,4 +36,4 @@ def accuracy(sums: Sums, features: np.ndarray) -> float:
         directions = linalg.solve(within, means, assume_a="sym", check_finite=False)
         scores = scores + sums.held[:, features] @ directions - (means * directions).sum(0) / 2
     found = scores.argmax(1)
-    return float((sums.held_labels[np.arange(len(found)), found] > 0).mean())
+    return sums.held_labels[np.arange(len(found)), found] > 0

@@ -54,8 +54,8 @@ class RelevantFeatures:
         classes. A depthwise convolution begins no block, for it repeats the channels before it.
     mu : float or "auto"
         Bound of the L1 norm. "auto" (default): of 1, 2, 3, 5, 10, 20, 50, 100 the smallest whose features classify the
-        images held out as well as those of any other, within one standard error, by a linear discriminant. The authors
-        take 10 for ImageNet, MNIST and Fashion144k, and 5 for an8Flower.
+        images held out as well as those of the best, within twice the standard error of the difference, by a linear
+        discriminant. The authors take 10 for ImageNet, MNIST and Fashion144k, and 5 for an8Flower.
     response : {"l2sq", "l2"}
         How strongly a channel responds to an image: the squared L2 norm of its map, as in the authors' code (default),
         or the norm.
