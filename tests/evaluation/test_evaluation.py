@@ -85,6 +85,7 @@ def test_the_table_is_what_the_metrics_say(folder, painted, tmp_path, capsys):
     assert list(rows) == ["saliency", "grad_cam:layer=block4_relu", *BASELINES]
     order = np.random.default_rng(7).permutation(N)
     halves = order[: N // 2], order[N // 2 :]
+    first = {}
     for name, method, more in [("saliency", "saliency", {}), (list(rows)[1], "grad_cam", {"layer": "block4_relu"})]:
         heatmaps = tfxai.explain(flowers.load_model(), images, method, labels, **more).heatmaps()
         how, errors, alphas = {"threshold": "value", "component": "largest"}, np.zeros(N, bool), []
@@ -97,6 +98,13 @@ def test_the_table_is_what_the_metrics_say(folder, painted, tmp_path, capsys):
         for key, values in (("error", errors), ("hits", hits)):
             ends = metrics.bootstrap_interval(values, seed=7)
             assert (found[key], found[f"{key}_low"], found[f"{key}_high"]) == pytest.approx((values.mean(), *ends))
+            beside = [found[f"{key}_difference_{end}"] for end in ("low", "high")]
+            if name == "saliency":
+                first[key] = values
+                assert beside == [None, None]
+            else:
+                assert beside == pytest.approx(metrics.bootstrap_interval(values * 1.0 - first[key], seed=7))
+                assert beside[0] < beside[1]
         assert found["images"] == N
         assert found["seconds_per_image"] > 0
     size = (N, 112, 112)

@@ -81,16 +81,21 @@ def evaluate_localization(
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Lines of text."""
-    cells = [("method", "error", "95 % interval", "alpha", "hits", "95 % interval", "images", "s/image")]
+    beside = "minus the first"
+    cells = [
+        ("method", "error", "95 % interval", beside, "alpha", "hits", "95 % interval", beside, "images", "s/image")
+    ]
     for score, seconds in rows:
         cells.append(
             (
                 score.name,
                 _number(score.error),
                 _interval(score.error_interval),
+                _interval(score.error_difference, "+"),
                 ", ".join(f"{alpha:g}" for alpha in score.alphas),
                 _number(score.hits),
                 _interval(score.hits_interval),
+                _interval(score.hits_difference, "+"),
                 str(score.images),
                 "" if seconds is None else f"{seconds:.3g}",
             )
@@ -104,17 +109,21 @@ def write_csv(rows: Sequence[Row], file: str | PathLike) -> None:
     with open(file, "w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         ends = [f"{score}{end}" for score in ("error", "hits") for end in ("", "_low", "_high")]
-        writer.writerow(["method", *ends, "alphas", "images", "seconds_per_image"])
+        beside = [f"{score}_difference_{end}" for score in ("error", "hits") for end in ("low", "high")]
+        writer.writerow(["method", *ends, "alphas", "images", "seconds_per_image", *beside])
         for score, seconds in rows:
             error = (score.error, *(score.error_interval or (None, None)))
             hits = (score.hits, *(score.hits_interval or (None, None)))
             alphas = " ".join(f"{alpha:g}" for alpha in score.alphas)
-            writer.writerow((score.name, *error, *hits, alphas, score.images, seconds))
+            differences = (
+                end for pair in (score.error_difference, score.hits_difference) for end in pair or (None, None)
+            )
+            writer.writerow((score.name, *error, *hits, alphas, score.images, seconds, *differences))
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
-    return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+def _interval(ends: tuple[float, float] | None, sign: str = "") -> str:
+    return "" if ends is None else f"{ends[0]:{sign}.3f} to {ends[1]:{sign}.3f}"

@@ -31,6 +31,9 @@ class LocalizationScore(NamedTuple):
         Share of hits in the pointing game, see `pointing_game`; None for boxes.
     hits_interval : tuple of float or None
         Its 95 % interval.
+    error_difference, hits_difference : tuple of float or None
+        95 % intervals of error and hits minus those of the first method, over the same images, which tell more than
+        the intervals of either: methods differ if 0 is outside. None for the first method.
     """
 
     name: str
@@ -40,6 +43,8 @@ class LocalizationScore(NamedTuple):
     alphas: tuple[float, ...] = ()
     hits: float | None = None
     hits_interval: tuple[float, float] | None = None
+    error_difference: tuple[float, float] | None = None
+    hits_difference: tuple[float, float] | None = None
 
 
 def compare_localization(
@@ -60,8 +65,8 @@ def compare_localization(
     Parameters
     ----------
     heatmaps : mapping, or iterable of pairs
-        Name of a method to its heat-maps, (n, h, w), of the same images. Pairs are looked at one at a time, so a
-        generator keeps no more than one method in memory.
+        Name of a method to its heat-maps, (n, h, w), of the same images; others are compared with the first. Pairs are
+        looked at one at a time, so a generator keeps no more than one method in memory.
     boxes : sequence of array
         For each image (k, 4), or (4,): xmin, ymin, xmax, ymax in pixels of the heat-maps, half open.
     threshold : {"mean", "value", "energy"}
@@ -102,12 +107,19 @@ def compare_localization(
     scored = np.sort(np.concatenate([test for _, test in folds]))
     own = _pick(boxes, scored)
     found: list[LocalizationScore] = []
+    first: list[np.ndarray] = []  # errors and hits of the first method
 
     def add(name: str, errors: np.ndarray | None, hits: np.ndarray | None, alphas: Sequence[float] = ()) -> None:
-        (error, ends), (share, share_ends) = (
-            (None, None) if x is None else (float(x.mean()), bootstrap_interval(x, seed=seed)) for x in (errors, hits)
+        both = [None if x is None else x.astype(np.float64) for x in (errors, hits)]
+        error, share = (None if x is None else float(x.mean()) for x in both)
+        ends, share_ends = (None if x is None else bootstrap_interval(x, seed=seed) for x in both)
+        beside = [
+            None if x is None else bootstrap_interval(x - own, seed=seed) for x, own in zip(both, first, strict=False)
+        ]
+        first.extend(x for x in both if x is not None and not found)
+        found.append(
+            LocalizationScore(name, len(scored), error, ends, tuple(alphas), share, share_ends, *(beside or ()))
         )
-        found.append(LocalizationScore(name, len(scored), error, ends, tuple(alphas), share, share_ends))
 
     shape: tuple[int, ...] = ()
     how: dict[str, Any] = {"threshold": threshold, "component": component}
