@@ -137,7 +137,7 @@ class TestTraining:
                 traces.append(1)
                 return super().attribute(run)
 
-        model = small(run_eagerly=False)
+        model = small()
         watch = ExplanationCallback(X[:2], Counted, log_dir=tmp_path)
         fit(model, watch)
         fit(model, watch)
@@ -156,7 +156,7 @@ class TestTraining:
     )
     def test_every(self, options, steps, expected, tmp_path):
         watch = ExplanationCallback(X[:1], log_dir=tmp_path, tensorboard=False, **options)
-        fit(small(steps_per_execution=steps, run_eagerly=False), watch, epochs=5)
+        fit(small(steps_per_execution=steps, run_eagerly=steps == 1), watch, epochs=5)
         assert numbers(watch) == expected
         pictures = sorted(tmp_path.iterdir())
         assert len(pictures) == len(expected) + 1
@@ -170,7 +170,7 @@ class TestTraining:
     def test_mixed_precision(self, tmp_path, caplog):
         keras.config.set_dtype_policy("mixed_float16")
         try:
-            model = small(run_eagerly=False)
+            model = small()
         finally:
             keras.config.set_dtype_policy("float32")
         assert model.get_layer("conv").compute_dtype == "float16"

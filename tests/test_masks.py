@@ -37,6 +37,7 @@ class NegativePadding(keras.layers.Layer):
 
 
 def averaged(masking, steps=layers.Dense):
+    """Means over the steps that count."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 4))
     maps = steps(6, activation="tanh", name="steps")(masking(inputs))
@@ -47,7 +48,7 @@ class Subclass(keras.Model):
     def __init__(self):
         super().__init__()
         keras.utils.set_random_seed(0)
-        self.masking, self.steps = layers.Masking(), layers.SimpleRNN(6, return_sequences=True, name="steps")
+        self.masking, self.steps = layers.Masking(), layers.Dense(6, activation="tanh", name="steps")
         self.last, self.head = layers.SimpleRNN(5), layers.Dense(3)
 
     def call(self, x):
@@ -118,16 +119,26 @@ def test_baselines_leave_padding_as_it_is(case):
         assert on_padding(found.values) == 0
 
 
-def test_every_kind_of_baseline_and_of_map_leaves_it():
-    model = averaged(layers.Masking())
-    methods = [tfxai.IntegratedGradients(model, steps=3, baseline=baseline) for baseline in ("blur", "noise", 0.3)]
+@pytest.fixture(scope="module")
+def masking():
+    return averaged(layers.Masking())
+
+
+@pytest.fixture(scope="module")
+def masking_another_value():
+    return averaged(layers.Masking(-999.0))
+
+
+def test_every_kind_of_baseline_and_of_map_leaves_it(masking):
+    model = masking
+    methods = [tfxai.IntegratedGradients(model, steps=3, baseline=["blur", "noise", 0.3])]  # the mean over these
     methods += [tfxai.VarGrad(model, samples=3), tfxai.EigenCAM(model, "steps"), tfxai.AblationCAM(model, "steps")]
     for method in methods:
         assert on_padding(method(X, 1).values) == 0
 
 
-def test_the_mean_is_that_of_the_steps_that_count():
-    model = averaged(layers.Masking(-999.0))
+def test_the_mean_is_that_of_the_steps_that_count(masking_another_value):
+    model = masking_another_value
     x = padded(-999.0)
     start = np.where(x == -999, x, 0)
     for row, length in zip(start, LENGTHS, strict=True):
@@ -138,17 +149,17 @@ def test_the_mean_is_that_of_the_steps_that_count():
     np.testing.assert_allclose(by_name.values, by_hand.values, atol=1e-6)
 
 
-def test_noise_is_a_share_of_the_range_of_the_steps_that_count():
+def test_noise_is_a_share_of_the_range_of_the_steps_that_count(masking, masking_another_value):
     """The same series padded by 0 and by -999 are explained alike."""
     zero, large = X, np.where((X == 0).all(-1, keepdims=True), -999, X)
-    one = tfxai.SmoothGrad(averaged(layers.Masking()), samples=3)(zero, 1)
-    other = tfxai.SmoothGrad(averaged(layers.Masking(-999.0)), samples=3)(large, 1)
+    one = tfxai.SmoothGrad(masking, samples=3)(zero, 1)
+    other = tfxai.SmoothGrad(masking_another_value, samples=3)(large, 1)
     assert np.abs(one.values).max() > 1e-3
     np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-6)
 
 
-def test_masks_of_saved_models(tmp_path):
-    model = averaged(layers.Masking())
+def test_masks_of_saved_models(masking, tmp_path):
+    model = masking
     model.export(tmp_path / "saved", verbose=False)
     found = tfxai.IntegratedGradients(tmp_path / "saved", steps=5, baseline="mean")(X, 1)
     expected = tfxai.IntegratedGradients(model, steps=5, baseline="mean")(X, 1)
@@ -156,9 +167,9 @@ def test_masks_of_saved_models(tmp_path):
     assert on_padding(found.values) == 0
 
 
-def test_copies_of_a_series_keep_its_padding():
+def test_copies_of_a_series_keep_its_padding(masking):
     """Input resampling: the reading of padded steps is constant over the cloud."""
-    result = tfxai.InputResampling(averaged(layers.Masking()), layers=["steps"], samples=8)(X, 1)
+    result = tfxai.InputResampling(masking, layers=["steps"], samples=8)(X, 1)
     assert np.isfinite(result.scores["correlation"]["steps"]).all()
 
 

@@ -106,7 +106,7 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
 @pytest.mark.parametrize(("network", "method"), ALL, indirect=["network"])
 def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, method):
     """The share of the heat-map inside the boxes is above the boxes' share of the area, off centre too."""
-    files = [row["file"] for row in rows(data, "off_centre.csv")][:8]
+    files = [row["file"] for row in rows(data, "off_centre.csv")][:5]
     model, load, *_ = network
     x, labels = load(files), [boxes[file][0] for file in files]
     options = {

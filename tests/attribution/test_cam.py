@@ -79,31 +79,31 @@ def test_cam_refuses_other_architectures(head):
         tfxai.CAM(pooled(*NOT_CAM[head]()), layer="conv")(np.ones((1, 12, 10, 3)))
 
 
-def test_cam_refuses_earlier_layers(residual, x):
+def test_cam_refuses_earlier_layers(small, x):
     with pytest.raises(ValueError, match="CAM needs"):
-        tfxai.CAM(residual, layer="relu3")(x)
+        tfxai.CAM(small, layer="relu1")(x)
 
 
-def test_identities_under_global_average_pooling(residual, x):
-    maps = [method(residual)(x, 2).values for method in (tfxai.GradCAM, tfxai.HiResCAM, tfxai.XGradCAM)]
+def test_identities_under_global_average_pooling(small, x):
+    maps = [method(small)(x, 2).values for method in (tfxai.GradCAM, tfxai.HiResCAM, tfxai.XGradCAM)]
     for other in maps[1:]:
         np.testing.assert_allclose(other, maps[0], rtol=1e-3, atol=1e-5)
 
 
-def test_a_list_of_layers_gives_the_mean_of_their_maps(residual, x):
-    names = ["relu2", "relu3", "relu4"]
-    together = tfxai.GradCAM(residual, layer=names)(x, 1)
-    single = [tfxai.GradCAM(residual, layer=name)(x, 1).heatmaps() for name in names]
+def test_a_list_of_layers_gives_the_mean_of_their_maps(plain, x):
+    names = ["relu1", "relu2"]
+    together = tfxai.GradCAM(plain, layer=names)(x, 1)
+    single = [tfxai.GradCAM(plain, layer=name)(x, 1).heatmaps() for name in names]
     np.testing.assert_allclose(together.values, np.mean(single, 0), atol=1e-5)
     assert together.facts["layer"] == names
     with pytest.raises(ValueError, match="empty list"):
-        tfxai.GradCAM(residual, layer=[])
+        tfxai.GradCAM(plain, layer=[])
 
 
-def test_layers_without_maps_are_refused(residual, x):
+def test_layers_without_maps_are_refused(small, x):
     for name in ("gap", "dense"):
         with pytest.raises(ValueError, match="no stack of maps"):
-            tfxai.GradCAM(residual, layer=name)(x)
+            tfxai.GradCAM(small, layer=name)(x)
 
 
 def test_layers_of_one_position_are_not_chosen_and_not_accepted():
@@ -243,14 +243,15 @@ def test_ablation_cam_under_every_head(head):
     np.testing.assert_allclose(ours.values, np.einsum("nhwc,nc->nhw", A, weights), rtol=1e-3, atol=1e-4)
 
 
-def test_guided_grad_cam_is_the_product(residual, x):
-    guided = tfxai.GuidedBackprop(residual)(x, 1).values
-    cam = np.maximum(tfxai.GradCAM(residual)(x, 1).values, 0).repeat(2, 1).repeat(2, 2)
-    ours = tfxai.GuidedGradCAM(residual)(x, 1)
+def test_guided_grad_cam_is_the_product(small, x):
+    guided = tfxai.GuidedBackprop(small)(x, 1).values
+    cam = np.maximum(tfxai.GradCAM(small)(x, 1).values, 0).repeat(2, 1).repeat(2, 2)
+    ours = tfxai.GuidedGradCAM(small)(x, 1)
     np.testing.assert_allclose(ours.values, guided * cam[..., None], rtol=1e-4, atol=1e-6)
-    assert ours.facts["modified_relus"] == 4
+    assert ours.facts["modified_relus"] == 2
+    assert ours.values.any()
     with pytest.raises(ValueError, match="interpolation"):
-        tfxai.GuidedGradCAM(residual, interpolation="cubic")
+        tfxai.GuidedGradCAM(small, interpolation="cubic")
 
 
 def test_position_is_kept_in_images_that_are_not_square():

@@ -68,18 +68,18 @@ def test_default_window_and_stride():
     np.testing.assert_allclose(drops, 24, rtol=1e-4)
 
 
-def test_fill_by_the_image_itself_changes_nothing(residual, x):
-    ours = tfxai.Occlusion(residual, window=4, fill=lambda x: x)(x)
+def test_fill_by_the_image_itself_changes_nothing(small, x):
+    ours = tfxai.Occlusion(small, window=4, fill=lambda x: x)(x)
     np.testing.assert_allclose(ours.values, 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("fill", ["mean", "blur", "noise", 0.5, np.full((16, 16, 3), 0.5), [0.0, 1.0]])
-def test_fills(residual, x, fill):
-    values = tfxai.Occlusion(residual, window=4, fill=fill)(x, 1).values
+def test_fills(small, x, fill):
+    values = tfxai.Occlusion(small, window=4, fill=fill)(x, 1).values
     assert np.isfinite(values).all()
     assert np.abs(values).max() > 0.01
     if isinstance(fill, list):  # several fills are averaged
-        each = [tfxai.Occlusion(residual, window=4, fill=one)(x, 1).values for one in fill]
+        each = [tfxai.Occlusion(small, window=4, fill=one)(x, 1).values for one in fill]
         np.testing.assert_allclose(values, np.mean(each, 0), rtol=1e-3, atol=1e-5)
 
 
@@ -97,9 +97,9 @@ def test_drop_of_the_probability(x):
 @pytest.mark.parametrize(
     "options", [{"window": 0}, {"window": (2, 3, 4)}, {"stride": -1}, {"stride": 1.5}, {"stride": 9, "window": 5}]
 )
-def test_bad_windows(residual, x, options):
+def test_bad_windows(small, x, options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        tfxai.Occlusion(residual, **options)(x)
+        tfxai.Occlusion(small, **options)(x)
 
 
 def test_cover_reaches_the_border():
@@ -108,8 +108,8 @@ def test_cover_reaches_the_border():
 
 
 class TestRISE:
-    def test_masks(self, residual):
-        explainer = tfxai.RISE(residual, probability=0.3, cells=5)
+    def test_masks(self, small):
+        explainer = tfxai.RISE(small, probability=0.3, cells=5)
         masks = np.stack([explainer.mask([33, 47], tf.constant([0, number], tf.int64)) for number in range(300)])
         assert masks.shape == (300, 33, 47)
         assert masks.min() >= 0
@@ -118,11 +118,11 @@ class TestRISE:
         np.testing.assert_allclose(masks.mean(), 0.3, atol=0.02)
         assert np.abs(np.corrcoef(masks.reshape(300, -1)) - np.eye(300)).mean() < 0.25
 
-    def test_slow_loop(self, residual, x):
-        explainer = tfxai.RISE(residual, masks=11, seed=4)
+    def test_slow_loop(self, small, x):
+        explainer = tfxai.RISE(small, masks=11, seed=4)
         ours = explainer(x, 1)
         masks = [explainer.mask([16, 16], tf.constant([4, number], tf.int64)).numpy() for number in range(11)]
-        scores = np.stack([residual(x * mask[..., None])[:, 1] for mask in masks])
+        scores = np.stack([small(x * mask[..., None])[:, 1] for mask in masks])
         np.testing.assert_allclose(
             ours.values, np.einsum("kn,khw->nhw", scores, masks) / (11 * 0.5), rtol=1e-3, atol=1e-4
         )
@@ -147,6 +147,6 @@ class TestRISE:
         "options",
         [{"masks": 0}, {"masks": np.ones((3, 4))}, {"masks": np.ones((3, 4, 4))}, {"cells": 0}, {"probability": 1}],
     )
-    def test_bad_options(self, residual, x, options):
+    def test_bad_options(self, small, x, options):
         with pytest.raises(ValueError, match=next(iter(options))):
-            tfxai.RISE(residual, **options)(x)
+            tfxai.RISE(small, **options)(x)

@@ -14,6 +14,7 @@ from tfxai.cli import main
 from tfxai.datasets import flowers
 from tfxai.evaluation import stored
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
+from tfxai.models import loading
 
 N = 13
 COLUMNS = "file,class,xmin,ymin,xmax,ymax\n"
@@ -39,6 +40,16 @@ def folder(tmp_path_factory, painted):
         rows.append(f"{number}.png,{label},{','.join(f'{corner:g}' for corner in box)}")
     (folder / "boxes.csv").write_text(COLUMNS + "\n".join(rows))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once(folder):
+    """The network is read from its file once: to read it takes longer than to explain a few flowers."""
+    given, read = folder / "model.keras", loading.load_model
+    model = read(given, compile=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load_model", lambda path, **how: model if path == given else read(path, **how))
+        yield
 
 
 @pytest.fixture

@@ -72,20 +72,19 @@ class TestEvidence:
         assert not any("inversion" in name for name in found)
         np.testing.assert_allclose(found["weights"], 0.1)
 
-    def test_evidence_is_layer_cam_times_hires_cam(self, residual, x):
+    def test_evidence_is_layer_cam_times_hires_cam(self, plain, x):
         """The second stage starts from their product, each channel of it weighted as the first stage does."""
         options = {"channels": "evidence", "target_steps": 1}
-        layers = "relu4", "relu3"
-        alone = guided(residual, *layers, stages="target", **options)(x)
-        both = guided(residual, *layers, **options)(x)
-        until = keras.Model(residual.inputs[0], residual.get_layer("relu3").output)
+        layers = "relu2", "relu1"
+        alone = guided(plain, *layers, stages="target", **options)(x)
+        both = guided(plain, *layers, **options)(x)
+        until = keras.Model(plain.inputs[0], plain.get_layer("relu1").output)
         with tf.GradientTape(persistent=True) as tape:
             fine = until(x)
             tape.watch(fine)
-            coarse = residual.get_layer("relu4")(
-                residual.get_layer("bn4")(residual.get_layer("conv4")(residual.get_layer("pool")(fine)))
-            )
-            score = tf.reduce_max(residual.get_layer("dense")(residual.get_layer("gap")(coarse)), 1)
+            coarse = plain.get_layer("relu2")(plain.get_layer("conv2")(plain.get_layer("pool1")(fine)))
+            pooled = plain.get_layer("flatten")(plain.get_layer("pool2")(coarse))
+            score = tf.reduce_max(plain.get_layer("dense")(pooled), 1)
         layer_cam = np.maximum(fine * tape.gradient(score, fine), 0)
         hires_cam = np.maximum((coarse * tape.gradient(score, coarse)).numpy().sum(-1), 0)
         where = np.stack([cv2.resize(one, layer_cam.shape[1:3]) for one in hires_cam])
@@ -233,7 +232,7 @@ class TestLayers:
         assert guided(plain, preset="authors").reads == ("pool2", "pool2")
         within = keras.Sequential([keras.Input((16, 16, 3)), plain])
         assert guided(within, "pool2", preset="paper").reads == ("pool2", "plain/relu2")
-        chosen = guided(residual, residual.get_layer("gap"), "relu2")
+        chosen = guided(residual, residual.get_layer("gap"), "relu2", stages="inversion")
         assert chosen.reads == ("gap", "relu2")
         assert chosen(np.ones((1, 16, 16, 3)) * np.arange(16)[:, None, None]).values.max() == 1
 
@@ -280,30 +279,32 @@ class TestLayers:
         x = layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="third")(x)
         model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
         for size, base in ((24, "first"), (48, "second")):
-            explanation = guided(model)(np.random.default_rng(0).normal(size=(1, size, size, 3)))
+            images = np.random.default_rng(0).normal(size=(1, size, size, 3))
+            explanation = guided(model, stages="inversion")(images)
             assert explanation.facts["base_layer"] == base
             assert explanation.values.shape == (1, size, size)
 
-    @pytest.mark.parametrize("make", [vgg, networks.small])
-    def test_saved_models(self, make, x, tmp_path):
-        model = make()
-        model.export(tmp_path, verbose=False)
+    def test_saved_models(self, small, x, tmp_path):
+        model = vgg()
+        for one, name in ((model, "vgg"), (small, "small")):
+            one.export(tmp_path / name, verbose=False)
+            assert guided(one).reads == guided(tmp_path / name).reads
+        tmp_path = tmp_path / "vgg"
         ours, theirs = guided(model)(x, 1), guided(tmp_path)(x, 1)
         assert networks.settled(ours.facts) == networks.settled(theirs.facts)
         np.testing.assert_allclose(ours.values, theirs.values, atol=1e-4)
         np.testing.assert_allclose(ours.extras["weights"], theirs.extras["weights"], rtol=1e-3, atol=1e-5)
 
-    def test_negative_activations_count_as_zero(self, residual, x):
-        before, after = (guided(residual, "relu4", base, stages="inversion")(x) for base in ("bn4", "relu4"))
+    def test_negative_activations_count_as_zero(self, small, x):
+        before, after = (guided(small, "relu2", base, stages="inversion")(x) for base in ("conv2", "relu2"))
         np.testing.assert_allclose(before.values, after.values, atol=1e-5)
 
     def test_the_way_outputs_are_written_does_not_matter(self, small, x):
         options = {"stages": "target", "objective": "probability", "channels": "activations"}
         logits = guided(small, **options)(x, 1)
         with_softmax = keras.Sequential([small, layers.Softmax()])
-        for score in ("logit", "probability"):
-            explainer = guided(with_softmax, score=score, **options)
-            np.testing.assert_allclose(explainer(x, 1).values, logits.values, atol=1e-5)
+        found = guided(with_softmax, score="probability", **options)(x, 1)
+        np.testing.assert_allclose(found.values, logits.values, atol=1e-5)
         several = keras.Sequential([small, layers.Activation("sigmoid")])
         labels = guided(several, **options)(x, 1)
         assert np.abs(labels.values - logits.values).max() > 1e-4
@@ -322,9 +323,9 @@ class TestLayers:
             np.testing.assert_allclose(as_one(x, target).values, as_two(x, target).values, atol=1e-4)
 
 
-def test_presets_differ_and_options_override():
+def test_presets_differ_and_options_override(small):
     assert set(PRESETS) == {"tfxai", "paper", "authors"}
-    model = networks.residual()
+    model = small
     changed = tfxai.GuidedFeatureInversion(model, preset="authors", target_steps=3, fill="noise").settings
     assert (changed.inversion_steps, changed.target_steps, changed.fill) == (11, 3, "noise")
     assert tfxai.GuidedFeatureInversion(model, preset=Settings(decay=None)).settings.decay is None
@@ -384,8 +385,8 @@ def test_bad_inputs(residual, x):
         guided(series)(np.ones((1, 20, 3)))
 
 
-def test_nothing_is_written_to_the_log(residual, x, caplog, capfd):
+def test_nothing_is_written_to_the_log(small, x, caplog, capfd):
     """Not even by TensorFlow, about names of nodes."""
-    guided(residual, "relu4", "relu3", inversion_steps=1, target_steps=1)(x[:1])
+    guided(small, "relu2", "relu1", inversion_steps=1, target_steps=1)(x[:1])
     assert not caplog.records
     assert "WARNING" not in capfd.readouterr().err

@@ -153,23 +153,23 @@ class TestFeatureInversion:
         explainer.seed = 4
         assert np.abs(explainer(images[:2]).values - first.values).max() > 1e-4
 
-    def test_starts_in_any_scale(self, residual, x):
+    def test_starts_in_any_scale(self, small, x):
         """Inputs in another scale, which the model undoes, are inverted alike; classes change nothing but the score."""
         inputs = keras.Input((16, 16, 3))
-        other = keras.Model(inputs, residual((inputs - 7) / 20))
+        other = keras.Model(inputs, small((inputs - 7) / 20))
         options = {"steps": 4, "jitter": 1, "start": "blur"}
-        a = tfxai.FeatureInversion(residual, "relu2", **options)(x[:2], [[0, 3], [4, 1]])
+        a = tfxai.FeatureInversion(small, "relu2", **options)(x[:2], [[0, 3], [4, 1]])
         b = tfxai.FeatureInversion(other, "relu2", **options)(20 * x[:2] + 7)
         np.testing.assert_array_equal(a.values[::2], a.values[1::2])
         np.testing.assert_allclose(20 * a.values[::2], b.values, atol=0.02 * np.abs(b.values).max())
 
-    def test_xla_and_saved_models(self, residual, x, tmp_path):
-        residual.export(tmp_path, verbose=False)
+    def test_xla_and_saved_models(self, small, x, tmp_path):
+        small.export(tmp_path, verbose=False)
         options = {"steps": 4, "start": "mean"}  # XLA draws other random numbers
-        ours = tfxai.FeatureInversion(residual, "relu2", **options)(x, 1)
+        ours = tfxai.FeatureInversion(small, "relu2", **options)(x, 1)
         for theirs in (
             tfxai.FeatureInversion(tmp_path, "relu2", **options)(x, 1),
-            tfxai.FeatureInversion(residual, "relu2", jit_compile=True, **options)(x, 1),
+            tfxai.FeatureInversion(small, "relu2", jit_compile=True, **options)(x, 1),
         ):
             np.testing.assert_allclose(theirs.values, ours.values, atol=1e-3 * np.abs(ours.values).max())
 

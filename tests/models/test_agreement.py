@@ -86,7 +86,7 @@ NETWORKS = [
 ]
 
 
-def agree(parts, pooled, softmax, seed):
+def agree(parts, pooled, softmax, seed, methods=("saliency", "guided_backprop", "grad_cam")):
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((12, 12, 3))
     x = layers.ReLU()(conv(inputs, bias=True))  # one ReLU at least, so that there is something to modify
@@ -98,7 +98,7 @@ def agree(parts, pooled, softmax, seed):
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
         loaded = tf.saved_model.load(folder)
-        for method in ("saliency", "guided_backprop", "grad_cam"):
+        for method in methods:
             expected = tfxai.explain(model, images, method, target=1)
             found = tfxai.explain(loaded, images, method, target=1)
             scale = np.abs(expected.values).max()
@@ -116,4 +116,4 @@ def test_saved_models_of_random_networks_explain_as_their_keras_models(parts, po
 
 @pytest.mark.parametrize(("parts", "pooled", "softmax"), NETWORKS)
 def test_saved_models_explain_as_their_keras_models(parts, pooled, softmax):
-    agree(parts, pooled, softmax, seed=1)
+    agree(parts, pooled, softmax, 1, ("guided_backprop", "grad_cam"))  # the first takes all the way of a gradient

@@ -46,13 +46,16 @@ def chain(activation):
     return model, first, second
 
 
-@pytest.mark.parametrize("traced", [False, True], ids=["layers", "graph"])
-@pytest.mark.parametrize("name", VARIANTS)
-def test_variants_by_hand(name, traced):
+# Of functions only some: all models are looked into as graphs.
+FORMS = [(name, "layers") for name in VARIANTS] + [(name, "graph") for name in ("relu", "all options", "prelu")]
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_variants_by_hand(name, form):
     rng = np.random.default_rng(0)
     make, derivative = VARIANTS[name]
     model, first, second = chain(make())
-    model = tf.function(model) if traced else model
+    model = tf.function(model) if form == "graph" else model
     x = rng.normal(size=(40, 4)).astype("float32")
     a, g = x @ first, second[:, 1]
     plain = tfxai.Saliency(model)(x, target=1)

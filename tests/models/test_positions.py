@@ -78,7 +78,7 @@ def test_occlusion_hides_windows_and_not_rows():
 def test_series_keep_their_channels():
     rng = np.random.default_rng(0)
     inputs = keras.Input((28, 6))
-    for layer in (layers.Conv1D(4, 3), layers.LSTM(4, return_sequences=True), layers.Dense(4)):
+    for layer in (layers.Conv1D(4, 3), layers.SimpleRNN(4, return_sequences=True), layers.Dense(4)):
         model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(layer(inputs))))
         batch = rng.normal(size=(2, 28, 6))
         assert tfxai.Saliency(model)(batch, target=0).heatmaps().shape == (2, 28)

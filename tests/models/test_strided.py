@@ -200,7 +200,7 @@ def test_the_sum_of_the_signal_is_that_of_the_gradient():
     assert found["resampled"][0] == pytest.approx(found["flat"][0], rel=0.05)  # one row at the end is shared by fewer
 
 
-@pytest.mark.parametrize("rows", [slice(1, 2), slice(3, 4), slice(5, 6)])
+@pytest.mark.parametrize("rows", [slice(1, 2), slice(5, 6)])
 def test_the_signal_stays_where_it_is(rows):
     """Stretched over all positions, as in the paper's code, it would move by 9 pixels; what remains is the border."""
     convolutions = [layers.Conv2D(1, 3, 2, "same", kernel_initializer="ones") for _ in range(5)]
@@ -255,9 +255,12 @@ def unpooled_by_hand(x, signal, k, stride, same):
     return canvas
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize(("size", "k", "stride"), [(13, 3, 2), (12, 3, 2), (7, 3, 1), (8, 2, 2), (11, 4, 3)])
+POOLINGS = [(13, 3, 2), (12, 3, 2), (7, 3, 1), (8, 2, 2), (11, 4, 3)]
+SWITCHES = [(*pooling, padding, False) for pooling in POOLINGS for padding in ("valid", "same")]
+SWITCHES += [(13, 3, 2, "same", True), (12, 3, 2, "valid", True)]  # XLA: with and without padding
+
+
+@pytest.mark.parametrize(("size", "k", "stride", "padding", "jit"), SWITCHES)
 def test_switches_by_hand(size, k, stride, padding, jit):
     rng = np.random.default_rng(0)
     model = keras.Sequential([keras.Input((size, size, 2)), layers.MaxPooling2D(k, stride, padding)])
@@ -304,13 +307,21 @@ def strided_network():
     return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
 
 
-@pytest.mark.parametrize("method", [tfxai.GuidedBackprop, tfxai.Deconvnet, tfxai.GuidedGradCAM])
-def test_saved_model_equals_keras(method, tmp_path):
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network with strides, and where it is saved."""
+    keras.utils.set_random_seed(0)
+    model, path = strided_network(), tmp_path_factory.mktemp("exported")
+    model.export(path, verbose=False)
+    return model, path
+
+
+@pytest.mark.parametrize("method", [tfxai.GuidedBackprop, tfxai.GuidedGradCAM])
+def test_saved_model_equals_keras(exported, method):
     rng = np.random.default_rng(3)  # the class activation map of one of the images is positive somewhere
-    model, x = strided_network(), noise(rng, 3, 32, 32, 3)
-    model.export(tmp_path / "exported", verbose=False)
+    (model, path), x = exported, noise(rng, 3, 32, 32, 3)
     expected = method(model, **OPTIONS)(x, target=1)
-    found = method(tmp_path / "exported", **OPTIONS)(x, target=1)
+    found = method(path, **OPTIONS)(x, target=1)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6 * np.abs(expected.values).max())
     assert OPTIONS.items() <= found.facts.items()
     plain = method(model)(x, target=1)
@@ -334,7 +345,7 @@ def test_each_option_changes_what_it_says(method):
         np.testing.assert_array_equal(method(model, **{other: OPTIONS[other]})(x, total).values, plain)
 
 
-@pytest.mark.parametrize("name", ["plain", "residual", "nested", "subclassed"])
+@pytest.mark.parametrize("name", ["plain", "subclassed"])
 def test_networks_without_strides_and_overlaps_are_unchanged(name, x):
     model = networks.known(name)
     plain = tfxai.GuidedBackprop(model)(x, target=1)

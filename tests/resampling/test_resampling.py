@@ -31,6 +31,14 @@ def resampling(model, **options) -> InputResampling:
     return InputResampling(model, **{"layers": LAYERS, "perturbation": waves, "samples": N, "activity": 0.02} | options)
 
 
+SMALL = ("relu1", "relu2")
+
+
+@pytest.fixture(scope="module")
+def waving(small):
+    return resampling(small, layers=SMALL)
+
+
 @pytest.fixture(scope="module")
 def two_pass(residual, x):
     """Activations of all copies of three images, (N, n, sites, channels) by layer, and their logits and distances."""
@@ -141,21 +149,21 @@ def test_batches_images_and_seeds(residual, x):
     np.testing.assert_array_equal(again.scores["correlation"]["relu3"], together.scores["correlation"]["relu3"])
 
 
-def test_the_predicted_class_is_that_of_the_image(residual, x):
-    result = resampling(residual)(x[:3], verbose=0)
-    classes = residual.predict(x[:3], verbose=0).argmax(1)
+def test_the_predicted_class_is_that_of_the_image(waving, small, x):
+    result = waving(x[:3], verbose=0)
+    classes = small.predict(x[:3], verbose=0).argmax(1)
     np.testing.assert_array_equal(result.target, classes)
-    given = resampling(residual)(x[:3], target=classes, verbose=0)
-    np.testing.assert_array_equal(result.scores["correlation"]["relu4"], given.scores["correlation"]["relu4"])
+    given = waving(x[:3], target=classes, verbose=0)
+    np.testing.assert_array_equal(result.scores["correlation"]["relu2"], given.scores["correlation"]["relu2"])
 
 
-def test_saved_models_and_xla(residual, x, tmp_path):
-    plain = resampling(residual)(x[:2], verbose=0)
-    residual.export(tmp_path / "saved", verbose=False)
-    saved = resampling(str(tmp_path / "saved"))(x[:2], verbose=0)
-    compiled = resampling(residual, jit_compile=True)(x[:2], verbose=0)
+def test_saved_models_and_xla(waving, small, x, tmp_path):
+    plain = waving(x[:2], verbose=0)
+    small.export(tmp_path / "saved", verbose=False)
+    saved = resampling(str(tmp_path / "saved"), layers=SMALL)(x[:2], verbose=0)
+    compiled = resampling(small, layers=SMALL, jit_compile=True)(x[:2], verbose=0)
     for metric in METRICS[:5]:
-        for layer in LAYERS:
+        for layer in SMALL:
             expected = plain.scores[metric][layer]
             np.testing.assert_allclose(saved.scores[metric][layer], expected, rtol=1e-5, atol=1e-6)
             # XLA rounds in its own way, so a site may be active by a hair in one of the two only
@@ -164,10 +172,10 @@ def test_saved_models_and_xla(residual, x, tmp_path):
 
 def test_default_layers_and_a_fixed_batch(x):
     inputs = keras.Input((16, 16, 3), batch_size=2)
-    whole = networks.residual()
+    whole = networks.known("small")
     fixed = keras.Model(inputs, whole(inputs))
     free = InputResampling(whole, perturbation=waves, samples=N)(x[:3], verbose=0)
-    assert free.layers == ("relu1", "relu2", "relu3", "relu4")
+    assert free.layers == SMALL
     found = InputResampling(fixed, perturbation=waves, samples=N)(x[:3], verbose=0)
     assert len(found) == 3
     for (_, ours), (_, theirs) in zip(
@@ -253,12 +261,11 @@ def test_partial_correlation_takes_the_ramp_out():
     assert result.scores["partial_correlation"]["copy"][0, 2:].max() < 0.5
 
 
-def test_affine_changes_of_the_output_do_not_matter(residual, x):
-    explainer = resampling(residual)
-    plain = explainer(x[:2], target=lambda y: y[:, 1], verbose=0)
+def test_affine_changes_of_the_output_do_not_matter(waving, x):
+    plain = waving(x[:2], target=lambda y: y[:, 1], verbose=0)
     for changed in (lambda y: 3 * y[:, 1] - 2, lambda y: 1 - y[:, 1]):
-        other = explainer(x[:2], target=changed, verbose=0)
-        for layer in LAYERS:
+        other = waving(x[:2], target=changed, verbose=0)
+        for layer in SMALL:
             np.testing.assert_allclose(
                 other.scores["correlation"][layer], plain.scores["correlation"][layer], atol=1e-4
             )

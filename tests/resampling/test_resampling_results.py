@@ -154,9 +154,10 @@ def test_boxes_lie_around_the_strongest_unit(result, residual, x):
 def test_projection_is_the_gradient_of_the_strongest_unit(result, residual, x):
     found = result.project("relu4", [[3], [5], [3]], projection="guided")
     assert [found.label(row) for row in range(3)] == ["channel 3", "channel 5", "channel 3"]
+    guided = tfxai.GuidedBackprop(residual)
     for row, channel in enumerate((3, 5, 3)):
         target = tfxai.targets.Channel("relu4", channel, "max")
-        expected = tfxai.GuidedBackprop(residual)(x[row : row + 1], target=target).values
+        expected = guided(x[row : row + 1], target=target).values
         np.testing.assert_allclose(found.values[row], expected[0], atol=1e-5)
     with pytest.raises(ValueError, match="layer to be one of"):
         result.project("relu2", 0)

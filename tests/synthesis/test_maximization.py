@@ -286,11 +286,11 @@ class TestBatches:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 class TestModels:
-    def test_saved_models(self, residual, tmp_path):
-        residual.export(tmp_path, verbose=False)
-        objective = o.class_score([0, 3]) + 0.3 * o.channel("relu3", 2)
+    def test_saved_models(self, small, tmp_path):
+        small.export(tmp_path, verbose=False)
+        objective = o.class_score([0, 3]) + 0.3 * o.channel("relu1", 2)
         options = {"parameterization": "fourier", "transforms": None, "steps": 10}
-        ours, theirs = (maximize(model, objective, (-2, 2), **options) for model in (residual, tmp_path))
+        ours, theirs = (maximize(model, objective, (-2, 2), **options) for model in (small, tmp_path))
         np.testing.assert_allclose(ours.images, theirs.images, atol=1e-3)
         np.testing.assert_allclose(ours.probability, theirs.probability, atol=1e-4)
 
