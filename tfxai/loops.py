@@ -47,6 +47,8 @@ def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_s
     nested tensors
         As ``init``.
     """
+    if count == 1:  # a loop would only take longer to trace
+        return tf.nest.map_structure(tf.add, init, body(tf.constant([0]), tf.ones([1])))
     turns, size = chunks(count, inputs, batch_size)
 
     def turn(number: tf.Tensor, total: Any) -> tuple:
