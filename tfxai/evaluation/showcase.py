@@ -68,9 +68,9 @@ def _inversion(shipped: Shipped) -> tuple[str, Figure]:
     pairs = np.concatenate([images[::2], images[1::2]], 2)
     explainer = GuidedFeatureInversion(shipped.view, classes=shipped.classes, **INVERSION)
     text = (
-        "Each row asks for one flower of a picture with two. The first mask keeps what the network's features need, "
-        "which is both; the second only the flower that is asked for, which stays sharp in the foreground and is "
-        "blurred in the background."
+        "Each row asks for the class of one of two flowers: the first mask keeps what the network's features need, "
+        "whatever the class, the second what makes this class, which stays sharp in the foreground and is blurred in "
+        "the background."
     )
     return text, stages(explainer(pairs, labels.reshape(-1, 2), verbose=1))
 
@@ -93,7 +93,7 @@ def _resampling(shipped: Shipped) -> tuple[str, Figure]:
     explainer = InputResampling(shipped.view, relative=True, classes=shipped.classes, **RESAMPLING)
     text = (
         "Noise disturbs a flower, and each dot is a channel of one layer: those high up rise and fall with the score "
-        "of the class, those far to the right hardly change. Beside them, the parts of the flower at which the five "
+        "of the class, those far to the right hardly change; beside them are the parts of the flower at which the five "
         "best of either kind look."
     )
     return text, explainer(images, verbose=1).plot_scores("block3_relu")
@@ -105,8 +105,8 @@ def _classes(shipped: Shipped) -> tuple[str, Figure]:
     )
     found = replace(maximization(verbose=1), labels=list(shipped.classes))
     text = (
-        "An image of each class, made from noise so that the network is sure of it: what the network takes for the "
-        "class, for which it needs no whole flower."
+        "An image of each class, made from noise so that the score of the class rises: what the network takes for it, "
+        "which need not be a whole flower; p is how sure the network is."
     )
     return text, found.plot(columns=6)
 
