@@ -1,33 +1,42 @@
-"""Draw `images/overview.png`: nine methods explain the network that comes with the package."""
+"""Draw `images/overview.png`: the four pictures with which `tfxai demo` begins, on one sheet."""
 
+import io
 from pathlib import Path
 
-import tfxai
-from tfxai.datasets import flowers
+import matplotlib.pyplot as plt
+from PIL import Image
 
-METHODS = {
-    "saliency": {},
-    "integrated_gradients": {"baseline": "mean"},
-    "smooth_grad": {"samples": 25, "noise": 0.03},
-    "guided_backprop": {},
-    "grad_cam": {},
-    "layer_cam": {},
-    "guided_grad_cam": {},
-    "occlusion": {"fill": "mean"},
-    "rise": {"masks": 500},
-}
-SEED, SHOWN = 11, [1, 2, 0, 3]  # yellow, blue, cyan and magenta petals
+from tfxai.evaluation.shipped import Shipped
+from tfxai.evaluation.showcase import showcase
+
+COLUMNS = [["inversion", "resampling"], ["features", "classes"]]
+WIDTH, TITLE, GAP = 7.0, 0.5, 0.3  # inches, of a picture, above it, and between columns
+DPI, COLOURS = 100, 256
 
 
 def main() -> None:
-    images, _, _ = flowers.make("single-6c", n=6, seed=SEED)
-    model = flowers.load_model("single-6c")
-    found = {
-        name: tfxai.explain(model, images[SHOWN], name, classes=flowers.CLASSES["single-6c"], **options)
-        for name, options in METHODS.items()
-    }
+    pictures = {picture.name: picture for picture in showcase(Shipped())}
+    drawn = {name: _pixels(picture.figure) for name, picture in pictures.items()}
+    heights = {name: WIDTH * pixels.height / pixels.width for name, pixels in drawn.items()}
+    width, height = WIDTH * 2 + GAP, max(sum(heights[name] + TITLE for name in column) for column in COLUMNS)
+    sheet = plt.figure(figsize=(width, height))
+    for left, column in zip((0, WIDTH + GAP), COLUMNS, strict=True):
+        top = height
+        for name in column:
+            sheet.text(left / width, (top - TITLE / 2) / height, pictures[name].title, fontsize=13, va="center")
+            top -= TITLE + heights[name]
+            axes = sheet.add_axes((left / width, top / height, WIDTH / width, heights[name] / height))
+            axes.imshow(drawn[name], interpolation="antialiased")
+            axes.axis("off")
     file = Path(__file__).parent / "images" / "overview.png"
-    tfxai.plot_grid(found).savefig(file, dpi=60, pil_kwargs={"optimize": True})
+    _pixels(sheet, DPI).quantize(COLOURS).save(file, optimize=True)
+
+
+def _pixels(figure, dpi=2 * DPI):
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=dpi)
+    plt.close(figure)
+    return Image.open(stream).convert("RGB")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 import tfxai
 from tfxai.datasets import flowers
 
-images, labels, masks = flowers.make("double-12c", n=32, seed=9)
+images, labels, masks = flowers.make("double-12c", n=24, seed=9)
 images = images.astype("float32")
 model = flowers.load_model("double-12c")
 classes = flowers.CLASSES["double-12c"]
@@ -35,7 +35,7 @@ def attack(images, labels, step):
     return np.clip(images + step * np.sign(tape.gradient(loss, x)), 0, 255)
 
 
-attacked = {step: attack(images, labels, step) for step in (2, 4, 8)}
+attacked = {step: attack(images, labels, step) for step in (4, 8)}
 probabilities = {step: model.predict(x, verbose=0) for step, x in ({0: images} | attacked).items()}
 predicted = {step: p.argmax(1) for step, p in probabilities.items()}
 for step, p in probabilities.items():

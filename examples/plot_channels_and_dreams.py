@@ -20,7 +20,7 @@ model = flowers.load_model()
 # Six classes, in one run. Each is a colour, and the shape that it takes in the flowers:
 
 maximization = tfxai.ActivationMaximization(
-    model, o.class_score(range(6)), preprocess="none", shape=(112, 112, 3), steps=128, frames=16
+    model, o.class_score(range(6)), preprocess="none", shape=(112, 112, 3), steps=80, frames=10
 )
 classes = maximization(verbose=0)
 figure = classes.plot(columns=6)

@@ -14,7 +14,7 @@ from tfxai.datasets import flowers
 from tfxai.display import overlay
 from tfxai.reading import read
 
-images, labels, masks = flowers.make("single-6c", n=12, seed=7)
+images, labels, masks = flowers.make("single-6c", n=6, seed=7)
 model = flowers.load_model("single-6c")
 
 # %%
@@ -22,15 +22,15 @@ model = flowers.load_model("single-6c")
 # -------------------
 # `tfxai.methods` knows them all. Most run with their defaults, which are those of the papers. The baseline of
 # integrated gradients, the fill of occlusion and the level of noise are chosen for these images, because they matter
-# (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks and meaningful perturbation fewer
-# steps, to save time. Feature inversion is left out, as it explains no class.
+# (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples and
+# meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it explains no class.
 
-noise = {"samples": 25, "noise": 0.03}
+noise = {"samples": 15, "noise": 0.03}
 options = {
     "integrated_gradients": {"baseline": "mean"},
     "occlusion": {"fill": "blur"},
     "rise": {"masks": 500},
-    "meaningful_perturbation": {"steps": 100},
+    "meaningful_perturbation": {"steps": 60},
     "smooth_grad": noise,
     "square_grad": noise,
     "var_grad": noise,
@@ -70,7 +70,7 @@ axes.barh(position, [curves[name].max() for name in ranking], color="#d0d7e5", l
 axes.barh(position, [curves[name].mean() for name in ranking], color="#3b5b92", label="mean over thresholds")
 axes.set_yticks(position, ranking)
 axes.invert_yaxis()
-axes.set_xlabel("intersection over union with the petals, 12 images")
+axes.set_xlabel("intersection over union with the petals, 6 images")
 axes.legend(frameon=False)
 axes.spines[["top", "right"]].set_visible(False)
 

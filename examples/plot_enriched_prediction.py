@@ -14,8 +14,8 @@ from tfxai.datasets import flowers
 
 model = flowers.load_model("double-12c")
 classes = flowers.CLASSES["double-12c"]
-images, labels, _ = flowers.make("double-12c", n=1200, seed=1)
-unseen, truth, masks = flowers.make("double-12c", n=120, seed=2)
+images, labels, _ = flowers.make("double-12c", n=480, seed=1)
+unseen, truth, masks = flowers.make("double-12c", n=60, seed=2)
 
 # %%
 # Which channels matter
@@ -41,12 +41,12 @@ for one in explanation.evidence()[0]:
 # %%
 # Enriched
 # --------
-# Under each heat-map is the mean of the hundred crops, from all images, that excite the same channel most: what the
+# Under each heat-map is the mean of the forty crops, from all images, that excite the same channel most: what the
 # feature stands for.
 
 rows = [int(np.flatnonzero((truth == number) & (explanation.target == number))[0]) for number in (0, 3, 7)]
 chosen = features.explain(unseen[rows], verbose=0)
-interpretation = features.interpret(images, classes=truth[rows], verbose=0)
+interpretation = features.interpret(images, classes=truth[rows], crops=40, verbose=0)
 figure = chosen.plot_prediction(interpretation, images=unseen[rows])
 
 # %%

@@ -13,18 +13,17 @@ import tfxai
 from tfxai.datasets import flowers
 
 layers = [f"block{number}_relu" for number in range(1, 6)]
-sets = ("single-6c", "double-12c")
-data = {name: flowers.make(name, n=12, seed=3) for name in sets}
-models = {name: flowers.load_model(name) for name in sets}
+images, labels, masks = flowers.make("single-6c", n=6, seed=3)
+model = flowers.load_model("single-6c")
 
 # %%
 # By default the inversion layer is the last spatial layer, and the base layer the last that is fine enough, with twelve
 # positions or more along each side. This network takes images of any size, so only a batch can tell:
 
-print(tfxai.GuidedFeatureInversion(models["single-6c"])(data["single-6c"][0][:1]).facts)
+print(tfxai.GuidedFeatureInversion(model)(images[:1]).facts)
 
 
-def draw(maps, images):
+def draw(maps):
     """The first images: whole, and with the masks of each layer."""
     _, axes = plt.subplots(3, len(layers) + 1, figsize=(9.5, 5), layout="constrained")
     for number, row in enumerate(axes):
@@ -42,15 +41,13 @@ def draw(maps, images):
 # blurred while the inversion layer stays as it is. The base layer is the same in all columns, the first.
 
 
-def keep(name, layer):
-    images = data[name][0]
-    return tfxai.GuidedFeatureInversion(models[name], layer, base_layer="block1_relu", stages="inversion")(
-        images
-    ).values
+def keep(layer):
+    explainer = tfxai.GuidedFeatureInversion(model, layer, base_layer="block1_relu", stages="inversion")
+    return explainer(images).values
 
 
-kept = {name: {layer: keep(name, layer) for layer in layers} for name in sets}
-draw(kept["single-6c"], data["single-6c"][0])
+kept = {layer: keep(layer) for layer in layers}
+draw(kept)
 
 # %%
 # The low layers keep the edges of stems, leaves and pebbles, and the high ones the petals only.
@@ -61,34 +58,30 @@ draw(kept["single-6c"], data["single-6c"][0])
 # themselves, as in the paper, and not of the evidence in them.
 
 
-def explain(name, layer):
-    images, labels, _ = data[name]
-    explainer = tfxai.GuidedFeatureInversion(models[name], base_layer=layer, channels="activations", target_steps=25)
+def explain(layer):
+    explainer = tfxai.GuidedFeatureInversion(model, base_layer=layer, channels="activations", target_steps=25)
     return explainer(images, target=labels).values
 
 
-found = {name: {layer: explain(name, layer) for layer in layers} for name in sets}
-draw(found["double-12c"], data["double-12c"][0])
+found = {layer: explain(layer) for layer in layers}
+draw(found)
 
 # %%
 # In numbers
 # ----------
-# The mean intersection over union with the pixels that decide the class, over all thresholds:
+# The mean intersection over union with the petals, which decide the class, over all thresholds:
 
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True, layout="constrained")
-families = {"inversion layer, first stage": kept, "base layer, both stages": found}
-for cell, (title, family) in zip(axes, families.items(), strict=True):
-    for name, maps in family.items():
-        scores = [tfxai.metrics.iou_curve(maps[layer], data[name][2]).mean() for layer in layers]
-        cell.plot([layer.removesuffix("_relu") for layer in layers], scores, "o-", label=name)
-    cell.set_title(title, fontsize=10)
-    cell.spines[["top", "right"]].set_visible(False)
-axes[0].set_ylabel("mean IoU with the decisive part")
-axes[0].set_ylim(0, 0.8)
-axes[1].legend(frameon=False)
+figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+for title, maps in {"inversion layer, first stage": kept, "base layer, both stages": found}.items():
+    scores = [tfxai.metrics.iou_curve(maps[layer], masks).mean() for layer in layers]
+    axes.plot([layer.removesuffix("_relu") for layer in layers], scores, "o-", label=title)
+axes.set_ylabel("mean IoU with the petals")
+axes.set_ylim(0, 0.8)
+axes.spines[["top", "right"]].set_visible(False)
+axes.legend(frameon=False)
 
 # %%
 # The inversion layer says what counts, and the base layer how finely it is drawn. As inversion layer, the lowest is the
-# worst. As base layer it is the best here: a class is a colour, and low channels answer to colours. They cannot tell
-# apart what differs by more than that. With VGG-19, the paper finds the boxes around objects in photographs with 38 %
-# errors from the last convolution, and with 54 % from the pooling below its block.
+# worst. As base layer it is the best here: a class is a colour, and low channels answer to colours. With VGG-19, the
+# paper finds the boxes around objects in photographs with 38 % errors from the last convolution, and with 54 % from the
+# pooling below its block.

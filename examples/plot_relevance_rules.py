@@ -14,7 +14,7 @@ import tfxai
 from tfxai.datasets import flowers
 from tfxai.relevance import Composite, Gamma, WSquare, ZPlus, convolution, first, upto
 
-images, labels, masks = flowers.make("single-6c", n=24, seed=7)
+images, labels, masks = flowers.make("single-6c", n=12, seed=7)
 model = flowers.load_model("single-6c")
 classes = flowers.CLASSES["single-6c"]
 

@@ -20,7 +20,7 @@ from tfxai.datasets import flowers
 # both flowers; there are six classes, which share what is left.
 
 
-def pairs(name, n=24, seed=5):
+def pairs(name, n=12, seed=5):
     """Pictures of two flowers, their classes, (n / 2, 2), and the decisive pixels of either, (n / 2, 2, h, w)."""
     images, labels, masks = flowers.make(name, n, seed=seed)
     none = np.zeros_like(masks[::2])

@@ -18,8 +18,8 @@ from tfxai.datasets import flowers
 from tfxai.display import overlay, saturate, sheet
 
 classes = flowers.CLASSES["double-12c"]
-images, labels, _ = flowers.make("double-12c", n=900, size=96, seed=1)
-watched, watched_labels, masks = flowers.make("double-12c", n=60, size=96, seed=2)
+images, labels, _ = flowers.make("double-12c", n=900, size=64, seed=1)
+watched, watched_labels, masks = flowers.make("double-12c", n=60, size=64, seed=2)
 
 keras.utils.set_random_seed(0)
 model = flowers.build_model(len(classes))
@@ -94,8 +94,8 @@ show(sheet(list(rows("grad_cam"))))
 
 # %%
 # Untrained, the maps lie on whatever stands out. One pass over 900 images is enough to find the colour: Grad-CAM is on
-# the petals, or on the leaves, of all six, and hardly changes any more. More than half of its heat lies outside, mostly
-# as a rim: its maps have 12 x 12 positions.
+# the petals, or on the leaves, of all six, and hardly changes any more. Two thirds of its heat lie outside, mostly as a
+# rim: its maps have 8 x 8 positions.
 #
 # The gradient sees each pixel.
 
@@ -129,12 +129,12 @@ for axes, title in titles.items():
     axes.legend(frameon=False)
 
 # %%
-# The network knows nearly every colour after one or two epochs, and that is when the heat comes to the coloured part.
-# But it still guesses where the colour is, for which it must tell petals from leaves. This it learns slowly, and
+# The network knows most colours after one epoch and all after three, and the heat comes to the coloured part with the
+# first. But it still guesses where the colour is, for which it must tell petals from leaves. This it learns slowly, and
 # meanwhile less of the heat lies inside. In the last rows the gradient is also on grey leaves below coloured petals, on
 # grey petals above coloured leaves, and, less convincingly, on the background. So a smaller share inside the mask is
-# not a worse network here: it is right on nearly all images in the end, and was on two thirds of them when the share of
-# Grad-CAM was at its highest.
+# not a worse network here: it is right on five of six images in the end, and was on about two thirds of them when the
+# share of Grad-CAM was at its highest.
 #
-# The similarity rises until epoch 4, and is lower again while the network learns to tell the parts. An accuracy says
-# that something was learned; this says that the reasons have moved. Where to, only the pictures show.
+# The similarity rises until epoch 5, and no further: the maps keep moving while the network learns to tell the parts.
+# An accuracy says that something was learned; this says that the reasons move. Where to, only the pictures show.

@@ -1,6 +1,7 @@
 """The command line, end to end."""
 
 import ast
+import base64
 import configparser
 import re
 import runpy
@@ -21,6 +22,7 @@ from tfxai.cli import evaluate, features, main
 from tfxai.cli.methods import HEADINGS
 from tfxai.cli.program import COMMANDS
 from tfxai.evaluation.demo import METHODS
+from tfxai.evaluation.showcase import PICTURES
 from tfxai.evaluation.stored import file_name
 from tfxai.facts import Kind
 from tfxai.models import open_model
@@ -206,24 +208,37 @@ def test_methods_lists_all_of_them(capsys):
     assert places == sorted(places)
 
 
-def test_demo_writes_a_picture_and_a_page_that_needs_nothing_else(tmp_path, capsys, monkeypatch):
+def test_demo_writes_pictures_and_a_page_that_needs_nothing_else(tmp_path, capsys, monkeypatch):
     few = {"integrated_gradients": {"steps": 2}, "smooth_grad": {"samples": 2}, "rise": {"masks": 4}}
-    quick = {
-        name: few.get(name, {"window": 56} if name == "occlusion" else options) for name, options in METHODS.items()
-    }
-    monkeypatch.setattr("tfxai.evaluation.demo.METHODS", quick)
-    assert main(["demo", "--images", "6", "--output", str(tmp_path / "out")]) == 0
+    few |= {"guided_feature_inversion": {"target_steps": 2}, "occlusion": {"window": 56}}
+    monkeypatch.setattr("tfxai.evaluation.demo.METHODS", {name: few.get(name, one) for name, one in METHODS.items()})
+    monkeypatch.setattr("tfxai.evaluation.shipped.EXAMPLES", 24)
+    for name, options in {
+        "INVERSION": {"target_steps": 2},
+        "RESAMPLING": {"samples": 10},
+        "CLASSES": {"steps": 2},
+    }.items():
+        monkeypatch.setattr(f"tfxai.evaluation.showcase.{name}", options)
+    folder = tmp_path / "out"
+    assert main(["demo", "--images", "6", "--output", str(folder)]) == 0
     printed = capsys.readouterr().out
     assert len(METHODS) >= 8
     for name in [*METHODS, "whole image", "centre disc"]:
         assert re.search(rf"^{name} +\d\.\d\d\d ", printed, re.MULTILINE), name
-    assert str(tmp_path / "out" / "demo.png") in printed
-    assert str(tmp_path / "out" / "demo.html") in printed
-    assert cv2.imread(str(tmp_path / "out" / "demo.png")).std() > 0
-    page = (tmp_path / "out" / "demo.html").read_text(encoding="utf-8")
+    page = (folder / "demo.html").read_text(encoding="utf-8")
+    assert str(folder / "demo.html") in printed
+    embedded = re.findall(r'class="wide" src="data:image/png;base64,([^"]+)"', page)
+    first = [*PICTURES, "demo"]
+    assert sorted(file.stem for file in folder.glob("*.png")) == sorted(first)
+    for name in first:
+        assert str(folder / f"{name}.png") in printed
+        assert cv2.imread(str(folder / f"{name}.png")).std() > 20, name  # a blank one has 0
+    assert [base64.b64decode(one) for one in embedded] == [(folder / f"{name}.png").read_bytes() for name in PICTURES]
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert set(re.findall(r'src="(.{11})', page)) == {"data:image/"}
-    assert page.count("<img ") == 6 * (len(METHODS) + 2)
+    assert page.count("<img ") == len(PICTURES) + 6 * (len(METHODS) + 2)
+    assert page.index("What each class looks like") < page.index("Methods compared")
+    assert (page.count("<body>"), page.count("</body>")) == (1, 1)
 
 
 def test_demo_of_no_images_is_an_error(tmp_path, capsys):

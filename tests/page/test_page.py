@@ -1,4 +1,4 @@
-"""The page that compares methods, and the one of explained images."""
+"""The page of the demo, and the one of explained images."""
 
 import base64
 import re
@@ -10,7 +10,8 @@ import pytest
 import tfxai
 from tfxai.datasets import flowers
 from tfxai.evaluation.demo import Comparison, Score
-from tfxai.page import ExplainedPage, comparison_page
+from tfxai.page import ExplainedPage
+from tfxai.page.demo import comparison, opening
 
 
 def test_names_are_text_and_no_tags():
@@ -24,9 +25,10 @@ def test_names_are_text_and_no_tags():
         classes=["a <i>rose</i>"],
     )
     scores = [Score("grad_cam", 0.5, 1.0), Score("whole & rest", 0.25)]
-    found = Comparison({"grad_cam": explanation}, images, images[..., 0] > 0, scores, "<b>$n</b>", 0.5, 3)
-    html = comparison_page(found)
+    found = Comparison({"grad_cam": explanation}, images, images[..., 0] > 0, scores, 0.5, 3)
+    html = opening("<b>$n</b>", ["an <i>aster</i>"]) + comparison(found)
     assert html.count("&lt;b&gt;$n&lt;/b&gt;") == 2
+    assert "an &lt;i&gt;aster&lt;/i&gt;" in html
     assert "a &lt;i&gt;rose&lt;/i&gt;" in html
     assert "whole &amp; rest" in html
     assert not re.search(r"<i>|<b>\$", html)

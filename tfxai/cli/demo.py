@@ -1,52 +1,74 @@
-"""The command ``tfxai demo``: methods compared on the shipped network, as a table, a picture and a page."""
+"""The command ``tfxai demo``: what the package is for, on a shipped network, as pictures, a table and a page."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+from tfxai.cli import files
 from tfxai.cli.options import add_output_option, check_folder
 from tfxai.datasets import flowers
 from tfxai.evaluation.demo import Comparison, evaluate_demo, table
+from tfxai.evaluation.shipped import Shipped
+from tfxai.evaluation.showcase import showcase
 from tfxai.explanation import Explanation
-from tfxai.page import comparison_page
+from tfxai.page.demo import comparison, opening, shown
 from tfxai.plotting import plot_grid
 
 NAME = "demo"
-HELP = "Explain a small network that comes with tfxai, and score the methods."
+HELP = "Show what tfxai finds in a small network that comes with it, and score the methods."
 EXAMPLES = """examples:
   tfxai demo
   tfxai demo --set double-12c --images 100 --output out
 
-Needs neither data nor a network connection: a small network that comes with tfxai is explained on painted flowers of
-which the part that decides the class is known, and each method is scored by how well its heat-maps hit that part.
+Needs neither data nor a network connection: a small network that comes with tfxai is explained on painted flowers.
+  inversion.png   which part of a picture makes the class: guided feature inversion
+  features.png    which channels speak for a prediction, and what they look for: relevant features
+  resampling.png  which channels drive a prediction, and which are stable: input resampling
+  classes.png     what each class looks like: activation maximisation
+  demo.png        methods compared; as the part that decides the class is known, each is scored by how well its
+                  heat-maps hit it
+  demo.html       all of it, with a word on what one sees
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``tfxai demo`` to its parser."""
     add_output_option(parser, "tfxai-demo")
-    parser.add_argument("--images", metavar="N", type=int, default=42, help="images to score by (default: %(default)s)")
+    parser.add_argument("--images", metavar="N", type=int, default=30, help="images to score by (default: %(default)s)")
     sets = list(flowers.CLASSES)
     parser.add_argument("--set", choices=sets, default=sets[0], help="flowers (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compare the methods, print the scores, and write ``demo.png`` and ``demo.html``."""
-    check_folder(arguments.output)
-    found = evaluate_demo(arguments.set, arguments.images)
+    """Draw the four pictures, compare the methods, and write all of it as it comes, into ``demo.html`` too."""
+    folder, name, count = arguments.output, arguments.set, arguments.images
+    if count < 1:
+        raise ValueError(f"Expected --images to be at least 1, got {count}.")
+    check_folder(folder)
+    shipped, page = Shipped(name), folder / "demo.html"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.write_text(opening(shipped.model.name, shipped.classes), encoding="utf-8")
+    for picture in showcase(shipped):
+        png = folder / f"{picture.name}.png"
+        files.save(picture.figure, png)
+        _append(page, shown(picture, png.read_bytes()))
+
+    found = evaluate_demo(shipped, count)
     print("\nMean IoU of the heat-maps with the part that decides, over thresholds:\n")
     print("\n".join(table(found.scores)))
+    print()
+    grid = plot_grid({"part that decides": _truth(found)} | found.explanations, found.images)
+    files.save(grid, folder / "demo.png", dpi=100)  # it is three times as wide as the others
+    _append(page, comparison(found))
+    print(f"  {page}")
 
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    picture, file = arguments.output / "demo.png", arguments.output / "demo.html"
-    figure = plot_grid({"part that decides": _truth(found)} | found.explanations, found.images)
-    figure.savefig(picture, dpi=100)
-    plt.close(figure)
-    file.write_text(comparison_page(found), encoding="utf-8")
-    print(f"\nPicture: {picture}\nPage:    {file}")
+
+def _append(page: Path, text: str) -> None:
+    with page.open("a", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def _truth(found: Comparison) -> Explanation:

@@ -56,10 +56,10 @@ def titles(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: title for title, path in taken.items()}
 
 
-def save(figure: plt.Figure, file: Path) -> None:
+def save(figure: plt.Figure, file: Path, dpi: int = 150) -> None:
     """Write a figure, and say where it is."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=150)
+    figure.savefig(file, dpi=dpi)
     plt.close(figure)
     print(f"  {file}", flush=True)
 

@@ -10,10 +10,13 @@ import numpy as np
 
 from tfxai import api, metrics
 from tfxai.datasets import flowers
+from tfxai.evaluation.shipped import Shipped
 from tfxai.explanation import Explanation
 
 # Methods with options that keep the demo short; the defaults take more samples.
 METHODS: dict[str, dict[str, Any]] = {
+    "guided_feature_inversion": {},
+    "relevant_features": {},  # and those that were fitted
     "saliency": {},
     "gradient_x_input": {},
     "integrated_gradients": {"steps": 25, "baseline": "mean"},
@@ -25,7 +28,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "layer_cam": {},
     "guided_grad_cam": {},
     "occlusion": {"fill": "mean"},
-    "rise": {"masks": 400},
+    "rise": {"masks": 300},
 }
 SHOWN = 6  # images whose explanations are kept
 SEED = 11  # not the images on which the options were chosen
@@ -62,8 +65,6 @@ class Comparison(NamedTuple):
         bool, (k, h, w): their parts that decide.
     scores : list of Score
         Of methods and baselines, best first, measured on all ``n`` images.
-    model : str
-        Name of the network.
     accuracy : float
         Share of the ``n`` images that it classifies correctly.
     n : int
@@ -74,18 +75,17 @@ class Comparison(NamedTuple):
     images: np.ndarray
     masks: np.ndarray
     scores: list[Score]
-    model: str
     accuracy: float
     n: int
 
 
-def evaluate_demo(name: flowers.Name = "single-6c", n: int = 42) -> Comparison:
-    """Explain the shipped network on painted flowers by all `METHODS`, and score these.
+def evaluate_demo(shipped: Shipped, n: int = 30) -> Comparison:
+    """Explain a shipped network on painted flowers by all `METHODS`, and score these.
 
     Parameters
     ----------
-    name : {"single-6c", "double-12c"}
-        Which flowers, see `tfxai.datasets.flowers`.
+    shipped : Shipped
+        The network.
     n : int
         Number of images to score by; the explanations of the first six are returned.
 
@@ -96,10 +96,10 @@ def evaluate_demo(name: flowers.Name = "single-6c", n: int = 42) -> Comparison:
     Raises
     ------
     ValueError
-        If there is no such set, or ``n`` is below 1.
+        If ``n`` is below 1.
     """
-    images, labels, masks = flowers.make(name, n, seed=SEED)
-    model = flowers.load_model(name)
+    images, labels, masks = flowers.make(shipped.name, n, seed=SEED)
+    model = shipped.model
     probabilities = model.predict(images.astype(np.float32), verbose=0)
     accuracy = float((probabilities.argmax(1) == labels).mean())
     print(f"Explaining the predictions of {model.name} ({model.count_params():,} parameters) for {n} painted flowers,")
@@ -109,13 +109,16 @@ def evaluate_demo(name: flowers.Name = "single-6c", n: int = 42) -> Comparison:
     scores = baselines(masks)
     for number, (method, options) in enumerate(METHODS.items(), 1):
         print(f"Method {number}/{len(METHODS)}: {method}", flush=True)
+        if method == "relevant_features":
+            options = options | {"features": shipped.features}
         start = time.perf_counter()
-        found = api.by_name(method)(model, classes=flowers.CLASSES[name], **options).explain(images, verbose=1)
+        explainer = api.named(method).make(shipped.view, classes=shipped.classes, **options)
+        found = explainer.explain(images, verbose=1)
         seconds = time.perf_counter() - start
         scores.append(Score(method, mean_iou(found.heatmaps(), masks), seconds))
         explanations[method] = found[:SHOWN]
     scores.sort(key=lambda score: -score.iou)
-    return Comparison(explanations, images[:SHOWN], masks[:SHOWN], scores, model.name, accuracy, n)
+    return Comparison(explanations, images[:SHOWN], masks[:SHOWN], scores, accuracy, n)
 
 
 def baselines(masks: np.ndarray) -> list[Score]:
@@ -153,8 +156,8 @@ def mean_iou(heatmaps: np.ndarray, masks: np.ndarray) -> float:
 def table(scores: Sequence[Score]) -> list[str]:
     """Lines of text, with a bar for each score."""
     best = max(score.iou for score in scores)
-    lines = [f"{'method':<22}{'IoU':>6}{'seconds':>9}"]
+    lines = [f"{'method':<26}{'IoU':>6}{'seconds':>9}"]
     for name, iou, seconds in scores:
         bar = "#" * round(24 * iou / best)
-        lines.append(f"{name:<22}{iou:>6.3f}{'baseline' if seconds is None else f'{seconds:.1f}':>9}  {bar}")
+        lines.append(f"{name:<26}{iou:>6.3f}{'baseline' if seconds is None else f'{seconds:.1f}':>9}  {bar}")
     return lines

@@ -40,6 +40,11 @@ def tiles(images: Sequence[np.ndarray], captions: Sequence[str], what: str) -> s
     return '<div class="tiles">' + "\n".join(figures) + "</div>"
 
 
+def wide(png: bytes, what: str) -> str:
+    """A picture as wide as the page, from its file; ``what`` is said to those who do not see it."""
+    return f'<img class="wide" src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{what}">'
+
+
 def sized(image: np.ndarray) -> np.ndarray:
     """A picture of the size in which pages show it."""
     height, width = (max(1, round(TILE * side / max(image.shape[:2]))) for side in image.shape[:2])

@@ -1,4 +1,4 @@
-"""A page that compares methods: one HTML file that needs nothing else."""
+"""The page of `tfxai demo`: one HTML file that needs nothing else, in parts that are written one after the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,52 @@ from tfxai import api
 from tfxai._version import __version__
 from tfxai.display import overlay
 from tfxai.evaluation.demo import Comparison, Score
+from tfxai.evaluation.showcase import Picture
 from tfxai.explanation import Explanation
-from tfxai.page.parts import file, legend, sized, tiles
+from tfxai.page.parts import file, legend, sized, tiles, wide
 from tfxai.reading import read
 
 
-def comparison_page(found: Comparison) -> str:
-    """Write the page of `tfxai demo`.
+def opening(model: str, classes: Sequence[str]) -> str:
+    """Begin the page.
+
+    Parameters
+    ----------
+    model : str
+        Name of the network.
+    classes : sequence of str
+        Their names.
+
+    Returns
+    -------
+    str
+        HTML without scripts and without anything to load, as all parts are; it is whole after each of them.
+    """
+    names = ", ".join(map(escape, classes))
+    return Template(file("demo.html")).substitute(style=file("style.css"), model=escape(model), classes=names)
+
+
+def shown(picture: Picture, png: bytes) -> str:
+    """Show a picture.
+
+    Parameters
+    ----------
+    picture : Picture
+        Its title, and what one sees.
+    png : bytes
+        The picture as a file.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    title = escape(picture.title)
+    return f"<h2>{title}</h2>\n<p>{escape(picture.text)}</p>\n{wide(png, title)}\n"
+
+
+def comparison(found: Comparison) -> str:
+    """Compare methods, at the end of the page.
 
     Parameters
     ----------
@@ -28,18 +67,18 @@ def comparison_page(found: Comparison) -> str:
     Returns
     -------
     str
-        HTML without scripts and without anything to load.
+        HTML.
 
     Examples
     --------
     >>> import tfxai
     >>> from tfxai.evaluation.demo import Comparison, Score
-    >>> from tfxai.page import comparison_page
+    >>> from tfxai.page import demo
     >>> images, _, masks = tfxai.datasets.flowers.make(n=2)
     >>> explanation = tfxai.explain(tfxai.datasets.flowers.load_model(), images)
     >>> scores = [Score("grad_cam", 0.5, 1.0)]
-    >>> html = comparison_page(Comparison({"grad_cam": explanation}, images, masks, scores, "flowers", 1.0, 2))
-    >>> html.startswith("<!doctype html>")
+    >>> found = Comparison({"grad_cam": explanation}, images, masks, scores, "flowers", 1.0, 2)
+    >>> "names the class of 100%" in demo.comparison(found)
     True
     """
     images, explanations = found.images, found.explanations
@@ -50,10 +89,8 @@ def comparison_page(found: Comparison) -> str:
         np.where(mask[..., None], image, 230 + image // 12) for image, mask in zip(images, found.masks, strict=True)
     ]
     sections = [_method(name, explanations[name], images, iou) for name, iou, _ in found.scores if name in explanations]
-    return Template(file("page.html")).substitute(
-        style=file("style.css"),
+    return Template(file("comparison.html")).substitute(
         version=__version__,
-        model=escape(found.model),
         accuracy=f"{found.accuracy:.0%}",
         n=found.n,
         methods=len(explanations),
