@@ -9,7 +9,7 @@ from PIL import Image
 from tfxai.evaluation.shipped import Shipped
 from tfxai.evaluation.showcase import showcase
 
-COLUMNS = [["inversion", "resampling"], ["features", "classes"]]
+COLUMNS = [["inversion", "resampling", "classes"], ["features"]]
 WIDTH, TITLE, GAP = 7.0, 0.5, 0.3  # inches, of a picture, above it, and between columns
 DPI, COLOURS = 100, 256
 

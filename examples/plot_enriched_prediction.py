@@ -22,7 +22,7 @@ unseen, truth, masks = flowers.make("double-12c", n=60, seed=2)
 # ---------------------
 # In the twelve classes either the petals or the leaves have one of six colours. A fit takes one pass over the images.
 
-features = tfxai.RelevantFeatures(model, mu=5, classes=classes).fit(images, labels, verbose=0)
+features = tfxai.RelevantFeatures(model, classes=classes).fit(images, labels, verbose=0)
 print(f"{len(features.index_)} channels in {len(features.layers_)} layers")
 for number, name in enumerate(classes):
     print(f"{name:16}", ", ".join(f"{layer} {channel}" for layer, channel in features.features_[number][:3]))

