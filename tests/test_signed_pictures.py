@@ -10,7 +10,7 @@ import pytest
 import tfxai
 from tfxai import Explanation, display, plot_grid
 from tfxai.display import composite, overlay, saturate, to_display
-from tfxai.page import page as report
+from tfxai.page import demo as report
 from tfxai.reading import read
 
 GREY = np.full((1, 2, 4, 3), 120, np.uint8)

@@ -465,6 +465,6 @@ def test_models_without_layers_or_features(noisy):
 def test_squeezenet(data):
     model = keras.models.load_model(data / "models" / "squeezenet_v1_0.keras", compile=False)
     images = np.random.default_rng(0).normal(0, 50, (2, 227, 227, 3))
-    features = tfxai.RelevantFeatures(model).fit(images, "predicted", verbose=0)
+    features = tfxai.RelevantFeatures(model, mu=1).fit(images, "predicted", verbose=0)
     assert len(features.layers_) == 25  # three in each of eight modules, and the first; not the classes' own
     assert len(features.weights_) == 2976

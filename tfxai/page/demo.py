@@ -77,7 +77,7 @@ def comparison(found: Comparison) -> str:
     >>> images, _, masks = tfxai.datasets.flowers.make(n=2)
     >>> explanation = tfxai.explain(tfxai.datasets.flowers.load_model(), images)
     >>> scores = [Score("grad_cam", 0.5, 1.0)]
-    >>> found = Comparison({"grad_cam": explanation}, images, masks, scores, "flowers", 1.0, 2)
+    >>> found = Comparison({"grad_cam": explanation}, images, masks, scores, 1.0, 2)
     >>> "names the class of 100%" in demo.comparison(found)
     True
     """
