@@ -17,9 +17,10 @@ model = flowers.load_model(name)
 # The channels that matter
 # ------------------------
 # A class of this set is a colour and the part of the flower that has it. Nobody told the network that there are petals
-# and leaves. A sparse regression on how strongly all its channels respond to the images chooses a few for each class.
+# and leaves. A sparse regression on how strongly all its channels respond to the images chooses a few for each class,
+# by default so few that the classes can just be told apart, mostly colours. A larger ``mu`` shows what else is there.
 
-features = tfxai.RelevantFeatures(model, classes=flowers.CLASSES[name]).fit(images, labels)
+features = tfxai.RelevantFeatures(model, mu=10, classes=flowers.CLASSES[name]).fit(images, labels)
 print(features.report())
 
 # %%
