@@ -6,7 +6,7 @@ import difflib
 import inspect
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import keras
 
@@ -104,8 +104,9 @@ class Named:
         """The explainer of a model, with more options; those of the model go to the innermost method."""
         options = self.options | options
         if self.inside is not None:
-            of_model = {name: options.pop(name) for name in ModelOptions.__annotations__ if name in options}
-            return self.cls(self.inside.make(model, **of_model), **options)
+            of_model = _of_model(options)
+            own = {name: value for name, value in options.items() if name not in of_model}
+            return self.cls(self.inside.make(model, **of_model), **own)
         return _by_features(model, **options) if self.cls is PredictionByFeatures else self.cls(model, **options)
 
 
@@ -138,6 +139,11 @@ def named(text: str) -> Named:
     return Named(f"{title}:{found.given}" if found.given else title, cls, found.options, inside)
 
 
+def _of_model(options: dict[str, Any]) -> ModelOptions:
+    """Of some options those that all explainers have."""
+    return cast(ModelOptions, {name: one for name, one in options.items() if name in ModelOptions.__annotations__})
+
+
 def _by_features(model: Model, features: Any = None, **options: Any) -> PredictionByFeatures:
     """The explainer by features that were fitted to the model, or that a file holds."""
     if features is None:
@@ -146,8 +152,7 @@ def _by_features(model: Model, features: Any = None, **options: Any) -> Predicti
             "tfxai.RelevantFeatures(model).fit(images, labels). The file that features.save(file) writes serves too."
         )
     if isinstance(features, str | PathLike):
-        of_model = {name: options[name] for name in ModelOptions.__annotations__ if name in options}
-        features = RelevantFeatures.load(features, model, **of_model)
+        features = RelevantFeatures.load(features, model, **_of_model(options))
     elif not isinstance(features, RelevantFeatures):
         raise TypeError(f"Expected features= to be RelevantFeatures or their file, got {type(features).__name__}.")
     elif isinstance(model, keras.Model) and getattr(features.view, "model", model) is not model:

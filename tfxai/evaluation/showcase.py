@@ -18,7 +18,6 @@ from tfxai.synthesis import ActivationMaximization
 
 SEED = 11
 # Options of the methods that keep the demo short.
-INVERSION: dict[str, Any] = {}
 FEATURES: dict[str, Any] = {"crops": 25}
 RESAMPLING: dict[str, Any] = {"samples": 50}
 CLASSES: dict[str, Any] = {"steps": 128}
@@ -66,7 +65,7 @@ def showcase(shipped: Shipped) -> Iterator[Picture]:
 def _inversion(shipped: Shipped) -> tuple[str, Figure]:
     images, labels, _ = flowers.make(shipped.name, 4, seed=SEED)
     pairs = np.concatenate([images[::2], images[1::2]], 2)
-    explainer = GuidedFeatureInversion(shipped.view, classes=shipped.classes, **INVERSION)
+    explainer = GuidedFeatureInversion(shipped.view, classes=shipped.classes)
     text = (
         "Each row asks for the class of one of two flowers: the first mask keeps what the network's features need, "
         "whatever the class, the second what makes this class, which stays sharp in the foreground and is blurred in "

@@ -16,6 +16,7 @@ from tfxai import channels
 from tfxai.checks import positive
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
+from tfxai.models.head import one_each
 from tfxai.models.view import traced
 from tfxai.run import Run
 from tfxai.runner import Runner
@@ -211,7 +212,7 @@ class _Ablated(Runner):
         def measured(outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             p = tf.cast(outputs, tf.float32)
             p = p if run.scale == "probability" else tf.nn.softmax(p)
-            return tf.gather(p, truth, axis=1, batch_dims=1), tf.argmax(p, 1, tf.int32) == truth
+            return one_each(p, truth), tf.argmax(p, 1, tf.int32) == truth
 
         def without(removed: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             own = {k: mask if mask.shape[0] == 1 else tf.gather(mask, truth) for k, mask in removed.items()}

@@ -114,12 +114,11 @@ def compare_localization(
         error, share = (None if x is None else float(x.mean()) for x in both)
         ends, share_ends = (None if x is None else bootstrap_interval(x, seed=seed) for x in both)
         beside = [
-            None if x is None else bootstrap_interval(x - own, seed=seed) for x, own in zip(both, first, strict=False)
+            None if x is None else bootstrap_interval(x - its, seed=seed) for x, its in zip(both, first, strict=False)
         ]
-        first.extend(x for x in both if x is not None and not found)
-        found.append(
-            LocalizationScore(name, len(scored), error, ends, tuple(alphas), share, share_ends, *(beside or ()))
-        )
+        if not found:
+            first.extend(x for x in both if x is not None)
+        found.append(LocalizationScore(name, len(scored), error, ends, tuple(alphas), share, share_ends, *beside))
 
     shape: tuple[int, ...] = ()
     how: dict[str, Any] = {"threshold": threshold, "component": component}

@@ -100,8 +100,9 @@ class FeatureExplanation(Explanation):
 
         pictures, _ = photographs(images, self.inputs)
         combined = saturate(self.heatmaps(), percentile)
+        evidence = self.evidence()
         rows: list[figures.Row] = []
-        for number, (picture, found) in enumerate(zip(pictures, self.evidence(), strict=True)):
+        for number, (picture, found) in enumerate(zip(pictures, evidence, strict=True)):
             text = f"{self.label(number).split(',')[0]}\nscore {self.score[number]:.3g}"  # of synonyms the first
             whole = overlay(picture, combined[number], alpha)
             note = "no feature is relevant:\nthose that respond most" if self.extras["fallback"][number] else ""
@@ -114,5 +115,5 @@ class FeatureExplanation(Explanation):
                 averages = interpretation.averages.get(int(self.target[number]), {})
                 below = [averages.get((one.layer, one.channel)) for one in found]
                 rows.append([None, None, *(None if one is None else (one.average / 255, "") for one in below)])
-        columns = ["input", "combined", *map(str, range(1, 1 + max(map(len, self.evidence()))))]
+        columns = ["input", "combined", *map(str, range(1, 1 + max(map(len, evidence))))]
         return figures.predictions(rows, columns, pictures[0].shape[0] / pictures[0].shape[1])

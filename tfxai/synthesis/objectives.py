@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import tensorflow as tf
 
-from tfxai.models.head import scores
+from tfxai.models.head import one_each, scores
 from tfxai.synthesis.objective import Numbers, Objective, Seen, Shapes, unchecked
 from tfxai.types import Array, Layer
 
@@ -68,10 +68,10 @@ def class_score(target: int | Sequence[int] | Array, *, on: Scale = "logit") -> 
         ("class", on),
         (ids,),
         (),
-        lambda seen, numbers: _one_each(seen.classes(on), numbers[0]),
+        lambda seen, numbers: one_each(seen.classes(on), numbers[0]),
         check,
         lambda row: f"class {ids[row % len(ids)]}",
-        lambda seen, numbers: _one_each(seen.classes("probability"), numbers[0]),
+        lambda seen, numbers: one_each(seen.classes("probability"), numbers[0]),
     )
 
 
@@ -368,10 +368,6 @@ def _reduction(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     if name not in REDUCTIONS:
         raise ValueError(f"Expected reduction to be one of {list(REDUCTIONS)}, got {name!r}.")
     return REDUCTIONS[name]
-
-
-def _one_each(rows: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    return tf.gather(rows, ids, axis=1, batch_dims=1)
 
 
 def _positions(maps: tf.Tensor) -> tf.Tensor:
