@@ -56,12 +56,14 @@ METHODS = [
 ]
 
 
-def advised(model, x, method):
+def advised(model, x, method, **given):
     """(method, options) that the error of a method names; nothing if it works."""
     try:
-        tfxai.explain(model, x, method, 0, **({"masks": 4} if method == "rise" else {}))
+        tfxai.explain(model, x, method, 0, **given, **({"masks": 4} if method == "rise" else {}))
     except ValueError as error:
-        options = {"input": next(iter(x))} if "with input=" in str(error) else {}
+        options = given | ({"input": next(iter(x))} if "with input=" in str(error) else {})
+        if "such as at=" in str(error):
+            return [one for at in (next(iter(x)), list(x)) for one in advised(model, x, method, at=at)]
         return [(name, options) for name in NAMED.findall(str(error))] or pytest.fail(f"{method}: {error}")
     return []
 

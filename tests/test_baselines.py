@@ -171,17 +171,15 @@ GRADIENTS = {
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
-def test_integers_beside_numbers_have_no_values_and_block_none(with_ids, name, tmp_path):
+def test_integers_beside_numbers_have_values_where_they_are_embedded(with_ids, name, tmp_path):
     x = {"numbers": ROWS, "ids": np.array([[1], [2], [3], [4]])}
     found = GRADIENTS[name](with_ids)(x, 1)
-    assert list(found.values) == ["numbers"]
-    assert found.facts["without_values"] == ["ids"]
-    assert found.heatmaps().shape == (4, 6)
+    assert found.values["ids"].shape == (4, 1, 3)
+    assert found.heatmaps(input="numbers").shape == (4, 6)
     found.save(tmp_path / "found.npz")
-    assert list(tfxai.Explanation.load(tmp_path / "found.npz")[1:].values) == ["numbers"]
+    assert list(tfxai.Explanation.load(tmp_path / "found.npz")[1:].values) == ["numbers", "ids"]
     if name in ("integrated_gradients", "deep_lift"):
-        start = with_ids.predict([np.zeros_like(ROWS), x["ids"]], verbose=0)[:, 1]
-        np.testing.assert_allclose(found.values["numbers"].sum(1), found.score - start, atol=1e-2)
+        np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-2)
     if name == "saliency":
         numbers = tf.constant(ROWS)
         with tf.GradientTape() as tape:
@@ -191,6 +189,6 @@ def test_integers_beside_numbers_have_no_values_and_block_none(with_ids, name, t
 
 
 def test_values_are_asked_for_inputs_that_have_them(with_ids):
-    found = tfxai.Saliency(with_ids)({"numbers": ROWS, "ids": np.ones((4, 1), int)})
-    with pytest.raises(ValueError, match=r"one of \['numbers'\].*got 'ids'"):
-        found.heatmaps(input="ids")
+    found = tfxai.Occlusion(with_ids, input="ids")({"numbers": ROWS, "ids": np.ones((4, 1), int)})
+    with pytest.raises(ValueError, match=r"one of \['ids'\].*got 'numbers'"):
+        found.heatmaps(input="numbers")

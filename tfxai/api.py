@@ -17,7 +17,7 @@ from tfxai.facts import Facts, Kind
 from tfxai.naming import spelled
 from tfxai.neurons.prediction import PredictionByFeatures
 from tfxai.neurons.relevant import RelevantFeatures
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions
 from tfxai.types import Inputs, Model, Target, Verbose
 
 ROOMS = (attribution, relevance, inversion, synthesis, neurons, resampling)
@@ -139,9 +139,9 @@ def named(text: str) -> Named:
     return Named(f"{title}:{found.given}" if found.given else title, cls, found.options, inside)
 
 
-def _of_model(options: dict[str, Any]) -> ModelOptions:
-    """Of some options those that all explainers have."""
-    return cast(ModelOptions, {name: one for name, one in options.items() if name in ModelOptions.__annotations__})
+def _of_model(options: dict[str, Any]) -> InputOptions:
+    """Of some options those that say how a model is looked at."""
+    return cast(InputOptions, {name: one for name, one in options.items() if name in InputOptions.__annotations__})
 
 
 def _by_features(model: Model, features: Any = None, **options: Any) -> PredictionByFeatures:
@@ -152,7 +152,7 @@ def _by_features(model: Model, features: Any = None, **options: Any) -> Predicti
             "tfxai.RelevantFeatures(model).fit(images, labels). The file that features.save(file) writes serves too."
         )
     if isinstance(features, str | PathLike):
-        features = RelevantFeatures.load(features, model, **_of_model(options))
+        features = RelevantFeatures.load(features, model, **_of_model(options))  # type: ignore[misc]
     elif not isinstance(features, RelevantFeatures):
         raise TypeError(f"Expected features= to be RelevantFeatures or their file, got {type(features).__name__}.")
     elif isinstance(model, keras.Model) and getattr(features.view, "model", model) is not model:

@@ -39,6 +39,25 @@ class Several:
     stated: bool = True
 
 
+@dataclass(frozen=True)
+class Token:
+    """A word as baseline: what stands for no word, such as padding or a mask, by its integer.
+
+    Parameters
+    ----------
+    id : int
+        The integer that the model takes for it.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> tfxai.baselines.Token(0)
+    Token(id=0)
+    """
+
+    id: int
+
+
 def compared(baseline: Baseline, background: Background | None) -> Baseline | Several:
     """The one of the two that a user gives."""
     if background is None:
@@ -78,7 +97,9 @@ def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
     return dict.fromkeys(names, spec)
 
 
-def rows(spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | None) -> dict[str, np.ndarray]:
+def rows(
+    spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | None, embeds: bool = False
+) -> dict[str, np.ndarray]:
     """Of baselines that are arrays with a row for each input: those of a batch.
 
     Parameters
@@ -89,6 +110,8 @@ def rows(spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | N
         The batch, by input.
     start, total : int
         How many inputs came before it, and how many there are in all, if that is known.
+    embeds : bool
+        Whether words are compared where they are vectors.
 
     Raises
     ------
@@ -99,7 +122,8 @@ def rows(spec: Any, inputs: Mapping[str, np.ndarray], start: int, total: int | N
     for name, one in by_input(spec, list(inputs)).items():
         shape: tuple[int, ...] = np.shape(one) if hasattr(one, "__array__") else ()
         n = len(inputs[name])
-        if len(shape) == inputs[name].ndim and shape[0] != 1:  # one row serves all
+        words = embeds and inputs[name].ndim == 2 and inputs[name].dtype.kind in "iu"
+        if len(shape) == inputs[name].ndim + words and shape[0] != 1:  # one row serves all
             if shape[0] != total and (total is not None or shape[0] < start + n):
                 raise ValueError(
                     f"Expected a baseline of the shape of one input, {inputs[name].shape[1:]}, or one for each of "
@@ -132,6 +156,8 @@ def run_references(run: Run, draws: int = 10) -> Any:
 def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
     """Baselines (b, n, ...) of one of a run's inputs, floating, see `references`."""
     name, spec = compared_with(run, x)
+    if isinstance(spec, Token):
+        return run.with_padding(_embedded(run, run.name(x), spec), x)
     own = x if x.dtype.is_floating else tf.cast(x, tf.float32)
     try:
         return run.with_padding(references(spec, own, draws, run.positions(x), run.kept(x)), x)
@@ -140,6 +166,18 @@ def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
             raise
         each = ", ".join(f"{one!r}: ..." for one in run.inputs)
         raise type(error)(f"For the input {name!r}: {error} Each input may have its own: {{{each}}}.") from None
+
+
+def _embedded(run: Run, name: str, token: Token) -> tf.Tensor:
+    """(1, n, steps, width) the embedding of one word in the place of all of an input."""
+    if run.embedding is None or name not in run.integers:
+        raise ValueError(f"Expected a baseline for numbers, got {token}: {name!r} is no input of words.")
+    rows = run.embedding.rows[name]
+    if not 0 <= token.id < (rows or np.inf):
+        raise ValueError(f"Expected a baseline among the {rows} integers that the model knows, got {token}.")
+    words = tf.zeros_like(run.integers[name]) + tf.cast(token.id, run.integers[name].dtype)
+    taken = run.taken | {name: words} if isinstance(run.inputs, dict) else words
+    return run.embedding.embed(taken, name)[None]
 
 
 def references(

@@ -189,7 +189,7 @@ def of_values(run: Run, layer: str | None, values: Any) -> dict[str, Place] | No
         Values, or for several inputs a dict of them.
     """
     if layer is not None:
-        places = of_layers(run.view, [layer], run.inputs)[layer]
+        places = of_layers(run.view, [layer], run.taken)[layer]
         channels = (values.shape.rank - 1,) if values.shape.rank == run.read[layer].shape.rank else ()
         return {name: replace(place, channels=channels) for name, place in places.items()}
     inputs = run.inputs if isinstance(run.inputs, dict) else {"input": run.inputs}

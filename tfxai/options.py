@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import tensorflow as tf
@@ -18,6 +19,12 @@ class ModelOptions(TypedDict, total=False):
     classes: Classes | None
     jit_compile: JitCompile
     draws: int | None
+
+
+class InputOptions(ModelOptions, total=False):
+    """The same, for methods that look at the numbers of inputs, and at words where they have become numbers."""
+
+    at: str | Sequence[str] | None
 
 
 def by_xla(jit_compile: JitCompile) -> bool:

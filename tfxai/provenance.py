@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfxai._version import __version__
 from tfxai.loops import Seeded
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions, ModelOptions
 
 CHANGING = ("seed", "output", "signature")
 KEYWORD_ONLY, REST = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
@@ -117,7 +117,7 @@ def _arguments(signature: inspect.Signature, args: tuple, options: Mapping) -> d
     bound.apply_defaults()
     _, model, *names = signature.parameters
     wraps = hasattr(bound.arguments[model], "_made_with")  # an explainer, which has the options of the model
-    apart = {"classes", *(ModelOptions.__annotations__ if wraps else ())}
+    apart = {"classes", *(InputOptions.__annotations__ if wraps else ())}
     found: dict[str, Any] = {}
     for name in names:
         value = bound.arguments[name]

@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from tfxai.goal import Goal
 from tfxai.models import masks
+from tfxai.models.embedded import EmbeddedModel
+from tfxai.models.embeddings import of_tokens
 from tfxai.models.placement import position_axes
+from tfxai.models.view import by_name
 
 
 @dataclass
@@ -48,6 +51,10 @@ class Run:
         What each input is compared with, by name; tensors have a row for each input.
     extras : dict
         Further results for each input; an explainer adds to them.
+    integers : dict
+        What the model was given, by name, of inputs in whose place ``inputs`` holds their embeddings.
+    embedding : EmbeddedModel, optional
+        The model as a function of these embeddings.
     view : ModelView
         The model.
     chosen : str, optional
@@ -68,6 +75,8 @@ class Run:
     masks: list[tf.Tensor] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
+    integers: dict[str, tf.Tensor] = field(default_factory=dict)
+    embedding: EmbeddedModel | None = None
     view: Any = None
     chosen: str | None = None
     _positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -97,14 +106,23 @@ class Run:
             return "input"
         return next(name for name, own in self.inputs.items() if own is x)
 
+    @property
+    def taken(self) -> Any:
+        """The inputs as the model takes them."""
+        if not self.integers:
+            return self.inputs
+        if not isinstance(self.inputs, dict):
+            return self.integers["input"]
+        return self.inputs | self.integers
+
     def kept(self, x: tf.Tensor) -> tf.Tensor | None:
         """(n, steps, 1, ...) False where a step of one of the inputs is padding; None if the model knows no padding."""
         if x.dtype == tf.bool:
             return None
-        found = masks.kept(x, self.masks)
+        own = self.integers.get(self.name(x), x) if self.integers else x
+        found = masks.kept(own, self.masks)
         if found is None:  # a mask beside a sequence is an input of its own
-            beside = [y for y in tf.nest.flatten(self.inputs) if y.dtype == tf.bool and y.shape.rank == 2]
-            found = next((y for y in beside if x is not y and y.shape[1] == x.shape[1]), None)
+            found = masks.beside(x, tf.nest.flatten(self.inputs), own is not x)
         return None if found is None else tf.reshape(found, [-1, tf.shape(x)[1], *[1] * (x.shape.rank - 2)])
 
     def with_padding(self, changed: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -131,12 +149,14 @@ class Run:
     @property
     def image(self) -> tf.Tensor:
         """The input that has positions, such as an image, to be masked or drawn on."""
-        inputs = self.inputs if isinstance(self.inputs, dict) else {"input": self.inputs}
+        inputs = by_name(self.inputs)
         if self.chosen is not None:
             if self.chosen not in inputs:
                 raise ValueError(f"Expected input= to be one of {list(inputs)}, got {self.chosen!r}.")
             return inputs[self.chosen]
         images = [name for name, x in inputs.items() if x.shape.rank >= 3]
+        if not images and self.view is not None and not self.view.opaque:
+            images = [name for name, one in of_tokens(inputs).items() if one.looked_up]
         if len(images) != 1:
             shapes = {name: tuple(x.shape[1:]) for name, x in inputs.items()}
             closed = self.view is not None and self.view.opaque
@@ -194,7 +214,9 @@ class Run:
         inputs, score, outputs, read = tf.nest.map_structure(first, (self.inputs, self.score, self.outputs, self.read))
         rows = {name: first(x) if tf.is_tensor(x) else x for name, x in self.baselines.items()}
         goal = self.goal.once(self.repeats)
+        integers = {name: first(x) for name, x in self.integers.items()}
         once = replace(self, inputs=inputs, score=score, goal=goal, outputs=outputs, read=read, repeats=1, extras={})
+        once = replace(once, integers=integers)
         return replace(once, baselines=rows)
 
     def with_image(self, images: tf.Tensor, repeats: tf.Tensor | int) -> Any:

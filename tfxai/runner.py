@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,8 +17,9 @@ from tfxai.checks import positive
 from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model
+from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.overrides import Backward, relu_gradient
-from tfxai.models.view import cut, padded
+from tfxai.models.view import by_name, cut, padded
 from tfxai.options import by_xla
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
@@ -62,6 +63,7 @@ class Runner:
     backward: Backward | None = None  # how gradients are modified, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `compute` looks at
     input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
+    embeds: bool = False  # whether it looks at numbers, so that words are taken where they have become such
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
     @provenance.recorded
@@ -75,6 +77,7 @@ class Runner:
         classes: Classes | None = None,
         jit_compile: JitCompile = "auto",
         draws: int | None = None,
+        at: str | Sequence[str] | None = None,
     ):
         if score not in (None, "logit", "probability", "auto"):
             raise ValueError(f'Expected score to be "logit", "probability" or "auto", got {score!r}.')
@@ -89,7 +92,11 @@ class Runner:
         self.draws = None if draws is None else positive("draws", draws)
         if draws is not None and self.view.draw is None:
             self.view.draw = tf.Variable(0, trainable=False, dtype=tf.int64)
+        if at is not None and not self.embeds:
+            raise TypeError(f"{type(self).__name__} looks at no embeddings, so it takes no at=.")
+        self.at = (at,) if isinstance(at, str) else None if at is None else tuple(at)
         self._traces: dict[Any, _Trace] = {}
+        self._embeddings: dict[Any, EmbeddedModel] = {}
         self._steady: set[Any] = set()  # kinds of batches for which the model was seen to be no random one
         self._tracing = threading.RLock()  # threads that share a runner trace it once
 
@@ -100,9 +107,19 @@ class Runner:
     def adapt(self, inputs: Any) -> None:
         """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
 
-    def run(self, inputs: Any, goal: Goal, batch_size: int) -> Run:
-        """Pass inputs through the model, as it is wanted here (layers that are read, modified gradients)."""
-        forward = self.view.forward(inputs, tuple(dict.fromkeys([*self.reads, *goal.reads])), self.backward)
+    def run(self, inputs: Any, goal: Goal, batch_size: int, numbers: Mapping[str, tf.Tensor] | None = None) -> Run:
+        """Pass inputs through the model, as it is wanted here (layers that are read, modified gradients).
+
+        ``numbers``: what the embeddings of words are to be, by the names of inputs.
+        """
+        reads = tuple(dict.fromkeys([*self.reads, *goal.reads, *self._layers_at(inputs)]))
+        model, integers = self._embedded(inputs, reads), {}
+        if model is None:
+            forward = self.view.forward(inputs, reads, self.backward)
+        else:
+            forward, values = model.forward(inputs, self.backward, numbers)
+            integers = {name: by_name(inputs)[name] for name in values}
+            inputs = inputs | values if isinstance(inputs, dict) else values["input"]
         if relu_gradient(self.backward) and not forward.modified_relus:
             check_floating(inputs)  # what is advised needs numbers
             raise ValueError(
@@ -113,7 +130,21 @@ class Runner:
         score, goal = goal.score(found.values, forward.read, found.doubled)
         run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
         run = replace(run, doubled=found.doubled, modified_relus=forward.modified_relus, masks=forward.masks)
-        return replace(run, view=self.view, chosen=self.input)
+        return replace(run, view=self.view, chosen=self.input, integers=integers, embedding=model)
+
+    def _layers_at(self, inputs: Any) -> list[str]:
+        """Of the places at which the model is looked at, those that are layers."""
+        return [self.view.find(name) for name in self.at or () if name not in by_name(inputs)]
+
+    def _embedded(self, inputs: Any, reads: tuple[str, ...]) -> EmbeddedModel | None:
+        """The model as a function of the embeddings of its integers, where that is what this looks at."""
+        if not self.embeds or self.view.opaque or not any(_may_be_words(x) for x in tf.nest.flatten(inputs)):
+            return None
+        specs = self.view.specs_like(inputs)
+        key = tuple(tf.nest.flatten(specs)), tuple(by_name(inputs)), reads
+        if key not in self._embeddings:
+            self._embeddings[key] = EmbeddedModel(self.view, inputs, reads, self.at)
+        return self._embeddings[key] if self._embeddings[key].embedded else None
 
     def _scores(self, outputs: tf.Tensor, what: Any) -> head.Scores:
         if isinstance(what, Neuron | Channel):
@@ -128,7 +159,12 @@ class Runner:
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
         """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
-        again = self.run(inputs, run.goal.repeat(repeats), run.batch_size)
+        numbers = None
+        if run.integers:
+            numbers = {name: by_name(inputs)[name] for name in run.integers}
+            integers = {name: tiled(x, repeats) for name, x in run.integers.items()}
+            inputs = inputs | integers if isinstance(inputs, dict) else integers["input"]
+        again = self.run(inputs, run.goal.repeat(repeats), run.batch_size, numbers)
         rows = {name: tiled(x, repeats) if tf.is_tensor(x) else x for name, x in run.baselines.items()}
         return replace(again, baselines=rows)
 
@@ -157,7 +193,7 @@ class Runner:
             end = done + given.count(batch)
             if request.count is not None and end > request.count:
                 raise ValueError(f"Expected one target for each input, got {request.count} for at least {end}.")
-            beside = baselines.rows(self.reference, self._named(batch), done, total)
+            beside = baselines.rows(self.reference, self._named(batch), done, total, self.embeds)
             wanted = request.rows(done, end)
             if request.repeats > 1:
                 batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), (batch, beside))
@@ -181,7 +217,7 @@ class Runner:
     def outcome(self, batch: Any, target: Target = None, batch_size: int = 32) -> Outcome:
         """What is computed of one batch, which `tfxai.inputs` has checked."""
         request, n = parse(target, self.classes), given.count(batch)
-        beside = baselines.rows(self.reference, self._named(batch), 0, n)
+        beside = baselines.rows(self.reference, self._named(batch), 0, n, self.embeds)
         size = self.view.batch_size or positive("batch_size", batch_size)
         return self._outcome(batch, beside, request.rows(0, n), request, size, 1, n)
 
@@ -260,6 +296,11 @@ class Runner:
                     self._steady.add(key[0])
                 self._traces[key] = trace
             return self._traces[key]
+
+
+def _may_be_words(x: tf.Tensor) -> bool:
+    """Whether an input may be embedded; Keras has floats as inputs of embeddings, if nobody says otherwise."""
+    return x.dtype.is_integer or (x.dtype.is_floating and x.shape.rank == 2)
 
 
 class _Trace:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.models.overrides import Pooling, Relus, Strided, backward_rules
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions
 from tfxai.run import Run
 from tfxai.types import Model, Tensors
 
@@ -29,6 +29,9 @@ class GuidedBackprop(Explainer):
         How signals pass max-pooling. Where windows overlap, the gradient adds up what several of them send to one
         maximum; with "switch" the last of them overwrites the others (Zeiler and Fergus 2013). With "repeat", whatever
         the maximum was, the signal is repeated over its window.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -46,6 +49,7 @@ class GuidedBackprop(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "guided_backprop",
         use="fine detail that excites a class or a unit",
@@ -63,7 +67,7 @@ class GuidedBackprop(Explainer):
         *,
         strided: Strided = "gradient",
         pooling: Pooling = "gradient",
-        **options: Unpack[ModelOptions],
+        **options: Unpack[InputOptions],
     ):
         super().__init__(model, **options)
         self.backward = backward_rules(self.relus, strided, pooling)
@@ -90,6 +94,9 @@ class Deconvnet(GuidedBackprop):
         How signals pass a convolution with a stride, as for `GuidedBackprop`.
     pooling : {"gradient", "switch", "repeat"}
         How signals pass max-pooling, as for `GuidedBackprop`. The paper's way is "switch".
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 

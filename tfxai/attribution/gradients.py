@@ -13,7 +13,7 @@ from tfxai.checks import one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.loops import accumulate, column, merge, split
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions
 from tfxai.run import Run, totals
 from tfxai.types import Background, Baseline, Model, Tensors
 
@@ -38,6 +38,9 @@ class Saliency(Explainer):
     reduction : {"none", "max_abs", "l2", "sum"}
         Over channels: signed gradient of the input's shape (default), or a map by the largest magnitude (the paper's),
         the L2 norm, or the sum.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -54,6 +57,7 @@ class Saliency(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "saliency",
         use="pixels whose change moves the decision most",
@@ -64,7 +68,7 @@ class Saliency(Explainer):
     )
     polarity = "absolute"
 
-    def __init__(self, model: Model, *, reduction: Reduction = "none", **options: Unpack[ModelOptions]):
+    def __init__(self, model: Model, *, reduction: Reduction = "none", **options: Unpack[InputOptions]):
         super().__init__(model, **options)
         one_of("reduction", reduction, REDUCTIONS)
         self.reduction: Reduction = reduction
@@ -82,6 +86,9 @@ class GradientXInput(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -93,6 +100,7 @@ class GradientXInput(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "gradient_x_input",
         use="contribution of each input value, to first order",
@@ -143,6 +151,9 @@ class IntegratedGradients(Explainer):
         Points on the way. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
         Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -155,6 +166,7 @@ class IntegratedGradients(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "integrated_gradients",
         use="contribution of each input value, summing to the change of the score",
@@ -172,7 +184,7 @@ class IntegratedGradients(Explainer):
         background: Background | None = None,
         steps: int = 50,
         quadrature: Quadrature = "gauss_legendre",
-        **options: Unpack[ModelOptions],
+        **options: Unpack[InputOptions],
     ):
         super().__init__(model, **options)
         self.reference = compared(baseline, background)
@@ -180,7 +192,7 @@ class IntegratedGradients(Explainer):
         self.nodes, self.weights = nodes_and_weights(quadrature, self.steps)
 
     def attribute(self, run: Run) -> Tensors:
-        x, goal, each = run.floating, run.goal, tf.nest.map_structure
+        x, each = run.floating, tf.nest.map_structure
         starts = run_references(run)
         count = tf.nest.flatten(starts)[0].shape[0]
         nodes = tf.constant(np.tile(self.nodes, count), tf.float32)
@@ -199,7 +211,7 @@ class IntegratedGradients(Explainer):
 
         def reference_score(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
             batch = run.among(each(lambda starts: merge(tf.gather(starts, index)), starts), tf.size(index))
-            scores = self.run(batch, goal.repeat(tf.size(index)), run.batch_size).score
+            scores = self.rerun(run, batch, tf.size(index)).score
             return tf.tensordot(active / count, split(scores, run.count), 1)
 
         at_baseline = accumulate(reference_score, tf.zeros_like(run.score), count, run.count, run.batch_size)

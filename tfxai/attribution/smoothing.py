@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
@@ -14,7 +15,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
 from tfxai.loops import Seeded, accumulate, merge, split
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
 from tfxai.types import Model, Tensors
@@ -35,7 +36,7 @@ class _Noisy(Explainer, Seeded):
         noise: float = 0.15,
         seed: int = 0,
         reduction: Reduction = "none",
-        **options: Unpack[ModelOptions],
+        **options: Unpack[InputOptions],
     ):
         if isinstance(model, Explainer):
             given = [*options, *(["reduction"] if reduction != "none" else [])]
@@ -72,8 +73,8 @@ class _Noisy(Explainer, Seeded):
         nested = {name: inner[name] for name in ("base", "base_options") if name in inner}
         return inner | {"base": self.base.facts.name, "base_options": made_with(self.base) | nested}
 
-    def run(self, inputs: Tensors, goal: Goal, batch_size: int) -> Run:
-        return self.base.run(inputs, goal, batch_size)
+    def run(self, inputs: Tensors, goal: Goal, batch_size: int, numbers: Mapping[str, tf.Tensor] | None = None) -> Run:
+        return self.base.run(inputs, goal, batch_size, numbers)
 
     def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
@@ -127,6 +128,9 @@ class SmoothGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 
@@ -176,6 +180,9 @@ class SquareGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 
@@ -223,6 +230,9 @@ class VarGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 

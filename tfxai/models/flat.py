@@ -6,7 +6,7 @@ stay where they are: the flat graph refers to them, so that nothing is copied an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
@@ -61,6 +61,7 @@ class FlatGraph:
         fetches: Sequence[str],
         captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
         backward: overrides.Backward | None = None,
+        replaced: Mapping[str, tf.Tensor] | None = None,
     ) -> list[tf.Tensor]:
         """Run the function in the current graph.
 
@@ -74,10 +75,13 @@ class FlatGraph:
             From what the function refers to outside of it, to a tensor of the current graph.
         backward : str or tuple of str, optional
             Backward rules of its operations.
+        replaced : mapping, optional
+            Tensors of the current graph that stand in the place of some of its own, by the names of these.
         """
         captured = captured or tf.compat.v1.get_default_graph().capture
         feeds = dict(zip(self.inputs, inputs, strict=True))
         feeds |= zip(self._captured, map(captured, self._function.captured_inputs), strict=True)
+        feeds |= replaced or {}
         graph_def, present = _needed(self._graph_def, fetches, without={_node(name) for name in feeds})
         feeds = {name: tensor for name, tensor in feeds.items() if _node(name) in present}
         moved = overrides.modify_gradients(graph_def, backward)
@@ -87,13 +91,21 @@ class FlatGraph:
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
 
     def paste_modified(
-        self, inputs: Sequence[tf.Tensor], fetches: Sequence[str], backward: overrides.Backward | None
+        self,
+        inputs: Sequence[tf.Tensor],
+        fetches: Sequence[str],
+        backward: overrides.Backward | None,
+        replaced: Mapping[str, tf.Tensor] | None = None,
     ) -> tuple[list[tf.Tensor], int]:
         """The same, and how many ReLUs have a modified gradient."""
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
-        tensors = self.paste(inputs, fetches, backward=backward)
+        tensors = self.paste(inputs, fetches, backward=backward, replaced=replaced)
         return tensors, overrides.count_modified(operations()[first:]) if overrides.relu_gradient(backward) else 0
+
+    def has(self, name: str) -> bool:
+        """Whether it has a tensor of this name."""
+        return any(node.name == _node(name) for node in self._graph_def.node)
 
     def is_closed(self, fetch: str) -> bool:
         """Whether the loops and conditions of TensorFlow 1 lead to a tensor: they work only where they were made."""
@@ -157,7 +169,7 @@ def _loosened(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
 def _needed(
     graph_def: tf.compat.v1.GraphDef, fetches: Sequence[str], without: Collection[str] = ()
 ) -> tuple[tf.compat.v1.GraphDef, set[str]]:
-    """The part of a graph that computes some tensors, and the names of its nodes, also of those left out of it."""
+    """The part of a graph that computes tensors, down to nodes that are left out, and the names of all of these."""
     nodes = {node.name: node for node in graph_def.node}
     present: set[str] = set()
     waiting = [_node(name) for name in fetches]
@@ -165,7 +177,8 @@ def _needed(
         name = waiting.pop()
         if name not in present:
             present.add(name)
-            waiting.extend(_node(source) for source in nodes[name].input)
+            if name not in without:
+                waiting.extend(_node(source) for source in nodes[name].input)
     kept = [node for node in graph_def.node if node.name in present and node.name not in without]
     return tf.compat.v1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library), present
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfxai.models.embeddings import embedding
 from tfxai.models.graph import ancestors
 from tfxai.models.operations import HANDING_ON
 
@@ -28,6 +29,22 @@ def kept(x: tf.Tensor, masks: Sequence[tf.Tensor] = ()) -> tf.Tensor | None:
     own = [mask for mask in masks if _fits(mask, x) and x.op.name in ancestors([mask])]
     found = own[:1] or _compared(x)[:1]
     return tf.reshape(found[0], tf.shape(x)[:2]) if found else None
+
+
+def beside(x: tf.Tensor, inputs: Sequence[tf.Tensor], embedded: bool) -> tf.Tensor | None:
+    """(n, steps) the mask of a sequence that is an input of its own; None if there is none.
+
+    Beside words, whose numbers stand in ``x`` if they are ``embedded``, it may be one of integers, unless these are
+    looked up in a table.
+    """
+    for y in inputs:
+        if y is x or y.shape.rank != 2 or y.shape[1] != x.shape[1]:
+            continue
+        if y.dtype == tf.bool:
+            return y
+        if embedded and y.dtype.is_integer and not ((found := embedding(y)) and found.looked_up):
+            return tf.cast(y, tf.bool)
+    return None
 
 
 def _fits(mask: tf.Tensor, x: tf.Tensor) -> bool:

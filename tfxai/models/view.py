@@ -69,7 +69,7 @@ class Forward:
 
 @dataclass
 class Recording:
-    """A pass of a model that was traced once, of which everything can be asked; it is never run.
+    """A pass of a model that was traced once, of which everything can be asked.
 
     Attributes
     ----------
@@ -87,8 +87,13 @@ class Recording:
 
     @functools.cached_property
     def flat(self) -> FlatGraph:
-        """The graph, flat."""
+        """The graph, flat, to be asked about."""
         return FlatGraph(self.function, gradients=False)
+
+    @functools.cached_property
+    def with_gradients(self) -> FlatGraph:
+        """The graph, flat, to be run and differentiated."""
+        return FlatGraph(self.function)
 
     def flat_name(self, tensor: tf.Tensor) -> str:
         """Name that one of the tensors has in the flat graph."""
@@ -218,6 +223,11 @@ def record(run: Callable[[Tensors], list[tf.Tensor]], specs: Any) -> Recording:
 
     with tf.init_scope():
         return Recording(tf.function(recording, autograph=False).get_concrete_function(specs), *found)
+
+
+def by_name(inputs: Any) -> dict[str, Any]:
+    """Inputs by their names; a single one is called "input"."""
+    return inputs if isinstance(inputs, dict) else {"input": inputs}
 
 
 def padded(arrays: Any, rows: int) -> Any:

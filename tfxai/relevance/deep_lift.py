@@ -12,7 +12,7 @@ from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.loops import accumulate, merge, split
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions
 from tfxai.relevance.multipliers import Passes, rescale
 from tfxai.relevance.reveal_cancel import RevealCancel
 from tfxai.run import Run, tiled, totals
@@ -41,6 +41,9 @@ class DeepLift(Explainer):
         For activations. "rescale" (default): the slope between both passes. "reveal_cancel": what raises and what
         lowers the argument is followed apart, so that causes which cancel, as in min(a, b), are seen.
         "genomics": the second for dense layers, the first where there are positions (the paper's section 4.2).
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -58,6 +61,7 @@ class DeepLift(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "deep_lift",
         use="contribution of each input value, summing to the change of the score",
@@ -75,7 +79,7 @@ class DeepLift(Explainer):
         baseline: Baseline = 0.0,
         background: Background | None = None,
         rule: ActivationRule = "rescale",
-        **options: Unpack[ModelOptions],
+        **options: Unpack[InputOptions],
     ):
         super().__init__(model, **options)
         one_of("rule", rule, get_args(ActivationRule))
@@ -106,7 +110,7 @@ class DeepLift(Explainer):
 
     def _between(self, run: Run, baseline: Tensors, repeats: tf.Tensor | int) -> tuple[Tensors, tf.Tensor]:
         """Values for one baseline of each input, and the score of the baseline."""
-        other = self.run(run.among(baseline), run.goal, run.batch_size)
+        other = self.rerun(run, run.among(baseline))
         score, _ = run.goal.score(run.outputs, run.read)  # the class is decided: both scores are the same function
         xs, x0s = tf.nest.flatten(run.floating), tf.nest.flatten(baseline)
         passes = Passes(xs, score, x0s, other.score)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -36,8 +36,9 @@ class LRP(Explainer):
         ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``; one
         rule for all layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a
         `tfxai.relevance.Composite`.
-    at : str or keras layer, optional
-        Layer at whose output relevance is wanted. Default: at the input.
+    at : str, keras layer or sequence of str, optional
+        Layer at whose output relevance is wanted. Default: at the input, or where its integers are embedded. Names of
+        inputs: those of several whose embeddings are meant.
     low, high : float or tuple of float, optional
         Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
     bias : bool
@@ -65,6 +66,7 @@ class LRP(Explainer):
     (2, 112, 112, 3)
     """
 
+    embeds = True
     facts = Facts(
         "lrp",
         use="contribution of each input value, through every layer",
@@ -84,7 +86,7 @@ class LRP(Explainer):
         model: Model,
         *,
         composite: CompositeName | Rule | Callable[[LayerFacts], Rule] = "epsilon_plus",
-        at: Layer | None = None,
+        at: Layer | Sequence[str] | None = None,
         low: Bound | None = None,
         high: Bound | None = None,
         bias: bool = True,
@@ -97,7 +99,10 @@ class LRP(Explainer):
         elif not isinstance(composite, Rule) and not callable(composite):
             raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
         self.composite, self.bias, self.operations = composite, bias, operations
-        if at is not None:
+        named = at if isinstance(at, list | tuple) else [at]  # inputs, perhaps
+        if set(named) <= set(self.view.takes or ()):
+            self.at = tuple(map(str, named))
+        elif at is not None:
             self.reads = (self.view.find(at),)
 
     @property

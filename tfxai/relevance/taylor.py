@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.baselines import run_references
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions, ModelOptions
 from tfxai.relevance.lrp import LRP
 from tfxai.relevance.rules import Rule
 from tfxai.run import Run, totals
@@ -37,6 +37,9 @@ class SimpleTaylor(Explainer):
         bisection; where there is none, the root that a linear model would have. Anything else is a baseline as for
         `tfxai.baselines.references`. Its gradient is taken a thousandth of the way to x, because black, for one, is a
         corner of ReLUs without biases: for networks of these, root 0 gives gradient times input.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -54,6 +57,7 @@ class SimpleTaylor(Explainer):
     (2,)
     """
 
+    embeds = True
     facts = Facts(
         "simple_taylor",
         use="contribution of each input value, to first order around a root",
@@ -64,7 +68,7 @@ class SimpleTaylor(Explainer):
     )
 
     def __init__(
-        self, model: Model, *, root: Literal["nearest"] | Baseline = "nearest", **options: Unpack[ModelOptions]
+        self, model: Model, *, root: Literal["nearest"] | Baseline = "nearest", **options: Unpack[InputOptions]
     ):
         super().__init__(model, **options)
         self.reference = root

@@ -40,7 +40,7 @@ class Projector(Explainer):
         relus, pooling = RULES[projection]
         self.backward = backward_rules(relus, "gradient", pooling)
 
-    def run(self, inputs: Inputs, goal: Goal, batch_size: int) -> Run:
+    def run(self, inputs: Inputs, goal: Goal, batch_size: int, numbers: None = None) -> Run:  # type: ignore[override]
         forward = self.view.forward(inputs, self.reads, self.backward)
         layer = forward.read[self.reads[0]]
         peaks = tf.reduce_max(layer, range(1, layer.shape.rank - 1))
