@@ -137,6 +137,36 @@ class Explanation:
             return symmetric(maps)
         return normalize(np.maximum(maps, 0))  # cubic interpolation undershoots beside a peak
 
+    def tokens(self, input: str | None = None) -> np.ndarray:
+        """One signed number for each token, or each step of a sequence: its values added up.
+
+        Parameters
+        ----------
+        input : str, optional
+            Which input, if the model has several.
+
+        Returns
+        -------
+        ndarray
+            (n, steps) float32; zero where the input has padding.
+
+        Raises
+        ------
+        ValueError
+            If the values are not those of a sequence.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, tfxai
+        >>> words = keras.Sequential([keras.layers.Embedding(9, 3), keras.layers.GRU(4), keras.layers.Dense(2)])
+        >>> tfxai.Saliency(words)(np.array([[5, 1, 8, 2]]), target=0).tokens().shape
+        (1, 4)
+        """
+        values = self.of(input)[0]
+        if values.ndim not in (2, 3):
+            raise ValueError(f"Expected values of a sequence, (n, steps) or (n, steps, width), got {values.shape}.")
+        return values if values.ndim == 2 else values.sum(-1)
+
     def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
         """Values without channels, neither enlarged nor scaled.
 

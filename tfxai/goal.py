@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.head import one_each
+from tfxai.output_targets import Kind, OutputTarget, advice
 from tfxai.targets import PREDICTED, Channel, Neuron, Rows
 
 SCOPE = "target_function"  # where its operations are, so that errors can be told from those of the model
@@ -64,8 +65,8 @@ class Goal:
             return self._of_function(scores), self
         if scores.shape.rank != 2:
             raise ValueError(
-                f"Classes need outputs of shape (n, classes), the model's are {scores.shape}. "
-                "Give a function of the outputs as target."
+                f"Classes need outputs of shape (n, classes), the model's are {scores.shape}. Say by target= what is "
+                f"explained. {advice(scores.shape)} Or a function of the outputs."
             )
         predicted = tf.argmax(scores, 1, tf.int32)
         if doubled and not self.of_classes:
@@ -74,6 +75,8 @@ class Goal:
         return one_each(scores, ids), replace(self, ids=ids)
 
     def _of_function(self, outputs: tf.Tensor) -> tf.Tensor:
+        if isinstance(self.what, Kind):
+            return self.what(outputs, *self.rows)
         try:
             with tf.name_scope(SCOPE):
                 score = tf.cast(self.what(outputs, *self.rows), tf.float32)  # type: ignore[misc, operator]
@@ -112,7 +115,9 @@ def name(what: Any) -> str:
     """What an explanation calls its target, if that is no class."""
     if isinstance(what, Rows):
         return name(what.function)
-    return str(what) if not callable(what) else getattr(what, "__name__", type(what).__name__)
+    if isinstance(what, OutputTarget) or not callable(what):
+        return str(what)
+    return getattr(what, "__name__", type(what).__name__)
 
 
 def meaning(what: Any, known: bool, doubled: bool, of_classes: bool, ids: np.ndarray) -> str:
@@ -134,6 +139,8 @@ def meaning(what: Any, known: bool, doubled: bool, of_classes: bool, ids: np.nda
     ValueError
         If it cannot be told whether 0 is a class or an output.
     """
+    if isinstance(what, OutputTarget):
+        return "outputs"
     if what is not None:
         return "activation" if isinstance(what, Neuron | Channel) else "function"
     if not doubled or of_classes:

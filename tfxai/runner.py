@@ -21,6 +21,7 @@ from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.view import by_name, cut, padded
 from tfxai.options import by_xla
+from tfxai.output_targets import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
 from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Score, Target, Verbose
@@ -153,6 +154,8 @@ class Runner:
             if what is None and outputs.shape.rank == 2 and outputs.shape[1] == 1 and len(self.classes or ()) == 2:
                 raise ValueError("Expected a function to return two outputs for its two classes, got one.")
             return head.Scores(outputs, "output")
+        if isinstance(what, Kind):
+            return head.of_targets(outputs, self.score)
         if what is not None:
             return head.own(outputs, self.score)
         return head.scores(outputs, self.score, len(self.classes) if self.classes else None)
@@ -248,6 +251,8 @@ class Runner:
             check_count(self.classes, trace.classes)
             check_one_hot(request.ids, trace.classes)
             check_rows(request.what, trace.rows, seen)
+            if isinstance(request.what, OutputTarget):
+                request.what.check(trace.outputs)
             target = meaning(request.what, trace.of_classes, trace.doubled, self.of_classes, request.ids)
             with self.view.running(), errors_explained(request.what):
                 found = self._averaged(trace, *rows)
@@ -316,7 +321,7 @@ class _Trace:
             if what is None:
                 self.classes = run.outputs.shape[-1]
             self.of_classes = run.head is not None or run.scale == "probability" or runner.of_classes
-            self.doubled = run.doubled
+            self.doubled, self.outputs = run.doubled, run.outputs.shape
             # how many scores a target function returns, if always as many
             self.rows = run.score.shape[0] if run.outputs.shape.rank and run.outputs.shape[0] is None else None
             found, self.known = runner.compute(run)

@@ -81,7 +81,8 @@ def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None
 
 def _other(x: np.ndarray, careful: bool) -> np.ndarray:
     """A row that differs from one everywhere, and lies beyond it on both sides where any number will do."""
-    if careful or x.dtype.kind != "f":
+    whole = x.ndim == 2 and (x == np.round(x)).all()  # may be words, which Keras takes as floats too
+    if careful or whole or x.dtype.kind != "f":
         return (x == 0).astype(x.dtype)
     signs = np.resize(np.array([1, -1], x.dtype), x.shape)
     return np.where(x == 0, 1, 3 * x) * signs

@@ -9,6 +9,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.output_targets import Box, Class, Continuation, Kind, Output, OutputTarget, Pixel, Region, Token
+
+__all__ = [
+    "PREDICTED",
+    "Box",
+    "Channel",
+    "Class",
+    "Continuation",
+    "Neuron",
+    "Output",
+    "Pixel",
+    "Region",
+    "Request",
+    "Rows",
+    "Token",
+    "check_one_hot",
+    "class_id",
+    "parse",
+]
 PREDICTED = -1  # class id that stands for "the predicted one" inside graphs
 
 
@@ -137,7 +156,7 @@ class Request:
     """
 
     ids: np.ndarray
-    what: Neuron | Channel | Callable | Rows | None = None
+    what: Neuron | Channel | Callable | Rows | OutputTarget | None = None
 
     @property
     def repeats(self) -> int:
@@ -147,16 +166,22 @@ class Request:
     @property
     def count(self) -> int | None:
         """Of how many inputs something is asked; None if the same of any."""
+        if isinstance(self.what, OutputTarget):
+            return self.what.count
         return len(self.what) if isinstance(self.what, Rows) else len(self.ids) if self.ids.ndim else None
 
     @property
-    def kind(self) -> Neuron | Channel | Callable | None:
+    def kind(self) -> Neuron | Channel | Kind | Callable | None:
         """What is explained instead of a class, without data of single rows: what a graph depends on."""
+        if isinstance(self.what, OutputTarget):
+            return self.what.kind
         return self.what.function if isinstance(self.what, Rows) else self.what
 
     def rows(self, start: int, end: int) -> list[np.ndarray]:
         """Of the inputs from ``start`` to ``end``: int32 ids, one after the other, and data of a target function."""
         ids = self.ids[start:end].reshape(-1) if self.ids.ndim else np.full(end - start, self.ids)
+        if isinstance(self.what, OutputTarget):
+            return [ids.astype(np.int32), *self.what.rows(start, end)]
         return [ids.astype(np.int32), *(self.what[start:end].arrays if isinstance(self.what, Rows) else ())]
 
 
@@ -170,7 +195,7 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> Request:
     """
     if target is None:
         return Request(np.array(PREDICTED))
-    if isinstance(target, Neuron | Channel | Rows) or callable(target):
+    if isinstance(target, Neuron | Channel | Rows | OutputTarget) or callable(target):
         return Request(np.array(PREDICTED), target)
     if isinstance(target, str):
         return Request(np.array(class_id(target, classes)))

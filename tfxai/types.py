@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import ModelView
+from tfxai.output_targets import OutputTarget
 from tfxai.targets import Channel, Neuron, Rows
 
 # A Keras model, a SavedModel as loaded, any function of a batch, or the path of a file or folder; or an opened one.
@@ -22,7 +23,9 @@ Tensors: TypeAlias = tf.Tensor | dict[str, tf.Tensor]  # in a graph: of the only
 # A batch; several inputs, by name or one after the other; a table; or a dataset, loader or generator of batches.
 Inputs: TypeAlias = Array | Mapping[str, Any] | Sequence[Any] | tf.data.Dataset | Iterable[Any]
 # The predicted class, one class or output for all inputs or for each, a function of the outputs, or a unit of a layer.
-Target: TypeAlias = int | str | Sequence[int | str] | Array | Callable[..., Any] | Rows | Neuron | Channel | None
+Target: TypeAlias = (
+    int | str | Sequence[int | str] | Array | Callable[..., Any] | Rows | OutputTarget | Neuron | Channel | None
+)
 # Classes of inputs by number, or (n, classes) of 0 and 1; or those that the model predicts.
 Labels: TypeAlias = Array | Sequence[Any] | Literal["predicted"]
 Classes: TypeAlias = Sequence[str] | Mapping[int, str] | Mapping[str, int]  # in order, by number, or numbers by name

@@ -87,8 +87,14 @@ def _register(adopted: str, name: str, traced: ConcreteFunction, flat: Any) -> N
     def gradient(op: tf.Operation, *signals: tf.Tensor) -> list[tf.Tensor]:
         pairs = zip(op.outputs, signals, strict=True)
         arrived = [tf.zeros_like(y) if signal is None else signal for y, signal in pairs]
-        found = iter(flat.paste(arrived, flat.outputs, captured=lambda tensor: _around(op, tensor, name)))
+        found = iter(flat.paste(arrived, flat.outputs, captured=lambda tensor: _here(_around(op, tensor, name))))
         return [None if spec is None else next(found) for spec in tf.nest.flatten(traced.structured_outputs)]
+
+
+def _here(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor in the current graph, which may lie within its own."""
+    here = tf.compat.v1.get_default_graph()
+    return tensor if tensor.graph is here else here.capture(tensor)
 
 
 def _around(op: tf.Operation, tensor: tf.Tensor, name: str) -> tf.Tensor:

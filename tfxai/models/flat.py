@@ -6,16 +6,20 @@ stay where they are: the flat graph refers to them, so that nothing is copied an
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
+from tensorflow.python.eager import context  # has no public name
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
 
 from tfxai.models import convolutions, custom_gradients, overrides, quantized
 from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.operations import CALLS
 
+_COPIES = itertools.count()
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
 
 
@@ -45,6 +49,7 @@ class FlatGraph:
         self.outputs = [tensor.name for tensor in function.outputs]
         self._captured = [tensor.name for tensor in function.inputs[arguments:]]
         self._function = function
+        self._pasted = itertools.count()
         self._graph_def = convolutions.kept_apart(
             _inlined(function), dict(zip(self._captured, function.captured_inputs, strict=True))
         )
@@ -88,7 +93,29 @@ class FlatGraph:
         if backward == "flat":
             quantized.write_in_floats(graph_def, {_node(name) for name in self.inputs})
         wanted = [moved.get(name, name) for name in fetches]
+        self._own_functions(graph_def)
         return tf.graph_util.import_graph_def(graph_def, feeds, wanted, name="model")
+
+    def _own_functions(self, graph_def: tf.compat.v1.GraphDef) -> None:
+        """Give the bodies of loops and conditions names of their own, if it is not the first time that they are pasted.
+
+        Gradients of loops derive names from theirs, which would meet. TensorFlow hands imported functions on to the
+        graph they are imported to, and not to those around it, so these are made known to all.
+        """
+        known = {body.signature.name for body in graph_def.library.function}
+        if not known or next(self._pasted) == 0:
+            return
+        suffix = f"_{next(_COPIES)}"
+        for body in graph_def.library.function:
+            body.signature.name += suffix
+        for node in _nodes(graph_def):
+            for value in node.attr.values():
+                for function in (value.func, *value.list.func):
+                    if function.name in known:
+                        function.name += suffix
+        for body in graph_def.library.function:
+            context.context().add_function_def(body)
+            weakref.finalize(self, context.context().remove_function, body.signature.name).atexit = False
 
     def paste_modified(
         self,

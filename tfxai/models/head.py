@@ -109,6 +109,12 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
     return Scores(tf.concat([1 - values if scale == "probability" else -values, values], -1), scale, head.kind, True)
 
 
+def of_targets(outputs: tf.Tensor, score: str | None) -> Scores:
+    """The same for numbers that are chosen among the outputs by where they stand: each output is one."""
+    head = find_head(outputs)
+    return Scores(*_chosen(head, score), head.kind)
+
+
 def own(outputs: tf.Tensor, score: str | None) -> Scores:
     """What a function of the outputs is given: the outputs themselves, unless logits or probabilities are wanted."""
     head = find_head(outputs)
