@@ -291,9 +291,10 @@ class TestModels:
         np.testing.assert_allclose(ours.images, theirs.images, atol=1e-4)
 
     def test_xla(self, small):
-        """But for the noise, which XLA draws by a generator of its own."""
+        """All but what is drawn, as XLA has a generator of its own."""
         options = {"steps": 10, "start": np.zeros((2, 16, 16, 3)), "priors": [p.L2(0.1), p.TotalVariation(0.1)]}
-        options["parameterization"] = "fourier"
+        moves = [tfxai.transforms.scale(1.1, 1.1), tfxai.transforms.rotate(10, 10)]
+        options |= {"parameterization": "fourier", "transforms": moves, "keep": "last"}
         plain, compiled = (maximize(small, [1, 3], (-2, 2), jit_compile=jit, **options) for jit in (False, True))
         np.testing.assert_allclose(plain.images, compiled.images, atol=1e-3)
         np.testing.assert_allclose(plain.history["total"], compiled.history["total"], rtol=1e-3)
