@@ -57,7 +57,7 @@ for name, explanation in explanations.items():
 # The sum is exact in the limit of many steps. What is missing is reported as ``extras["completeness_gap"]``, so one
 # need not guess. Gauss-Legendre quadrature, the default, comes close with few steps.
 
-steps = [5, 10, 20, 40]
+steps = [5, 10, 20]
 figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for rule in ("gauss_legendre", "trapezoid", "left"):
     gaps = []

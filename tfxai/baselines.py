@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import tensorflow as tf
 
+from tfxai.loops import repeated
 from tfxai.run import Run
 from tfxai.types import Background, Baseline, BaselineName
 
@@ -150,7 +151,7 @@ def run_references(run: Run, draws: int = 10) -> Any:
     most = max(counts.values())
     if not set(counts.values()) <= {1, most}:
         raise ValueError(f"Expected as many baselines of one input as of the others, got {counts}.")
-    return {name: tf.repeat(x, most // counts[name], 0) for name, x in found.items()}
+    return {name: repeated(x, most // counts[name]) for name, x in found.items()}
 
 
 def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:

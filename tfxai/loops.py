@@ -109,6 +109,11 @@ def split(x: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, inputs, *x.shape[1:]])
 
 
+def repeated(x: tf.Tensor, times: int) -> tf.Tensor:
+    """Each row so many times, one behind the other."""
+    return x if times == 1 else tf.repeat(x, times, 0)  # which takes some twenty operations
+
+
 def column(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """(n,) as (n, 1, ..., 1), to be broadcast against ``like``."""
     return tf.reshape(x, [-1] + [1] * (like.shape.rank - 1))

@@ -193,7 +193,8 @@ class Run:
         positions, before = self.positions(x), maps.shape.rank - len(self.positions(x)) - 1
         for axis in range(1, x.shape.rank):
             if axis not in positions:
-                maps = tf.repeat(tf.expand_dims(maps, before + axis), x.shape[axis], before + axis)
+                copies = [x.shape[axis] if number == before + axis else 1 for number in range(maps.shape.rank + 1)]
+                maps = tf.tile(tf.expand_dims(maps, before + axis), copies)
         return maps
 
     @property

@@ -1,6 +1,7 @@
 """The experiment on stable and influential channels: its classifier, its stages, the command."""
 
 import csv
+import itertools
 
 import cv2
 import keras
@@ -79,16 +80,22 @@ def test_patches_of_an_image_are_not_both_learned_and_tested():
 OPTIONS = {"images": 24, "samples": 6, "top": 2, "seed": 3}
 
 
-def test_stages_of_a_training():
-    stages = evaluate_resampling(epochs=1, train_images=48, **OPTIONS)
-    assert [stage.name for stage in stages] == ["0", "1"]
-    for stage in stages:
-        assert all(0 <= value <= 1 for value in stage[1:])
-        assert stage.legacy == pytest.approx(stage.dice / 2)
+def test_stages_of_a_training(monkeypatch):
+    """Before the first epoch and after each; what is measured of a stage, the command's test says."""
+    weights = []
+
+    def measured(stage, view, *_):
+        weights.append(np.concatenate([one.ravel() for one in view.model.get_weights()]))
+        return Stage(stage, *np.random.default_rng(len(weights)).random(len(Stage._fields) - 1))
+
+    monkeypatch.setattr("tfxai.evaluation.resampling._measured", measured)
+    stages = evaluate_resampling(epochs=2, train_images=32, **OPTIONS)
+    assert [stage.name for stage in stages] == ["0", "1", "2"]
+    assert all(np.abs(one - other).max() > 0 for one, other in itertools.pairwise(weights))
     figure = plot(stages)
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [stage.network for stage in stages])
     lines = table(stages)
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[-1].split()[1] == f"{np.mean([stage.network for stage in stages]):.3f}"
 
 
@@ -107,6 +114,10 @@ def test_the_command_measures_checkpoints(tmp_path, capsys):
     images, labels, _ = flowers.make(n=24, seed=3)
     right = flowers.load_model().predict(images.astype(np.float32), verbose=0).argmax(1) == labels
     assert float(rows[1]["network"]) == pytest.approx(right.mean())
+    for row in rows:
+        numbers = [float(row[name]) for name in Stage._fields[1:]]
+        assert all(0 <= number <= 1 for number in numbers)
+        assert float(row["legacy"]) == pytest.approx(float(row["dice"]) / 2)
     printed = capsys.readouterr().out
     assert "early" in printed
     assert all(metric in printed for metric in SELECTIONS)

@@ -144,8 +144,7 @@ def test_every_kind_of_model(images, truth, residual, tmp_path):
     expected = measured(residual, SOME[:2], images, truth)
     residual.export(tmp_path / "saved", verbose=False)
     model = tfxai.models.open_model(tmp_path / "saved")
-    function = tf.function(residual, input_signature=[tf.TensorSpec([None, 16, 16, 3])])
-    for other in (networks.known("nested"), networks.known("subclassed"), model, function):
+    for other in (networks.known("nested"), networks.known("subclassed"), model):
         given = [("block1", 0), SOME[0]] if isinstance(other, networks.Subclassed) else SOME[:2]
         found = measured(other, given, images, truth)
         np.testing.assert_allclose([*found.before, *found.after], [*expected.before, *expected.after], atol=1e-6)

@@ -105,13 +105,12 @@ class Serving:
 )
 def test_a_model_may_serve_while_it_is_explained_for_the_first_time(kind, explainer):
     expected = EXPLAINERS[explainer](MODELS[kind]())(X, 1)
-    for _ in range(2):
-        model = MODELS[kind]()
-        with Serving(lambda: model(X), lambda: model(X)) as serving:  # noqa: B023
-            found = EXPLAINERS[explainer](model)(X, 1)
-        assert not serving.errors
-        np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
-        assert not any("call" in vars(layer) for layer in model._flatten_layers())
+    model = MODELS[kind]()
+    with Serving(lambda: model(X), lambda: model(X)) as serving:
+        found = EXPLAINERS[explainer](model)(X, 1)
+    assert not serving.errors
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())
 
 
 def test_graphs_that_other_threads_trace_meanwhile_are_right():

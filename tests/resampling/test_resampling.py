@@ -263,12 +263,9 @@ def test_partial_correlation_takes_the_ramp_out():
 
 def test_affine_changes_of_the_output_do_not_matter(waving, x):
     plain = waving(x[:2], target=lambda y: y[:, 1], verbose=0)
-    for changed in (lambda y: 3 * y[:, 1] - 2, lambda y: 1 - y[:, 1]):
-        other = waving(x[:2], target=changed, verbose=0)
-        for layer in SMALL:
-            np.testing.assert_allclose(
-                other.scores["correlation"][layer], plain.scores["correlation"][layer], atol=1e-4
-            )
+    other = waving(x[:2], target=lambda y: 2 - 3 * y[:, 1], verbose=0)
+    for layer in SMALL:
+        np.testing.assert_allclose(other.scores["correlation"][layer], plain.scores["correlation"][layer], atol=1e-4)
 
 
 def test_precision_goes_with_the_inverse_square_of_the_scale():

@@ -32,11 +32,10 @@ class TestClosedForms:
     def test_a_linear_model_with_an_l2_prior(self):
         """argmax w.x - lambda |x - c|^2 is c + w / (2 lambda)."""
         model, w = linear()
-        options = {"steps": 600, "learning_rate": 0.02}
-        for center in (0.0, np.linspace(-1, 1, 6)):
-            found = maximize(model, [0, 1, 2], priors=p.L2(0.5, center), **options)
-            np.testing.assert_allclose(found.images, center + w.T, atol=2e-3)
-            np.testing.assert_allclose(found.score, model.predict(found.images, verbose=0).diagonal(), rtol=1e-5)
+        center = np.linspace(-1, 1, 6)
+        found = maximize(model, [0, 1, 2], priors=p.L2(0.5, center), steps=600, learning_rate=0.02)
+        np.testing.assert_allclose(found.images, center + w.T, atol=2e-3)
+        np.testing.assert_allclose(found.score, model.predict(found.images, verbose=0).diagonal(), rtol=1e-5)
 
     def test_a_strong_prior_gives_its_center(self, small):
         center = np.random.default_rng(0).uniform(-1, 1, (16, 16, 3))
@@ -80,23 +79,21 @@ class TestClosedForms:
         np.testing.assert_allclose(found.score, objective[3], rtol=1e-4)
 
     def test_a_rate_of_zero_changes_nothing(self, small, x):
-        for parameterization in ("pixel", "fourier"):
-            for boxed in ("sigmoid", "clip"):
-                options = {"parameterization": parameterization, "boxed": boxed, "learning_rate": 0.0, "steps": 2}
-                found = maximize(small, 1, (-5, 5), start=x, **options)
-                np.testing.assert_allclose(found.images, np.clip(x, -5, 5), atol=1e-3)
+        for parameterization, boxed in (("pixel", "clip"), ("fourier", "sigmoid")):
+            options = {"parameterization": parameterization, "boxed": boxed, "learning_rate": 0.0, "steps": 2}
+            found = maximize(small, 1, (-5, 5), start=x, **options)
+            np.testing.assert_allclose(found.images, np.clip(x, -5, 5), atol=1e-3)
 
 
 class TestForms:
     def test_a_gaussian_expert_is_the_l2_prior_step_by_step(self, small):
         mean = np.random.default_rng(0).uniform(-0.5, 0.5, (16, 16, 3))
         a = maximize(small, [0, 3], priors=p.L2(0.03, mean), frames=1)
-        for weight in (1, 0.1):
-            expert = tfxai.GaussianExpert.of(mean, weight / (2 * 0.03))
-            b = maximize(small, [0, 3], expert=expert, expert_weight=weight, frames=1)
-            np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
-            constant = b.history["expert"] - a.history["l2"]
-            np.testing.assert_allclose(constant, constant[0, 0], rtol=1e-5)
+        expert = tfxai.GaussianExpert.of(mean, 0.1 / (2 * 0.03))
+        b = maximize(small, [0, 3], expert=expert, expert_weight=0.1, frames=1)
+        np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
+        constant = b.history["expert"] - a.history["l2"]
+        np.testing.assert_allclose(constant, constant[0, 0], rtol=1e-5)
 
     def test_an_expert_alone_leads_to_its_mode(self, small):
         data = np.random.default_rng(0).normal(0.3, 1, (30, 16, 16, 3))
@@ -115,32 +112,25 @@ class TestForms:
         assert "expert" not in b.history
 
     def test_an_identity_generator_is_the_general_form(self, small, x):
-        """Codes are the image; and with a range, the image over its half-width."""
+        """Codes are the image over its half-width."""
         codes = keras.Input((16, 16, 3))
         identity = keras.Model(codes, layers.Activation("linear")(codes))
-        options = {"generator": identity, "weight_decay": 0, "frames": 1}
-        a = maximize(small, 3, start=x, frames=1)
-        b = maximize(small, 3, start=x, generator_range="input", **options)
-        np.testing.assert_allclose(a.frames, b.frames, atol=1e-5)
-        np.testing.assert_allclose(b.codes, b.images, atol=1e-6)
-        c = maximize(small, 3, (-4, 8), start=x, boxed="clip", learning_rate=0.01, frames=1)
-        d = maximize(small, 3, (-4, 8), start=(x - 2) / 6, learning_rate=0.01, generator_range=(-1, 1), **options)
-        np.testing.assert_allclose(c.frames, d.frames, atol=1e-4)
+        options = {"learning_rate": 0.01, "frames": 1}
+        a = maximize(small, 3, (-4, 8), start=x, boxed="clip", **options)
+        options |= {"generator": identity, "generator_range": (-1, 1), "weight_decay": 0}
+        b = maximize(small, 3, (-4, 8), start=(x - 2) / 6, **options)
+        np.testing.assert_allclose(a.frames, b.frames, atol=1e-4)
 
     def test_codes(self):
-        """A linear generator before a linear model: its codes have a closed form, and shrink with the weight decay."""
+        """A linear generator before a linear model: its codes have a closed form."""
         model, w = linear((4,))
         keras.utils.set_random_seed(1)
         codes = keras.Input((3,))
         generator = keras.Model(codes, layers.Dense(4, name="g")(codes))
         kernel = generator.get_layer("g").get_weights()[0]
-        lengths = []
-        for decay in (0.25, 2.0):
-            found = maximize(model, 1, generator=generator, generator_range="input", weight_decay=decay, steps=800, n=3)
-            np.testing.assert_allclose(found.codes, np.broadcast_to(kernel @ w[:, 1] / (2 * decay), (3, 3)), atol=0.01)
-            np.testing.assert_allclose(found.images, generator.predict(found.codes, verbose=0), atol=1e-5)
-            lengths.append(np.linalg.norm(found.codes[0]))
-        assert lengths[0] > lengths[1]
+        found = maximize(model, 1, generator=generator, generator_range="input", weight_decay=0.25, steps=800, n=3)
+        np.testing.assert_allclose(found.codes, np.broadcast_to(kernel @ w[:, 1] / (2 * 0.25), (3, 3)), atol=0.01)
+        np.testing.assert_allclose(found.images, generator.predict(found.codes, verbose=0), atol=1e-5)
         starts = maximize(model, 1, generator=generator, generator_range="input", learning_rate=0.0, n=200).codes
         assert abs(starts.std() - 1) < 0.1
 
@@ -164,8 +154,9 @@ class TestProgress:
         assert (found.probability > 0.9).all()
 
     def test_each_image_stops_by_itself(self, residual):
-        options = {"threshold": 0.99, "steps": 120, "learning_rate": 0.02}
-        together = maximize(residual, [0, 1, 2, 3, 4], (-2, 2), **options)
+        options = {"threshold": 0.99, "steps": 120, "learning_rate": 0.02, "parameterization": "pixel"}
+        maximization = tfxai.ActivationMaximization(residual, [0, 1, 2, 3, 4], preprocess=(-2, 2), **options)
+        together = maximization(verbose=0)
         assert (together.probability >= 0.99).all()
         assert len(set(together.steps)) > 1
         assert together.steps.max() < 120
@@ -173,7 +164,7 @@ class TestProgress:
             objective = together.history["objective"][row]
             np.testing.assert_array_equal(objective[steps:], objective[steps])
             assert (np.diff(objective[: steps + 1]) != 0).all()
-        alone = maximize(residual, 0, (-2, 2), **options)
+        alone = maximization(objective=0, verbose=0)
         np.testing.assert_allclose(alone.images[0], together.images[0], atol=1e-4)
         np.testing.assert_allclose(alone.score, together.score[:1], rtol=1e-4)
 
@@ -231,9 +222,8 @@ class TestProgress:
 
 class TestBatches:
     def test_images_do_not_depend_on_the_batch(self, small):
-        options = {"parameterization": "fourier", "transforms": None, "steps": 15}
-        together = maximize(small, [2, 2, 4], (-2, 2), **options)
-        alone = maximize(small, 2, (-2, 2), **options)
+        maximization = tfxai.ActivationMaximization(small, [2, 2, 4], preprocess=(-2, 2), steps=15)
+        together, alone = maximization(verbose=0), maximization(objective=2, verbose=0)
         np.testing.assert_allclose(together.images[:1], alone.images, atol=1e-4)
         assert np.abs(together.images[0] - together.images[1]).max() > 0.1  # another start
 
@@ -301,14 +291,15 @@ class TestModels:
         np.testing.assert_allclose(ours.images, theirs.images, atol=1e-4)
 
     def test_xla(self, small):
+        """All but what is drawn, as XLA has a generator of its own."""
         options = {"steps": 10, "start": np.zeros((2, 16, 16, 3)), "priors": [p.L2(0.1), p.TotalVariation(0.1)]}
+        moves = [tfxai.transforms.scale(1.1, 1.1), tfxai.transforms.rotate(10, 10)]
+        options |= {"parameterization": "fourier", "transforms": moves, "keep": "last"}
         plain, compiled = (maximize(small, [1, 3], (-2, 2), jit_compile=jit, **options) for jit in (False, True))
         np.testing.assert_allclose(plain.images, compiled.images, atol=1e-3)
         np.testing.assert_allclose(plain.history["total"], compiled.history["total"], rtol=1e-3)
-        moved = maximize(small, 0, (-2, 2), parameterization="fourier", transforms=None, jit_compile=True)
-        assert moved.history["objective"][0, -1] > moved.history["objective"][0, 0] + 1
 
-    @pytest.mark.parametrize("shape", [(17, 23, 3), (8, 31, 1), (5, 5, 2)])
+    @pytest.mark.parametrize("shape", [(8, 31, 1), (5, 5, 2)])
     def test_odd_sizes_and_channels(self, shape):
         keras.utils.set_random_seed(0)
         inputs = keras.Input((None, None, shape[-1]))

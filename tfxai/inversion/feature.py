@@ -14,7 +14,7 @@ from tfxai.facts import Facts
 from tfxai.inversion.background import differs
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.objective import distance, energy, reported
-from tfxai.loops import Seeded, where_rows
+from tfxai.loops import Seeded, repeated, where_rows
 from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images, gradients
@@ -164,8 +164,8 @@ class FeatureInversion(Explainer, Seeded):
                 ~holds, NO_FEATURES, tf.where(~contrast, NO_CONTRAST, tf.where(found.broken, BROKEN, 0))
             ),
         }
-        run.extras |= {name: tf.repeat(rows, run.repeats, 0) for name, rows in extras.items()}
-        return tf.repeat(values, run.repeats, 0)
+        run.extras |= {name: repeated(rows, run.repeats) for name, rows in extras.items()}
+        return repeated(values, run.repeats)
 
     def _start(self, run: Run, mean: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
         """Numbers z to start from."""

@@ -18,6 +18,7 @@ from tfxai.inversion.evidence import evidence
 from tfxai.inversion.mask import ChannelMask, blend
 from tfxai.inversion.objective import Head, distance, reported
 from tfxai.inversion.settings import Penalty, Preset, Settings, SettingsOptions, resolve
+from tfxai.loops import repeated
 from tfxai.run import Run, check_images, gradients
 from tfxai.types import Layer, Model
 
@@ -155,7 +156,7 @@ class GuidedFeatureInversion(Contrast):
             first, history = self._invert(once, p[:: run.repeats], active[:: run.repeats])
             history = reported(first, history, ("error", "penalty"), "inversion_")
             weights, moments, broken, history = tf.nest.map_structure(
-                lambda rows: tf.repeat(rows, run.repeats, 0), (self._kept(first), first.moments, first.broken, history)
+                lambda rows: repeated(rows, run.repeats), (self._kept(first), first.moments, first.broken, history)
             )
             run.extras |= {"inversion_values": mask(weights), "inversion_weights": weights} | history
         if self.stages != "inversion":

@@ -14,7 +14,7 @@ from tfxai.inversion.contrast import Contrast
 from tfxai.inversion.jitter import check_jitter, jitter
 from tfxai.inversion.mask import Enlarged, blend
 from tfxai.inversion.objective import Head, Objective, reported
-from tfxai.loops import Seeded, where_rows
+from tfxai.loops import Seeded, not_inlined, where_rows
 from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images
@@ -160,6 +160,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
         enlarged = Enlarged(grid, size, sigma=SMOOTH * side)
         most = round(JITTER * side) if self.jitter is None else self.jitter
 
+        @not_inlined  # and so traced once, for the descent and for what comes after it
         def losses(cells: tf.Tensor, x: tf.Tensor, p: tf.Tensor) -> Evaluated:
             masks = enlarged(cells)
             gradient, sides = self.contrast(run, x, p, masks, GAMES[self.game], self.objective)
@@ -179,8 +180,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
         )
         last = found.values if most else found.best  # with jitter, the lowest loss is that of the luckiest move
         none = tf.zeros_like(start)
-        ends = tf.map_fn(lambda cells: tf.reduce_sum(losses(cells, x, p).terms, 1), tf.stack([last, none]))
-        loss, loss_of_none = tf.unstack(ends)
+        loss, loss_of_none = (tf.reduce_sum(losses(cells, x, p).terms, 1) for cells in (last, none))
         gain = contrast & (loss < loss_of_none)
         cells = where_rows(gain, last, none)
         values = tf.minimum(enlarged(cells), 1)
