@@ -226,7 +226,9 @@ def test_ablation_of_several_layers_and_other_targets(explainer, residual, x):
 
 
 def test_ablation_of_units_by_hand(residual, x):
-    explainer = tfxai.InputResampling(residual, ["relu4"], perturbation="additive", samples=8, spatial="peak", sites=None)
+    explainer = tfxai.InputResampling(
+        residual, ["relu4"], perturbation="additive", samples=8, spatial="peak", sites=None
+    )
     result = explainer(x[:2], target=[2, 0], verbose=0)
     found = result.ablate(("correlation",), top=2, units=True, controls=1)
     head = keras.Model(residual.get_layer("relu4").output, residual.output)

@@ -65,7 +65,9 @@ class Observer(Runner, Seeded):
             for name, layer in zip(self.reads, units, strict=True)
             for metric, score in self._scored(run, name, columns, layer, between).items()
         }
-        found |= {f"effect/{name}": tf.abs(sums) / columns.count for name, sums in zip(self.reads, effects, strict=False)}
+        found |= {
+            f"effect/{name}": tf.abs(sums) / columns.count for name, sums in zip(self.reads, effects, strict=False)
+        }
         return {"spread": tf.where(steady[:, TARGET], 0.0, tf.sqrt(variance)), "scores": found}, {"score": run.scale}
 
     def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...], tuple[tf.Tensor, ...]]:

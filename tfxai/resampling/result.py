@@ -171,8 +171,9 @@ class Resampling(ChannelScores):
             raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs, got Rows.")
         if units and (self.settings["spatial"], self.settings["sites"]) != ("peak", None):
             raise ValueError(
-                'Units are ranked by scores of the site that excites a channel most: InputResampling(..., spatial="peak", '
-                f"sites=None). These are of spatial={self.settings['spatial']!r}, sites={self.settings['sites']!r}."
+                "Units are ranked by scores of the site that excites a channel most: InputResampling(..., "
+                f'spatial="peak", sites=None). These are of spatial={self.settings["spatial"]!r}, '
+                f"sites={self.settings['sites']!r}."
             )
         positive("controls", controls)
         selected = [self.top(metric, top) for metric in metrics]

@@ -87,7 +87,9 @@ def regression(columns: Columns, units: Units, r: tf.Tensor, between: tf.Tensor,
     """
     a, b = (tf.where(tf.math.is_finite(x), x, 0) for x in (r[level], between[column, :, None]))
     left = 1 - a**2
-    ratio = columns.products[:, column, column, None] / columns.count * tf.math.reciprocal_no_nan(variance(columns, units))
+    ratio = (
+        columns.products[:, column, column, None] / columns.count * tf.math.reciprocal_no_nan(variance(columns, units))
+    )
     found = units.mean * (r[column] - a * b) / left * tf.sqrt(ratio)
     return tf.where(left > TINY, found, _nan())
 
