@@ -127,10 +127,10 @@ def test_moments_where_single_precision_would_cancel():
 
 
 def test_batches_images_and_seeds(residual, x):
-    explainer = resampling(residual, perturbation="multiplicative", sigma=0.3)
+    explainer = resampling(residual, perturbation="multiplicative", sigma=0.3, effect=True)
     together = explainer(x[:3], target=[1, 0, 2], batch_size=32, verbose=0)
     alone = [explainer(x[i : i + 1], target=t, batch_size=3, verbose=0) for i, t in enumerate([1, 0, 2])]
-    for metric in METRICS[:4]:
+    for metric in (*METRICS[:4], "regression", "effect"):
         for layer in LAYERS:
             parts = np.concatenate([one.scores[metric][layer] for one in alone])
             np.testing.assert_allclose(together.scores[metric][layer], parts, rtol=1e-3, atol=1e-4)

@@ -14,13 +14,13 @@ TINY = 1e-6  # a deviation that is a smaller share of the mean than this is roun
 Metric: TypeAlias = Literal[
     "correlation",
     "partial_correlation",
-    "regression",
-    "effect",
     "precision",
     "activation_sum",
     "activation_var",
     "weight_sum",
     "weight_var",
+    "regression",
+    "effect",
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TESTED: tuple[Metric, ...] = ("correlation", "partial_correlation")  # of which there are p-values
