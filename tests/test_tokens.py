@@ -218,3 +218,9 @@ def test_smoothing_and_batches_change_nothing_else():
     together, alone = tfxai.SmoothGrad(model, samples=3)(IDS, 0), tfxai.SmoothGrad(model, samples=3)(IDS[1:], 0)
     np.testing.assert_allclose(together.values[1:], alone.values, atol=1e-6)
     assert not together.tokens()[IDS == 0].any()
+
+
+@pytest.mark.parametrize("method", [tfxai.Saliency, tfxai.Occlusion])
+def test_integers_that_no_table_knows_are_told(method):
+    with pytest.raises(ValueError, match=r"looks up 9 in a table that knows 0 to 8\. Expected integers"):
+        method(nested())(np.where(IDS == 8, 9, IDS), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -294,7 +295,7 @@ def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 @contextlib.contextmanager
 def on_this_device() -> Iterator[None]:
-    """ValueError in place of TensorFlow's own error, if an operation of the model has no kernel here."""
+    """ValueError in place of TensorFlow's own, if an operation of the model cannot run here, or not on such inputs."""
     try:
         yield
     except tf.errors.UnimplementedError as error:
@@ -302,4 +303,12 @@ def on_this_device() -> Iterator[None]:
         raise ValueError(
             f"The model, or its gradient, cannot run here as it is: {reason} Give the explainer jit_compile=True, for "
             "XLA has kernels of its own; or run it on a GPU."
+        ) from error
+    except tf.errors.InvalidArgumentError as error:
+        unknown = re.search(r"indices\[.*\] = (-?\d+) is not in \[0, (\d+)\)", str(error))
+        if unknown is None:
+            raise
+        raise ValueError(
+            f"The model looks up {unknown[1]} in a table that knows 0 to {int(unknown[2]) - 1}. Expected integers as "
+            "the model's own preprocessing makes them, such as its tokenizer."
         ) from error
