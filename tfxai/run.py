@@ -286,6 +286,17 @@ def check_images(image: tf.Tensor, method: str) -> None:
         raise ValueError(f"{method} needs images, (n, h, w, c), got shape {image.shape}. Use IntegratedGradients.")
 
 
+def check_places(run: Run, method: str) -> None:
+    """ValueError unless the method, which is named, is given what has places and then channels, and has gradients."""
+    image = run.image
+    check_floating(image)
+    if image.shape.rank < 3 or run.positions(image) != tuple(range(1, image.shape.rank - 1)):
+        raise ValueError(
+            f"{method} needs images, series or volumes with channels last, got shape {image.shape}. Use "
+            "IntegratedGradients."
+        )
+
+
 def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Perturbed images in the model's type: rounded, if that is integer."""
     if images.dtype == dtype or dtype.is_floating:
