@@ -71,7 +71,8 @@ class GuidedFeatureInversion(Contrast):
     Raises
     ------
     ValueError
-        For unknown presets, choices or layers, models without gradients, and inputs that are no images.
+        For unknown presets, choices or layers, models without gradients, and inputs that are no images, series or
+        volumes.
 
     Notes
     -----

@@ -79,7 +79,8 @@ class MeaningfulPerturbation(Contrast, Seeded):
     Raises
     ------
     ValueError
-        For unknown choices, numbers out of range, models without gradients, and inputs that are no images.
+        For unknown choices, numbers out of range, models without gradients, and inputs that are no images, series or
+        volumes.
 
     Notes
     -----
