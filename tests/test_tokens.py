@@ -224,3 +224,9 @@ def test_smoothing_and_batches_change_nothing_else():
 def test_integers_that_no_table_knows_are_told(method):
     with pytest.raises(ValueError, match=r"looks up 9 in a table that knows 0 to 8\. Expected integers"):
         method(nested())(np.where(IDS == 8, 9, IDS), 0)
+
+
+def test_pictures_show_one_bar_a_word():
+    found = tfxai.GradientXInput(nested())(IDS, 0)
+    _, cell = found[:1].plot().axes
+    np.testing.assert_allclose([bar.get_height() for bar in cell.patches], found.tokens()[0], rtol=1e-5)

@@ -122,10 +122,10 @@ def plot_grid(
     """
     columns, titles = _columns(explanations, titles)
     readings = [read(one, polarity, percentile, input) for one in columns]
-    values = [one.of(input)[0] for one in columns]
     rows, draw = _rows(readings, images, slice)
     labels = [[one.label(row.number) for one in columns] for row in rows]
-    table = draw is _draw_bars  # which shows its values themselves
+    table = draw is _draw_bars  # which shows its values themselves, and of words the sum over their numbers
+    values = [one.tokens(input) if table else one.of(input)[0] for one in columns]
     texts = []
     for row, label in zip(rows, labels, strict=True):
         first = [_short(columns[0], row.number), f"score {columns[0].score[row.number]:.3g}", row.caption]
