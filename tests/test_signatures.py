@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfxai
 from tfxai.facts import Facts
 from tfxai.inversion.settings import Settings, SettingsOptions
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions, ModelOptions
 from tfxai.provenance import ELSEWHERE
 
 METHODS = tfxai.methods("decision")
@@ -104,7 +104,7 @@ class Typed(Power):
 
 
 def test_methods_of_users_show_options_too():
-    assert [one.name for one in parameters(Power)] == ["power", *ModelOptions.__annotations__, "options"]
+    assert [one.name for one in parameters(Power)] == ["power", *InputOptions.__annotations__, "options"]
     assert [one.name for one in parameters(Typed)] == ["power", *ModelOptions.__annotations__]
 
 

@@ -63,7 +63,7 @@ def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end
 
     def zeroed(mask: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
         return lambda maps: tf.where(
-            over_sites(mask, maps) if mask.shape.rank == 2 else mask, tf.zeros([], maps.dtype), maps
+            over_sites(mask, maps) if len(mask.shape) == 2 else mask, tf.zeros([], maps.dtype), maps
         )
 
     return edited([(read[layer], zeroed(mask)) for layer, mask in removed.items()], end)
