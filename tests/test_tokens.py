@@ -145,6 +145,14 @@ def test_sums_are_those_of_a_tape_at_the_embedding(make):
     assert found.heatmaps().shape == IDS.shape
 
 
+def test_a_model_that_has_seen_nothing_takes_words():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([layers.Embedding(9, 4), layers.GRU(5), layers.Dense(3)])
+    found = tfxai.IntegratedGradients(model, baseline=Token(0))(IDS.astype("int64"), 1)
+    assert found.values.shape == (2, 6, 4)
+    np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
+
+
 def test_a_one_hot_vector_is_an_embedding():
     model = one_hot()
     found = tfxai.IntegratedGradients(model)(IDS, 1)
