@@ -285,7 +285,7 @@ class TestAllRows:
         figure = self.table.plot_summary(top=2)
         np.testing.assert_allclose([bar.get_width() for bar in figure.axes[0].patches], [8 / 3, 1])
         assert texts(figure) == ["b", "a"]
-        assert "1 of 3 features" in figure.axes[0].get_xlabel()
+        assert "not shown: 1 of 3 features" in figure.axes[0].get_xlabel()
 
     def test_beeswarm(self):
         figure = self.table.plot_beeswarm()

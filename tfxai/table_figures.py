@@ -17,6 +17,7 @@ GREY, PALE = "#9a9a9a", "#c8c8c8"
 LOW_TO_HIGH = "viridis"  # of a feature's own value: neither red nor blue, which tell what it speaks for
 LINE, WIDTH = 0.27, 7.0  # inches: of a feature, and of a figure
 VISIBLE = 0.01  # of the change of the score: a smaller gap is not spoken of
+ROOM = 0.14  # of the width of the bars, for the numbers beside them
 BINS, APART = 110, 0.14  # beeswarm: points of one bin would cover each other, and lie apart by this share of a line
 
 
@@ -74,7 +75,7 @@ def summary(names: Sequence[str], magnitude: np.ndarray, mean: np.ndarray, label
     figure, cell = plt.subplots(layout="constrained", figsize=(WIDTH, LINE * len(names) + 1.2))
     lines = np.arange(len(names))
     cell.barh(lines, magnitude, color=PALE, height=0.7, label="mean magnitude")
-    cell.scatter(mean, lines, s=18, color=_colours(mean), zorder=3, label="mean")
+    cell.scatter(mean, lines, s=18, color=_colours(mean), zorder=3, label="mean (red for, blue against)")
     cell.axvline(0, color=INK, linewidth=0.6)
     _name(cell, names)
     cell.set_xlabel(label, fontsize=9, color=INK, parse_math=False)
@@ -112,7 +113,10 @@ def _draw_bars(cell: Axes, panel: Panel) -> None:
         if abs(gap) > VISIBLE * abs(change):
             title += f"\nthe values sum to {ends[-1] - panel.start:.3g}, and the score changes by {change:.3g}"
     cell.set_title(title, fontsize=10, color=INK, parse_math=False)
-    cell.margins(x=0.14)  # room for the numbers
+    reached = [*lefts, *(lefts + values), *([] if panel.start is None else [panel.start, panel.score])]
+    low, high = min(reached), max(reached)
+    room = ROOM * ((high - low) or 1)
+    cell.set_xlim(low - room, high + room)
     _name(cell, names)
 
 

@@ -288,10 +288,8 @@ class Table:
         """What the axis of values shows, and how many features it does not."""
         labels = {self.explanation.label(row) for row in range(len(self))}
         what = labels.pop() if len(labels) == 1 else "the class of each row"
-        rest = len(self.features) - shown
-        left_out = (
-            f"\n{rest} of {len(self.features)} features have smaller values and are not shown" if rest > 0 else ""
-        )
+        rest, count = len(self.features) - shown, len(self.features)
+        left_out = f"\nwith smaller values, and not shown: {rest} of {count} features" if rest > 0 else ""
         return f"value for {what} ({self.explanation.method}){left_out}"
 
     def _numbers(self, feature: int) -> np.ndarray | None:
