@@ -21,6 +21,7 @@ SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "pa
 SHARED |= {"low", "high", "bias", "operations"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
+    "occlusion": {"groups"},
     "rise": {"probability"},
     "simple_taylor": {"root"},
     "feature_inversion": {"alpha", "alpha_weight"},
