@@ -238,3 +238,11 @@ def test_pictures_show_one_bar_a_word():
     found = tfxai.GradientXInput(nested())(IDS, 0)
     _, cell = found[:1].plot().axes
     np.testing.assert_allclose([bar.get_height() for bar in cell.patches], found.tokens()[0], rtol=1e-5)
+
+
+def test_a_place_behind_no_embedding_is_refused():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    )
+    with pytest.raises(ValueError, match=r"at=\['conv'\] says where integers are embedded, and the model takes none"):
+        tfxai.Saliency(model, at="conv")(np.ones((1, 4, 4, 1)), 0)
