@@ -14,7 +14,7 @@ from tfxai.options import InputOptions, ModelOptions
 from tfxai.provenance import ELSEWHERE
 
 METHODS = tfxai.methods("decision")
-OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws"}
+OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws", "preprocessor"}
 SHARED = {"samples", "steps", "masks", "noise", "seed", "baseline", "background", "fill", "layer", "at", "input"}
 SHARED |= {"window", "stride", "quadrature", "reduction", "composite", "rule", "strided", "pooling", "interpolation"}
 SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "patience", "objective", "head"}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai import maps, provenance
+from tfxai import maps, provenance, text
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import name
@@ -43,6 +43,10 @@ class Explainer(Runner):
     draws : int, optional
         Of a model that is random in inference (dropout left on, sampling), explain the mean over so many draws, at as
         many times the cost; the predicted class is that of the first. Default: such a model is an error.
+    preprocessor : callable, optional
+        From a list of strings to what the model takes, an array or a dict, or a tuple of which that is the first. It is
+        called where the inputs are strings. If it has a ``tokenizer`` or a vocabulary, explanations know the words.
+        Default: that of the model, if it has one as tasks of KerasHub have, or begins with a `TextVectorization`.
     """
 
     facts: ClassVar[Facts]
@@ -96,7 +100,7 @@ class Explainer(Runner):
         inputs : array, tensor, list or dict of them, table, or dataset, loader or generator of batches
             What `keras.Model.predict` takes: a batch; a list or dict for several inputs, or a table with such columns.
             Batches are streamed, their labels left aside, and generators read to their end. A list of images of
-            different size is explained in runs of one size.
+            different size is explained in runs of one size. Strings go through the ``preprocessor``.
         target : None, int, str, sequence, callable, Rows, Neuron or Channel
             The predicted class (None), a class or output, one for each input, a function from the model's outputs to
             (n,) scores that treats every row alike, with data of each row as `targets.Rows`, or a unit of a layer.
@@ -127,7 +131,7 @@ class Explainer(Runner):
         found = outcome.found
         if not all(np.isfinite(x).all() for x in tf.nest.flatten(found["values"])):
             raise self.not_finite("values", self.overflow)
-        return self.explanation(
+        explanation = self.explanation(
             found["values"],
             found["ids"] if outcome.request.what is None else name(outcome.request.what),
             found["score"],
@@ -138,7 +142,9 @@ class Explainer(Runner):
             found["extras"],
             provenance.origin(self) | self.describe() | outcome.known["facts"] | {"target": outcome.target},
             outcome.known["places"],
+            outcome.texts,
         )
+        return text.with_pieces(explanation, self.view.preprocessor)
 
 
 def _joined(parts: Sequence[Explanation]) -> Explanation:

@@ -13,6 +13,7 @@ from tfxai import archive
 from tfxai.checks import one_of
 from tfxai.classes import class_names
 from tfxai.maps import INTERPOLATIONS, Place, Side, stretched
+from tfxai.words import OfWords, Pieces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ POLARITIES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(OfWords):
     """Attributions of a batch of inputs.
 
     Attributes
@@ -58,6 +59,10 @@ class Explanation:
     places : dict, optional
         Where the values lie, a `tfxai.maps.Place` for each of the inputs that they can belong to, by its name ("input",
         where there is one). None: not known; then maps are taken to cover the whole input, and channels to be last.
+    texts : tuple of str, optional
+        What was given, if that were strings.
+    pieces : tuple of tuple of str, optional
+        What the integers of each input stand for, with a space where a word begins; None for padding.
     """
 
     values: Any
@@ -70,6 +75,8 @@ class Explanation:
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] | None = None
+    texts: tuple[str, ...] | None = None
+    pieces: Pieces | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.classes, tuple):
@@ -96,6 +103,8 @@ class Explanation:
             score=self.score[key],
             inputs=_each(self.inputs, lambda x: x[key]),
             extras={name: x[key] for name, x in self.extras.items()},
+            texts=self.texts and self.texts[key],
+            pieces=self.pieces and self.pieces[key],
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -136,36 +145,6 @@ class Explanation:
         if polarity == "signed":
             return symmetric(maps)
         return normalize(np.maximum(maps, 0))  # cubic interpolation undershoots beside a peak
-
-    def tokens(self, input: str | None = None) -> np.ndarray:
-        """One signed number for each token, or each step of a sequence: its values added up.
-
-        Parameters
-        ----------
-        input : str, optional
-            Which input, if the model has several.
-
-        Returns
-        -------
-        ndarray
-            (n, steps) float32; zero where the input has padding.
-
-        Raises
-        ------
-        ValueError
-            If the values are not those of a sequence.
-
-        Examples
-        --------
-        >>> import keras, numpy as np, tfxai
-        >>> words = keras.Sequential([keras.layers.Embedding(9, 3), keras.layers.GRU(4), keras.layers.Dense(2)])
-        >>> tfxai.Saliency(words)(np.array([[5, 1, 8, 2]]), target=0).tokens().shape
-        (1, 4)
-        """
-        values = self.of(input)[0]
-        if values.ndim not in (2, 3):
-            raise ValueError(f"Expected values of a sequence, (n, steps) or (n, steps, width), got {values.shape}.")
-        return values if values.ndim == 2 else values.sum(-1)
 
     def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
         """Values without channels, neither enlarged nor scaled.
@@ -256,7 +235,7 @@ class Explanation:
         return "output" if only else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
-        """Figure with a row for each input: the image, and the heat-map over it. Of tables, bars with names.
+        """Figure with a row for each input: the image with its heat-map, or coloured words; of tables, bars with names.
 
         Parameters
         ----------
@@ -286,7 +265,8 @@ class Explanation:
 
     def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a file of it holds: a header that JSON can hold, and arrays by name."""
-        header = {name: getattr(self, name) for name in ("method", "polarity", "classes", "facts")} | {
+        plain = ("method", "polarity", "classes", "facts", "texts", "pieces")
+        header = {name: getattr(self, name) for name in plain} | {
             "class": type(self).__name__,
             "target": self.target if isinstance(self.target, str) else None,
             "places": None if self.places is None else {name: asdict(place) for name, place in self.places.items()},
@@ -345,6 +325,8 @@ class Explanation:
             group("extras"),
             header["facts"],
             _places(header.get("places")),
+            header.get("texts") and tuple(header["texts"]),
+            header.get("pieces") and tuple(map(tuple, header["pieces"])),
         )
 
     def __repr__(self) -> str:

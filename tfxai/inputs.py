@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,9 +13,15 @@ import tensorflow as tf
 from tfxai import streams
 from tfxai.models.view import cut
 from tfxai.streams import described
+from tfxai.text import strings
 
 Arrays = np.ndarray | dict[str, np.ndarray]
 Specs = Mapping[str, tf.TensorSpec | None]
+Read = Callable[[Any], Any]
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
 
 
 def standardize(data: Any, specs: Specs | None) -> Arrays:
@@ -62,23 +68,26 @@ def count(arrays: Arrays) -> int:
     return len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
 
 
-def batches(data: Any, specs: Specs | None, batch_size: int) -> tuple[Iterator[Arrays], int | None, int | None]:
+def batches(
+    data: Any, specs: Specs | None, batch_size: int, read: Read = _as_it_is
+) -> tuple[Iterator[Arrays], int | None, int | None]:
     """Batches of checked inputs, the number of batches and the number of inputs (None where a stream does not tell).
 
     Arrays are checked as a whole before the first batch; streams, which are all that `tfxai.streams.is_stream` knows,
-    batch by batch. Labels in a stream are left aside, as `keras.Model.predict` does.
+    batch by batch. Labels in a stream are left aside, as `keras.Model.predict` does. ``read`` makes inputs of what is
+    given, such as strings.
     """
     if streams.is_stream(data):
         opened, steps = streams.opened(data)
-        return _not_empty(run for x, _ in opened for run in runs(x, specs)), steps, None
-    whole = runs(data, specs)
+        return _not_empty(run for x, _ in opened for run in runs(read(x), specs)), steps, None
+    whole = runs(read(data), specs)
     counts = [count(run) for run in whole]
     stream = (part for run in whole for part in cut(run, batch_size))
     return stream, sum(-(-n // batch_size) for n in counts), sum(counts)
 
 
 def labelled(
-    images: Any, labels: Any, specs: Specs | None, batch_size: int
+    images: Any, labels: Any, specs: Specs | None, batch_size: int, read: Read = _as_it_is
 ) -> tuple[Iterator[tuple[Any, np.ndarray | None]], int | None]:
     """Checked batches with their labels, None for "predicted", and the number of batches, where it is known.
 
@@ -90,10 +99,10 @@ def labelled(
     if isinstance(labels, str):
         if labels != "predicted":
             raise ValueError(f'Expected labels to be an array or "predicted", got {labels!r}.')
-        stream, steps, _ = batches(images, specs, batch_size)
+        stream, steps, _ = batches(images, specs, batch_size, read)
         return ((batch, None) for batch in stream), steps
     if labels is not None:
-        stream, steps, total = batches(images, specs, batch_size)
+        stream, steps, total = batches(images, specs, batch_size, read)
         labels = np.asarray(labels)
         if labels.ndim == 0 or (total is not None and len(labels) != total):
             raise ValueError(f"Expected labels for {total or 'all'} images, got an array of shape {labels.shape}.")
@@ -101,7 +110,7 @@ def labelled(
     if not streams.is_stream(images):
         raise ValueError('The labels are missing: give labels=, "predicted" for those that the model predicts.')
     opened, steps = streams.opened(images)
-    return _not_empty(_unpacked(opened, specs)), steps
+    return _not_empty(_unpacked(((read(x), y) for x, y in opened), specs)), steps
 
 
 def one_hot(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
@@ -241,10 +250,13 @@ def _array(name: str, x: Any, spec: tf.TensorSpec | None, alone: bool, first: in
     if spec is not None and spec.dtype == tf.string:
         raise TypeError(
             f"The model takes strings as input {name!r}, which can be neither masked nor differentiated. Choose "
-            "another signature=, or explain the part of the model that takes numbers."
+            "another signature=, or explain the part of the model that takes numbers; preprocessor= may be what makes "
+            "these of a list of strings."
         )
     if array.dtype.kind not in "fiub" and str(array.dtype) != "bfloat16":
-        raise TypeError(f"Expected numbers as input {name!r}, got an array of type {array.dtype}.")
+        hint = " Strings need preprocessor=, a function from a list of strings to the model's inputs."
+        hint = "" if strings(array) is None else hint
+        raise TypeError(f"Expected numbers as input {name!r}, got an array of type {array.dtype}.{hint}")
     if array.ndim < (2 if alone else 1) and (spec is None or spec.shape.rank is None):
         raise ValueError(f"Expected a batch as input {name!r}, at least two axes, got shape {array.shape}.")
     if spec is not None:

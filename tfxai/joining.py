@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,9 @@ class RaggedExplanation(Explanation):
             first.classes,
             _rows([part.extras for part in parts]),
             {name: fact for name, fact in first.facts.items() if all(part.facts.get(name) == fact for part in parts)},
+            None,
+            _chained(parts, "texts"),
+            _chained(parts, "pieces"),
         )
         object.__setattr__(self, "_parts", tuple(parts))  # the class is frozen
 
@@ -114,7 +117,13 @@ def _concatenated(parts: list[Explanation]) -> Explanation:
         for name in ("values", "score", "inputs", "extras", "target")
         if not isinstance(getattr(first, name), str)
     }
-    return replace(first, **arrays)
+    return replace(first, **arrays, texts=_chained(parts, "texts"), pieces=_chained(parts, "pieces"))
+
+
+def _chained(parts: Sequence[Explanation], name: str) -> Any:
+    """The texts or pieces of all parts, if they have some."""
+    found = [getattr(part, name) for part in parts]
+    return None if None in found else tuple(chain.from_iterable(found))
 
 
 def _rows(contents: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import tensorflow as tf
 
-from tfxai.types import Classes, JitCompile, Score
+from tfxai.types import Classes, JitCompile, Preprocessor, Score
 
 
 class ModelOptions(TypedDict, total=False):
@@ -19,6 +19,7 @@ class ModelOptions(TypedDict, total=False):
     classes: Classes | None
     jit_compile: JitCompile
     draws: int | None
+    preprocessor: Preprocessor | None
 
 
 class InputOptions(ModelOptions, total=False):

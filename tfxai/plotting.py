@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
 
+from tfxai import text_pictures
 from tfxai.display import (
     COLOURS,
     GAP,
@@ -33,6 +34,7 @@ from tfxai.display import (
 from tfxai.explanation import Explanation
 from tfxai.reading import SIGNED_KEY, Reading, read
 from tfxai.tables import Table, is_table
+from tfxai.words import is_read
 
 __all__ = ["CELL", "GAP", "INK", "LINE", "overlay", "plot_grid", "saturate", "sheet", "to_display"]
 
@@ -78,7 +80,8 @@ def plot_grid(
 
     The first column shows the input with the class that is explained and its score. Images get the heat-map laid over
     them, as do slices of volumes and frames of clips; series are drawn as lines before a background in the colours of
-    the heat-map; of tables, the attributions are drawn as bars.
+    the heat-map; of tables, the attributions are drawn as bars. Of texts the words are drawn on coloured backgrounds, a
+    paragraph for each explanation, for which of the options below titles, cmap and input count.
 
     Values that speak for and against the target are drawn signed: red and blue on one scale, over the image in grey.
     Class activation maps are drawn as in their papers, by their positive part. A line beneath a cell tells if what is
@@ -131,6 +134,10 @@ def plot_grid(
     6
     """
     columns, titles = _columns(explanations, titles)
+    if all(is_read(one, input) for one in columns):
+        if images is not None or slice is not None or polarity not in (None, "signed"):
+            raise ValueError("Expected no images=, slice= or polarity= for texts: words are drawn, with their signs.")
+        return text_pictures.figure(columns, titles, cmap, input)
     readings = [read(one, polarity, percentile, input) for one in columns]
     rows, draw = _rows(readings, images, slice)
     labels = [[one.label(row.number) for one in columns] for row in rows]

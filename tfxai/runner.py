@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai import baselines, provenance, steadiness
+from tfxai import baselines, provenance, steadiness, text
 from tfxai import inputs as given
 from tfxai.checks import positive
 from tfxai.classes import check_count, class_names
@@ -24,7 +24,7 @@ from tfxai.options import by_xla
 from tfxai.output_targets import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
-from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Score, Target, Verbose
+from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Preprocessor, Score, Target, Verbose
 
 MOST_TRACES = 32  # kept by one runner; the oldest goes
 
@@ -46,6 +46,8 @@ class Outcome(NamedTuple):
         What was asked.
     target : str
         What that means, as `tfxai.goal.meaning` has it.
+    texts : tuple of str, optional
+        What was given, if these were strings.
     """
 
     inputs: Any
@@ -53,6 +55,7 @@ class Outcome(NamedTuple):
     known: dict[str, Any]
     request: Request
     target: str
+    texts: tuple[str, ...] | None = None
 
 
 class Runner:
@@ -78,6 +81,7 @@ class Runner:
         classes: Classes | None = None,
         jit_compile: JitCompile = "auto",
         draws: int | None = None,
+        preprocessor: Preprocessor | None = None,
         at: str | Sequence[str] | None = None,
     ):
         if score not in (None, "logit", "probability", "auto"):
@@ -93,6 +97,12 @@ class Runner:
         self.draws = None if draws is None else positive("draws", draws)
         if draws is not None and self.view.draw is None:
             self.view.draw = tf.Variable(0, trainable=False, dtype=tf.int64)
+        if preprocessor is not None:
+            if not callable(preprocessor):
+                raise TypeError(
+                    f"Expected preprocessor to be a function of a list of strings, got {type(preprocessor)}."
+                )
+            self.view.preprocessor = preprocessor
         if at is not None and not self.embeds:
             raise TypeError(f"{type(self).__name__} looks at no embeddings, so it takes no at=.")
         self.at = (at,) if isinstance(at, str) else None if at is None else tuple(at)
@@ -191,9 +201,8 @@ class Runner:
         request, fixed = parse(target, self.classes), self.view.batch_size
         batch_size = fixed or positive("batch_size", batch_size)
         at_once = fixed or rows
-        stream, steps, total = given.batches(
-            inputs, self.view.takes, max(1, (at_once or batch_size) // request.repeats)
-        )
+        size, reader = max(1, (at_once or batch_size) // request.repeats), text.Reader(self.view.preprocessor)
+        stream, steps, total = given.batches(inputs, self.view.takes, size, reader)
         if total is not None and request.count not in (None, total):
             raise ValueError(f"Expected one target for each of the {total} inputs, got {request.count}.")
         done = 0
@@ -202,12 +211,13 @@ class Runner:
             if request.count is not None and end > request.count:
                 raise ValueError(f"Expected one target for each input, got {request.count} for at least {end}.")
             beside = baselines.rows(self.reference, self._named(batch), done, total, self.embeds)
-            wanted = request.rows(done, end)
+            wanted, rows_read = request.rows(done, end), (batch, beside, reader.texts(end - done))
             if request.repeats > 1:
-                batch, beside = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), (batch, beside))
-            for part, its, asked in cut((batch, beside, wanted), at_once):
+                rows_read = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), rows_read)
+            for (part, its, texts), asked in cut((rows_read, wanted), at_once):
                 repeats = 1 if at_once else request.repeats
-                yield self._outcome(part, its, asked, request, batch_size, repeats, end)
+                found = self._outcome(part, its, asked, request, batch_size, repeats, end)
+                yield found._replace(texts=tuple(texts) or None)
             done = end
         if request.count not in (None, done):
             raise ValueError(f"Expected one target for each of the {done} inputs, got {request.count}.")
@@ -217,7 +227,8 @@ class Runner:
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Batches of inputs with their labels, see `tfxai.inputs.labelled`, none longer than the model takes."""
         size = self.view.batch_size or positive("batch_size", batch_size)
-        stream = given.with_progress(*given.labelled(inputs, labels, self.view.takes, size), verbose)
+        reader = text.Reader(self.view.preprocessor)
+        stream = given.with_progress(*given.labelled(inputs, labels, self.view.takes, size, reader), verbose)
         for batch, own in stream:
             rows = (batch,) if own is None else (batch, own)
             yield from ((*part, None)[:2] for part in cut(rows, self.view.batch_size))

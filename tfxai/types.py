@@ -30,6 +30,8 @@ Target: TypeAlias = (
 Labels: TypeAlias = Array | Sequence[Any] | Literal["predicted"]
 Classes: TypeAlias = Sequence[str] | Mapping[int, str] | Mapping[str, int]  # in order, by number, or numbers by name
 
+Preprocessor: TypeAlias = Callable[[list[str]], Any]  # from strings to inputs, or a tuple that begins with these
+
 Score: TypeAlias = Literal["logit", "probability", "auto"]
 JitCompile: TypeAlias = bool | Literal["auto"]
 Verbose: TypeAlias = Literal["auto", 0, 1]

@@ -18,7 +18,7 @@ from tfxai.loops import Seeded, accumulate, collect, merge, split
 from tfxai.maps import enlarge
 from tfxai.options import ModelOptions
 from tfxai.run import Run
-from tfxai.types import Baseline, Classes, JitCompile, Model, Score
+from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
 
 MaskKind: TypeAlias = Literal["smooth", "words", "columns"]
 
@@ -168,7 +168,7 @@ class RISE(Explainer, Seeded):
         The same seed gives the same masks.
     score : {"auto", "probability", "logit"}, optional
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
-    output, signature, classes, jit_compile, draws
+    output, signature, classes, jit_compile, draws, preprocessor
         As for `Explainer`.
 
     Examples
@@ -204,6 +204,7 @@ class RISE(Explainer, Seeded):
         classes: Classes | None = None,
         jit_compile: JitCompile = "auto",
         draws: int | None = None,
+        preprocessor: Preprocessor | None = None,
     ):
         Explainer.__init__(
             self,
@@ -214,6 +215,7 @@ class RISE(Explainer, Seeded):
             classes=classes,
             jit_compile=jit_compile,
             draws=draws,
+            preprocessor=preprocessor,
         )
         self.input = input
         Seeded.__init__(self, seed)

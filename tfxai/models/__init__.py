@@ -15,6 +15,7 @@ from tfxai.models.function import FunctionView
 from tfxai.models.keras import KerasView
 from tfxai.models.loading import load
 from tfxai.models.saved_model import is_saved_model, open_saved_model
+from tfxai.models.strings import apart
 from tfxai.models.traced import TracedView
 from tfxai.models.view import Layer, ModelView
 
@@ -68,7 +69,10 @@ def _open(model: Any, output: str | int | None, signature: str | None) -> ModelV
     if signature is not None:
         raise ValueError(f"Only SavedModels have signatures, got signature={signature!r} for {type(model).__name__}.")
     if isinstance(model, Model):
-        return KerasView(model, output)
+        model, preprocessor = apart(model)
+        view = KerasView(model, output)
+        view.preprocessor = preprocessor
+        return view
     if isinstance(model, tf.types.experimental.ConcreteFunction):
         return TracedView(model, output, f"the function {model.name!r}", owner=model)
     if isinstance(model, tf.types.experimental.PolymorphicFunction):

@@ -115,6 +115,8 @@ class ModelView(abc.ABC):
         Whether it is called as it stands: outputs are what they are, and XLA has no part in it.
     kind : str
         What it is: a Keras model, a SavedModel, a TensorFlow or a Python function.
+    preprocessor : callable, optional
+        From a list of strings to inputs, where the model brings such a function.
     origin : mapping
         Which model it is: ``model``, its name, ``model_kind``, and if given ``model_path``, ``output``, ``signature``.
     """
@@ -122,6 +124,7 @@ class ModelView(abc.ABC):
     inputs: dict[str, tf.TensorSpec] | None
     opaque: bool = False
     draw: tf.Variable | None = None
+    preprocessor: Callable[[list[str]], Any] | None = None
     kind: str
     origin: Mapping[str, Any] = MappingProxyType({})
 

@@ -72,7 +72,8 @@ class RelevantFeatures:
     seed : int
         Chooses the images held out.
     **options
-        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``.
+        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``,
+        ``preprocessor``.
 
     Attributes
     ----------

@@ -89,7 +89,8 @@ class InputResampling:
     seed : int
         The same seed gives the same cloud, for every image and in every batch.
     **options
-        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``.
+        As for `Explainer`: ``output``, ``signature``, ``score``, ``classes``, ``jit_compile``, ``draws``,
+        ``preprocessor``.
 
     Attributes
     ----------
