@@ -234,10 +234,13 @@ def test_integers_that_no_table_knows_are_told(method):
         method(nested())(np.where(IDS == 8, 9, IDS), 0)
 
 
-def test_pictures_show_one_bar_a_word():
+def test_integers_are_words_where_nobody_tells_what_they_mean():
     found = tfxai.GradientXInput(nested())(IDS, 0)
-    _, cell = found[:1].plot().axes
-    np.testing.assert_allclose([bar.get_height() for bar in cell.patches], found.tokens()[0], rtol=1e-5)
+    words = found.words(1)
+    assert [word for word, _ in words] == ["7", "1", "4", "2"]
+    np.testing.assert_allclose([value for _, value in words], found.tokens()[1, :4])
+    drawn = {text.get_text() for text in found.plot().findobj(lambda one: hasattr(one, "get_text"))}
+    assert {"8", "7"} <= {text.strip() for text in drawn}
 
 
 def test_a_place_behind_no_embedding_is_refused():
