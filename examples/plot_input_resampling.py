@@ -57,9 +57,11 @@ for metric in ("correlation", "partial_correlation"):
 # Do they matter?
 # ---------------
 # Correlation is no proof: the noise moves both. The score without the channels tells, beside that without as many
-# random ones. Instead of noise everywhere, regions of the image may be masked.
+# random ones. Instead of noise everywhere, regions of the image may be masked. The effect is a score that asks for
+# causes: what the output would lose without the channel, to first order.
 
 for perturbation, sigma in (("multiplicative_ramp", 0.1), ("mask_superpixel", 0.3)):
-    one = tfxai.InputResampling(model, perturbation=perturbation, sigma=sigma, relative=True)(images, labels, verbose=0)
+    settings = {"perturbation": perturbation, "sigma": sigma, "relative": True, "effect": True}
+    one = tfxai.InputResampling(model, **settings)(images, labels, verbose=0)
     print(perturbation)
-    print(one.ablate(layers=("block4_relu",)))
+    print(one.ablate(("correlation", "precision", "effect"), layers=("block4_relu",)))

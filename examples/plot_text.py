@@ -8,7 +8,6 @@ added; as the remarks are made by a rule, it is known which words these must be.
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 import tfxai
@@ -32,36 +31,35 @@ def remark():
     return text, int(praise != turned), word
 
 
-texts, labels, words = zip(*(remark() for _ in range(2000)), strict=True)
+texts, labels, words = map(list, zip(*(remark() for _ in range(2000)), strict=True))
 
 # %%
 # The network
 # -----------
 # `TextVectorization` makes integers of strings, an embedding makes vectors of these, and a recurrent layer reads them.
+# It is trained on integers, and then put behind the strings.
 
 keras.utils.set_random_seed(0)
 vectorize = layers.TextVectorization(output_sequence_length=16)
-vectorize.adapt(list(texts))
-model = keras.Sequential(
-    [
-        keras.Input((), dtype="string"),
-        vectorize,
-        layers.Embedding(vectorize.vocabulary_size(), 16, mask_zero=True),
-        layers.Bidirectional(layers.GRU(16)),
-        layers.Dense(2, activation="softmax"),
-    ]
-)
-model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
-data = tf.data.Dataset.from_tensor_slices((list(texts), list(labels))).batch(64)
-history = model.fit(data, epochs=4, verbose=0)
+vectorize.adapt(texts)
+network = [
+    layers.Embedding(vectorize.vocabulary_size(), 16, mask_zero=True),
+    layers.GRU(16),
+    layers.Dense(2, activation="softmax"),
+]
+reader = keras.Sequential(network)
+reader.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+history = reader.fit(vectorize(texts), np.array(labels), batch_size=64, epochs=4, verbose=0)
 print(f"accuracy {history.history['accuracy'][-1]:.1%}")
+model = keras.Sequential([keras.Input((1,), dtype="string"), vectorize, *network])
 
 # %%
 # What each word adds
 # -------------------
 # The vectorization is found at the beginning of the model, so strings are given as they are. Integrated gradients go
 # from a baseline, here the remark in which every word is unknown, to the words; the values of a remark sum up to what
-# the score has changed on this way.
+# the score has changed on this way. In a notebook, ``explanation`` as the last line of a cell shows the words coloured
+# too, with the values under the pointer.
 
 shown = [texts.index(next(text for text in texts if frame in text)) for frame in ("what a not", "from the", "Sunday")]
 unknown = tfxai.baselines.Token(vectorize.get_vocabulary().index("[UNK]"))
@@ -70,11 +68,6 @@ explanation = explainer([texts[number] for number in shown])
 for word, value in explanation.words(0):
     print(f"{value:+6.2f}  {word}")
 explanation.plot()
-
-# %%
-# In a notebook, ``explanation`` as the last line of a cell shows the same; the values appear under the pointer.
-
-explanation
 
 # %%
 # Are these the right words?
@@ -87,7 +80,7 @@ def strongest(explanation):
     return [max(words, key=lambda one: abs(one[1]))[0] for words in found]
 
 
-found = strongest(explainer(list(texts[:100]), verbose=0))
+found = strongest(explainer(texts[:100], verbose=0))
 right = np.mean([one in (word, "not") for one, word in zip(found, words, strict=False)])
 print(f"{right:.0%} of the strongest words are those of the rule")
 assert right > 0.95
@@ -97,5 +90,5 @@ assert right > 0.95
 # matters.
 
 left_out = tfxai.Occlusion(model, window=1, stride=1, fill=unknown.id)
-found = strongest(left_out(list(texts[:100]), verbose=0))
+found = strongest(left_out(texts[:100], verbose=0))
 print(f"{np.mean([one in (word, 'not') for one, word in zip(found, words, strict=False)]):.0%} by occlusion")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 mpl.use("Agg")
+import matplotlib.pyplot as plt
 import networks
 
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
@@ -19,6 +20,13 @@ gc.freeze()  # else every full collection walks through all of TensorFlow again:
 def same_in_each_run() -> None:
     """Random weights are those of the run before, whichever files ran first."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Figures are let go, for pyplot keeps all that are open and warns of many."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -78,6 +78,25 @@ def residual(relu: Callable[[str], Callable] = lambda name: layers.ReLU(name=nam
     return _weighted(keras.Model(inputs, layers.Dense(5, name="dense")(x), name="residual"), "residual")
 
 
+def _trunk() -> tuple:
+    inputs = keras.Input((8,), name="features")
+    x = layers.Dense(12, activation="tanh", name="dense1")(inputs)
+    return inputs, layers.Dense(10, activation="relu", name="dense2")(x)
+
+
+def table() -> keras.Model:
+    """A regression of eight columns."""
+    inputs, x = _trunk()
+    return _weighted(keras.Model(inputs, layers.Dense(1, name="value")(x), name="table"), "table")
+
+
+def table_classes() -> keras.Model:
+    """The same trunk with three classes."""
+    inputs, x = _trunk()
+    outputs = layers.Dense(3, activation="softmax", name="classes")(x)
+    return _weighted(keras.Model(inputs, outputs, name="table_classes"), "table")
+
+
 def nested() -> keras.Model:
     """The residual net as a model of models: a functional backbone inside a Sequential inside a functional model."""
     whole = residual()

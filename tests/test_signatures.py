@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfxai
 from tfxai.facts import Facts
 from tfxai.inversion.settings import Settings, SettingsOptions
-from tfxai.options import ModelOptions
+from tfxai.options import InputOptions, ModelOptions
 from tfxai.provenance import ELSEWHERE
 
 METHODS = tfxai.methods("decision")
@@ -21,6 +21,7 @@ SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "pa
 SHARED |= {"low", "high", "bias", "operations"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
+    "occlusion": {"groups"},
     "rise": {"probability"},
     "simple_taylor": {"root"},
     "feature_inversion": {"alpha", "alpha_weight"},
@@ -104,7 +105,7 @@ class Typed(Power):
 
 
 def test_methods_of_users_show_options_too():
-    assert [one.name for one in parameters(Power)] == ["power", *ModelOptions.__annotations__, "options"]
+    assert [one.name for one in parameters(Power)] == ["power", *InputOptions.__annotations__, "options"]
     assert [one.name for one in parameters(Typed)] == ["power", *ModelOptions.__annotations__]
 
 

@@ -180,7 +180,7 @@ class TestGrid:
         np.testing.assert_allclose(image.get_array()[0], [-1, 0, 0.25], atol=0.03)
 
     def test_bars_of_tables_have_the_colour_of_their_sign(self):
-        figure = explanation([[-4.0, 1, 0.2]], np.ones((1, 3))).plot()
+        figure = plot_grid(explanation([[-4.0, 1, 0.2]], np.ones((1, 3))))
         colours = [255 * np.array(bar.get_facecolor()[:3]) for bar in figure.axes[1].patches]
         assert is_blue(colours[0])
         assert all(map(is_red, colours[1:]))

@@ -145,6 +145,14 @@ def test_sums_are_those_of_a_tape_at_the_embedding(make):
     assert found.heatmaps().shape == IDS.shape
 
 
+def test_a_model_that_has_seen_nothing_takes_words():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([layers.Embedding(9, 4), layers.GRU(5), layers.Dense(3)])
+    found = tfxai.IntegratedGradients(model, baseline=Token(0))(IDS.astype("int64"), 1)
+    assert found.values.shape == (2, 6, 4)
+    np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
+
+
 def test_a_one_hot_vector_is_an_embedding():
     model = one_hot()
     found = tfxai.IntegratedGradients(model)(IDS, 1)
@@ -218,3 +226,23 @@ def test_smoothing_and_batches_change_nothing_else():
     together, alone = tfxai.SmoothGrad(model, samples=3)(IDS, 0), tfxai.SmoothGrad(model, samples=3)(IDS[1:], 0)
     np.testing.assert_allclose(together.values[1:], alone.values, atol=1e-6)
     assert not together.tokens()[IDS == 0].any()
+
+
+@pytest.mark.parametrize("method", [tfxai.Saliency, tfxai.Occlusion])
+def test_integers_that_no_table_knows_are_told(method):
+    with pytest.raises(ValueError, match=r"looks up 9 in a table that knows 0 to 8\. Expected integers"):
+        method(nested())(np.where(IDS == 8, 9, IDS), 0)
+
+
+def test_pictures_show_each_word():
+    (page,) = tfxai.GradientXInput(nested())(IDS[:1], 0).plot().axes
+    _, *words, _, _ = [one.get_text() for one in page.texts]
+    assert words == [str(one) for one in IDS[0]]
+
+
+def test_a_place_behind_no_embedding_is_refused():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    )
+    with pytest.raises(ValueError, match=r"at=\['conv'\] says where integers are embedded, and the model takes none"):
+        tfxai.Saliency(model, at="conv")(np.ones((1, 4, 4, 1)), 0)

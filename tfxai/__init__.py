@@ -1,6 +1,6 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, callbacks, datasets, inversion, metrics, relevance, synthesis, targets
+from tfxai import attribution, baselines, callbacks, datasets, inversion, metrics, relevance, synthesis, tables, targets
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
@@ -46,6 +46,7 @@ __all__ = [
     "receptive_field",
     "relevance",
     "synthesis",
+    "tables",
     "targets",
     "transforms",
 ]

@@ -40,6 +40,13 @@ def over_sites(x: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, *[1] * (maps.shape.rank - 2), maps.shape[-1]])
 
 
+def at_peaks(chosen: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """(n, ..., channels) bool: of the channels that are chosen, (n, channels), the unit that is active most."""
+    flat = tf.reshape(maps, [tf.shape(maps)[0], -1, maps.shape[-1]])
+    peaks = tf.one_hot(tf.argmax(flat, 1), tf.shape(flat)[1], True, False, axis=1, dtype=tf.bool)
+    return tf.reshape(peaks & chosen[:, None], tf.shape(maps))
+
+
 def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end: tf.Tensor) -> tf.Tensor:
     """What ``end`` would be if some channels of layers were zero, and all that depends on them were computed anew.
 
@@ -48,12 +55,15 @@ def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end
     read : mapping
         Layer to its output, (n, ..., channels).
     removed : mapping
-        Layer to (n, channels) bool, true where a channel is zero; or (1, channels), for all inputs.
+        Layer to (n, channels) bool, true where a channel is zero; or (1, channels), for all inputs; or of the shape of
+        the layer, true where a unit is zero.
     end : tf.Tensor
         What is wanted.
     """
 
     def zeroed(mask: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
-        return lambda maps: tf.where(over_sites(mask, maps), tf.zeros([], maps.dtype), maps)
+        return lambda maps: tf.where(
+            over_sites(mask, maps) if len(mask.shape) == 2 else mask, tf.zeros([], maps.dtype), maps
+        )
 
     return edited([(read[layer], zeroed(mask)) for layer, mask in removed.items()], end)

@@ -19,6 +19,7 @@ AGAINST_TO_FOR = LinearSegmentedColormap.from_list(
     "against_to_for", ["#0b3c8c", "#1f77e6", "#5aa5f5", "#e8e8e8", "#f57f5e", "#e31a1c", "#8b0000"]
 )
 RISE = 0.6  # how fast signed colours become opaque: below 1, so that small values are seen
+INK = "#333333"  # of text and lines
 COLOURS: dict[bool, str | Colormap] = {False: "jet", True: AGAINST_TO_FOR}  # of heat-maps, signed or not
 
 

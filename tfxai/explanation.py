@@ -235,14 +235,15 @@ class Explanation(OfWords):
         return "output" if only else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
-        """Figure with a row for each input: the image, and the heat-map over it; or the words of a text, coloured.
+        """Figure with a row for each input: the image, the heat-map over it. Of tables, bars; of texts, coloured words.
 
         Parameters
         ----------
         images : ndarray, optional
             Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
         **options
-            As for `tfxai.plot_grid`.
+            As for `tfxai.plot_grid`. Of tables: ``features``, ``groups`` and ``input`` as for `tfxai.tables.Table`,
+            ``rows`` and ``top`` as for its ``plot_bars``.
 
         Returns
         -------
@@ -250,7 +251,7 @@ class Explanation(OfWords):
         """
         from tfxai import plotting
 
-        return plotting.plot_grid([self], images, **options)
+        return plotting.plot(self, images, **options)
 
     def save(self, path: str | PathLike) -> None:
         """Write everything to a compressed ``.npz`` file, without pickles.

@@ -21,6 +21,7 @@ from tfxai import text_pictures
 from tfxai.display import (
     COLOURS,
     GAP,
+    INK,
     LINE,
     composite,
     overlay,
@@ -32,13 +33,13 @@ from tfxai.display import (
 )
 from tfxai.explanation import Explanation
 from tfxai.reading import SIGNED_KEY, Reading, read
+from tfxai.tables import Table, is_table
 from tfxai.words import is_read
 
 __all__ = ["CELL", "GAP", "INK", "LINE", "overlay", "plot_grid", "saturate", "sheet", "to_display"]
 
 MAX_ROWS = 16
 CELL = 1.9  # inches
-INK = "#333333"
 STRONG = 0.8  # where bars have their colour, on the way from the middle to an end
 LINE_HEIGHT = 0.13  # inches, of the text beneath a cell
 HEADING, HEADING_HEIGHT = 22, 0.17  # letters in a line above a column, and inches of another line
@@ -52,6 +53,15 @@ class Row:
     drawn: np.ndarray  # pixels, a series or a row of a table
     maps: list[np.ndarray]  # one for each explanation
     caption: str = ""
+
+
+def plot(explanation: Explanation, images: np.ndarray | Sequence[np.ndarray] | None = None, **options: Any) -> Figure:
+    """One explanation: of a table by the names of its features, of all else as a grid."""
+    own = {name: options[name] for name in ("features", "groups", "input") if name in options}
+    bars = {name: options[name] for name in ("rows", "top") if name in options}
+    if images is not None or len(own) + len(bars) < len(options) or not is_table(explanation, own.get("input")):
+        return plot_grid([explanation], images, **options)
+    return Table(explanation, **own).plot_bars(**bars)
 
 
 def plot_grid(
@@ -129,9 +139,9 @@ def plot_grid(
             raise ValueError("Expected no images=, slice= or polarity= for texts: words are drawn, with their signs.")
         return text_pictures.figure(columns, titles, cmap, input)
     readings = [read(one, polarity, percentile, input) for one in columns]
-    values = [one.of(input)[0] for one in columns]
     rows, draw = _rows(readings, images, slice)
     labels = [[one.label(row.number) for one in columns] for row in rows]
+    values = [one.of(input)[0] for one in columns]
     table = draw is _draw_bars  # which shows its values themselves
     texts = []
     for row, label in zip(rows, labels, strict=True):

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfxai._version import __version__
 from tfxai.loops import Seeded
-from tfxai.options import InputOptions, ModelOptions
+from tfxai.options import InputOptions
 
 CHANGING = ("seed", "output", "signature")
 KEYWORD_ONLY, REST = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
@@ -81,7 +81,7 @@ def spelled_out(constructor: Callable, base: Callable | None = None) -> inspect.
     """The signature of a constructor with the parameters that its ``**options`` stand for.
 
     If these are annotated as ``Unpack[ModelOptions]``, or another `TypedDict`, they are its keys, with the defaults of
-    the base class's constructor, or `ELSEWHERE`. Without annotation, as users write it, `ModelOptions` are among them.
+    the base class's constructor, or `ELSEWHERE`. Without annotation, as users write it, `InputOptions` are among them.
     """
     signature = inspect.signature(constructor)
     *own, last = signature.parameters.values()
@@ -91,7 +91,7 @@ def spelled_out(constructor: Callable, base: Callable | None = None) -> inspect.
     if isinstance(hint, str) and "Unpack[" in hint:
         hint = get_type_hints(constructor)[last.name]
     unpacked = get_origin(hint) is Unpack
-    kinds = get_args(hint)[0].__annotations__ if unpacked else ModelOptions.__annotations__
+    kinds = get_args(hint)[0].__annotations__ if unpacked else InputOptions.__annotations__
     known = inspect.signature(base).parameters if base else {}
     options = [
         known[name].replace(kind=KEYWORD_ONLY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -285,6 +286,17 @@ def check_images(image: tf.Tensor, method: str) -> None:
         raise ValueError(f"{method} needs images, (n, h, w, c), got shape {image.shape}. Use IntegratedGradients.")
 
 
+def check_places(run: Run, method: str) -> None:
+    """ValueError unless the method, which is named, is given what has places and then channels, and has gradients."""
+    image = run.image
+    check_floating(image)
+    if image.shape.rank < 3 or run.positions(image) != tuple(range(1, image.shape.rank - 1)):
+        raise ValueError(
+            f"{method} needs images, series or volumes with channels last, got shape {image.shape}. Use "
+            "IntegratedGradients."
+        )
+
+
 def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Perturbed images in the model's type: rounded, if that is integer."""
     if images.dtype == dtype or dtype.is_floating:
@@ -294,7 +306,7 @@ def cast(images: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 @contextlib.contextmanager
 def on_this_device() -> Iterator[None]:
-    """ValueError in place of TensorFlow's own error, if an operation of the model has no kernel here."""
+    """ValueError in place of TensorFlow's own, if an operation of the model cannot run here, or not on such inputs."""
     try:
         yield
     except tf.errors.UnimplementedError as error:
@@ -302,4 +314,12 @@ def on_this_device() -> Iterator[None]:
         raise ValueError(
             f"The model, or its gradient, cannot run here as it is: {reason} Give the explainer jit_compile=True, for "
             "XLA has kernels of its own; or run it on a GPU."
+        ) from error
+    except tf.errors.InvalidArgumentError as error:
+        unknown = re.search(r"indices\[.*\] = (-?\d+) is not in \[0, (\d+)\)", str(error))
+        if unknown is None:
+            raise
+        raise ValueError(
+            f"The model looks up {unknown[1]} in a table that knows 0 to {int(unknown[2]) - 1}. Expected integers as "
+            "the model's own preprocessing makes them, such as its tokenizer."
         ) from error

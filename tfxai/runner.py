@@ -125,6 +125,11 @@ class Runner:
         """
         reads = tuple(dict.fromkeys([*self.reads, *goal.reads, *self._layers_at(inputs)]))
         model, integers = self._embedded(inputs, reads), {}
+        if model is None and self.at:
+            raise ValueError(
+                f"at={list(self.at)} says where integers are embedded, and the model takes none. Relevance at a layer "
+                "has LRP(model, at=layer); maps of a layer have CAM methods, with layer=."
+            )
         if model is None:
             forward = self.view.forward(inputs, reads, self.backward)
         else:

@@ -150,3 +150,63 @@ class TestRISE:
     def test_bad_options(self, small, x, options):
         with pytest.raises(ValueError, match=next(iter(options))):
             tfxai.RISE(small, **options)(x)
+
+    def test_of_words_every_number_is_a_word_or_the_fill(self):
+        ids = np.random.default_rng(0).integers(10, 500, (3, 12)).astype("int32")
+        seen = []
+
+        def watched(x):
+            seen.append(x)
+            return x.mean(1, keepdims=True)
+
+        values = tfxai.RISE(watched, masks=40, fill=3)(ids, 0).values
+        copies = np.concatenate([x.reshape(-1, 3, 12) for x in seen if len(x) > 3])  # not the first looks
+        assert ((copies == ids) | (copies == 3)).all()
+        assert 0.3 < (copies == 3).mean() < 0.7
+        assert values.shape == ids.shape
+        with pytest.raises(ValueError, match="masks of 0 and 1"):
+            tfxai.RISE(watched, masks=np.full((2, 12), 0.5))(ids, 0)
+
+    def test_columns_of_a_table_are_drawn_alone(self):
+        weights = np.array([0, 0, 5, 0, 0, 0, 0, 0, -5], "float32")
+        explainer = tfxai.RISE(lambda x: x @ weights[:, None], masks=3000, seed=2)
+        masks = np.stack([explainer.mask([9], tf.constant([2, n], tf.int64), "columns") for n in range(200)])
+        assert np.isin(masks, (0, 1)).all()
+        assert np.abs(np.corrcoef(masks.T) - np.eye(9)).max() < 0.3
+        values = explainer(np.ones((1, 9), "float32"), 0, batch_size=512).values[0]
+        np.testing.assert_allclose(values, weights / 2, atol=0.4)
+
+
+class TestTables:
+    weights = np.array([2.0, -1, 0.5, 3, -2], "float32")
+    x = np.random.default_rng(1).normal(size=(3, 5)).astype("float32")
+
+    def product(self, x):
+        """Of the last two columns, whose group is more than its columns."""
+        return np.stack([x @ self.weights, x[:, 3] * x[:, 4]], 1)
+
+    def test_each_column_is_hidden_alone(self):
+        ours = tfxai.Occlusion(self.product, fill=0.5)(self.x, 0)
+        np.testing.assert_allclose(ours.values, self.weights * (self.x - 0.5), atol=1e-5)
+        np.testing.assert_allclose(ours.extras["drops"], ours.values)
+
+    @pytest.mark.parametrize("groups", [{"pair": [3, 4]}, [[3, 4]], {"pair": np.array([4, 3])}])
+    def test_groups_are_hidden_together(self, groups):
+        ours = tfxai.Occlusion(self.product, fill=0.5, groups=groups, window=1)(self.x, 1)
+        drop = self.x[:, 3] * self.x[:, 4] - 0.25
+        np.testing.assert_allclose(ours.values[:, 3:], np.stack([drop, drop], 1) / 2, atol=1e-6)
+        np.testing.assert_allclose(ours.values[:, :3], 0, atol=1e-6)
+        np.testing.assert_allclose(ours.extras["drops"][:, 3], drop, atol=1e-6)
+        assert ours.extras["drops"].shape == (3, 4)
+
+    def test_windows_of_columns_that_lie_side_by_side(self):
+        ours = tfxai.Occlusion(self.product, window=2, stride=2)(self.x, 0)
+        assert ours.extras["drops"].shape == (3, 3)
+
+    def test_what_is_wrong(self, small, x):
+        with pytest.raises(ValueError, match="groups= or windows, got both; leave out window=2"):
+            tfxai.Occlusion(self.product, groups=[[0]], window=2)
+        with pytest.raises(ValueError, match="which is no column"):
+            tfxai.Occlusion(self.product, groups=[[5]])(self.x, 0)
+        with pytest.raises(ValueError, match="groups= of a table"):
+            tfxai.Occlusion(small, groups=[[0]])(x)

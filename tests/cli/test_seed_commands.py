@@ -210,9 +210,21 @@ def test_stages_are_drawn_as_they_were_found(model, painted):
 class TestResample:
     def test_pictures_numbers_and_table(self, folder, model, painted, tmp_path, capsys):
         layers = ["block2_relu", "block5_relu"]
-        options = ["--layers", *layers, "--samples", "8", "--seed", "3", "--best", "3", "--classes", "{}/names.txt"]
+        options = [
+            "--layers",
+            *layers,
+            "--samples",
+            "8",
+            "--seed",
+            "3",
+            "--best",
+            "3",
+            "--classes",
+            "{}/names.txt",
+            "--effect",
+        ]
         assert run(folder, "resample", "{}/flowers.keras", "{}/few", *options, "--output", tmp_path) == 0
-        method = tfxai.InputResampling(model, layers, samples=8, seed=3, relative=True, classes=NAMES)
+        method = tfxai.InputResampling(model, layers, samples=8, seed=3, relative=True, effect=True, classes=NAMES)
         expected = method(painted[0][:2], verbose=0)
         for number in (0, 1):
             found = tfxai.resampling.Resampling.load(tmp_path / str(number) / "resampling.npz")

@@ -379,9 +379,6 @@ def test_bad_inputs(residual, x):
         guided(residual, "relu4", "dense")(x)
     with pytest.raises(TypeError, match="speed"):
         guided(residual, speed=3)
-    series = keras.Sequential([keras.Input((20, 3)), layers.Conv1D(4, 5), layers.Flatten(), layers.Dense(2)])
-    with pytest.raises(ValueError, match="needs images"):
-        guided(series)(np.ones((1, 20, 3)))
 
 
 def test_nothing_is_written_to_the_log(small, x, caplog, capfd):

@@ -271,6 +271,5 @@ def test_bad_inputs(residual, x):
     with pytest.raises(ValueError, match="one fill for each image, got 2"):
         tfxai.MeaningfulPerturbation(residual, fill=[0.0, 1.0], steps=1)(x)
     series = keras.Sequential([keras.Input((20, 3)), layers.Conv1D(4, 5), layers.Flatten(), layers.Dense(2)])
-    for method in (tfxai.FeatureInversion, tfxai.MeaningfulPerturbation):
-        with pytest.raises(ValueError, match=f"{method.__name__} needs images"):
-            method(series)(np.ones((1, 20, 3)))
+    with pytest.raises(ValueError, match="FeatureInversion needs images"):
+        tfxai.FeatureInversion(series)(np.ones((1, 20, 3)))

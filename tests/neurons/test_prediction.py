@@ -103,7 +103,9 @@ def test_each_heatmap_is_that_of_its_channel(options):
     found = PredictionByFeatures(fitted(model, {"first": 6, "second": 6}, np.ones((12, 3))), top=12, **options)
     x = noise(rng, 2, 24, 24, 3)
     explanation = found(x)
-    rest = {"strided": "resampled"} | {name: value for name, value in options.items() if name != "relus"}
+    rest = {"strided": "resampled", "pooling": "repeat"} | {
+        name: value for name, value in options.items() if name != "relus"
+    }
     method = (tfxai.Deconvnet if "relus" in options else tfxai.GuidedBackprop)(model, **rest)
     for row, features in enumerate(explanation.evidence()):
         assert len(features) >= 8
@@ -291,4 +293,4 @@ def test_features_of_flowers_lie_in_the_petals():
     found = features.explain(unseen, target=truth, verbose=0)
     assert all(found.evidence())
     inside = (found.values * masks).sum((1, 2)) / found.values.sum((1, 2))
-    assert np.median(inside) > 0.8 > 3 * masks.mean()
+    assert np.median(inside) > 0.7 > 3 * masks.mean()

@@ -164,3 +164,13 @@ def test_conditions_on_depth_and_kind():
     by_depth = Composite([(upto(0), Flat()), (upto(0.5), AlphaBeta(2, 1))], ZPlus())
     by_name = Composite([("stem", Flat()), ("deep", AlphaBeta(2, 1)), ("last", ZPlus())])
     np.testing.assert_array_equal(*(relevance(model, data, 1, rules).values for rules in (by_depth, by_name)))
+
+
+def test_a_fourier_transform_is_a_sum():
+    """A linear network, so relevance is gradient times input, layer by layer or not."""
+    x = keras.Input((4, 6))
+    mixed = layers.Lambda(lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64))))(x)
+    model = keras.Model(x, layers.Dense(2, use_bias=False)(layers.Flatten()(mixed)))
+    given = random(2, 4, 6)
+    found = relevance(model, given, composite=Epsilon(1e-9))
+    np.testing.assert_allclose(found.values, tfxai.GradientXInput(model)(given, 1).values, rtol=1e-3, atol=1e-5)

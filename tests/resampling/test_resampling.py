@@ -127,10 +127,10 @@ def test_moments_where_single_precision_would_cancel():
 
 
 def test_batches_images_and_seeds(residual, x):
-    explainer = resampling(residual, perturbation="multiplicative", sigma=0.3)
+    explainer = resampling(residual, perturbation="multiplicative", sigma=0.3, effect=True)
     together = explainer(x[:3], target=[1, 0, 2], batch_size=32, verbose=0)
     alone = [explainer(x[i : i + 1], target=t, batch_size=3, verbose=0) for i, t in enumerate([1, 0, 2])]
-    for metric in METRICS[:4]:
+    for metric in (*METRICS[:4], "regression", "effect"):
         for layer in LAYERS:
             parts = np.concatenate([one.scores[metric][layer] for one in alone])
             np.testing.assert_allclose(together.scores[metric][layer], parts, rtol=1e-3, atol=1e-4)
@@ -195,6 +195,48 @@ def spatial(inputs: int = 8, height: int = 24) -> keras.Model:
     model.get_layer("copy").set_weights([np.eye(inputs, dtype=np.float32)[None, None]])
     model.get_layer("out").set_weights([np.eye(inputs, 2, dtype=np.float32)])
     return model
+
+
+def shared(x, seed):
+    """Noise that moves whole maps; channels 0 and 3 alike."""
+    noise = tf.random.stateless_normal([1, 1, x.shape[-1]], seed)
+    return x + 0.2 * tf.gather(noise, [0, 1, 2, 0, 4, 5, 6, 7], axis=-1)
+
+
+@pytest.mark.parametrize("spatial_", ["mean", "peak"])
+def test_effects_are_those_of_ablation_where_the_output_is_linear(spatial_):
+    """Channel 3 goes along with channel 0, and does nothing."""
+    model = spatial(height=4)
+    weights = np.float32([2, -1, 0.5, 0, 0.2, 0, 0, 3])
+    model.get_layer("out").set_weights([np.stack([weights, 0 * weights], 1)])
+    image = np.random.default_rng(0).random((1, 4, 4, 8)).astype(np.float32) + 1
+    options = {"perturbation": shared, "samples": 40, "spatial": spatial_, "sites": None, "effect": True}
+    result = InputResampling(model, ["copy"], **options)(image, target=0, batch_size=16, verbose=0)
+    copies = np.stack([image[0], *(shared(image[0], [0, i]) for i in range(1, 40))])
+    peaks = np.unravel_index(image[0].reshape(16, 8).argmax(0), (4, 4))
+    seen = copies.mean((0, 1, 2)) if spatial_ == "mean" else copies.mean(0)[(*peaks, range(8))] / 16
+    truth = abs(weights * seen)  # the mean over copies of what the output loses without the channel, or the unit
+    np.testing.assert_allclose(result.scores["effect"]["copy"][0], truth, rtol=1e-4, atol=1e-6)
+    clean = result.ablate(("effect",), top=1, units=True).changes["effect"] if spatial_ == "peak" else None
+    if clean is not None:
+        np.testing.assert_allclose(clean, 3 * image[0][..., 7].max() / 16, rtol=1e-4)
+    correlation, regression = (result.scores[metric]["copy"][0] for metric in ("correlation", "regression"))
+    assert correlation[3] == pytest.approx(correlation[0], abs=1e-4)
+    assert regression[3] > 0.5 * regression[0]  # which goes along is not told from causes
+
+
+def test_regression_is_the_loss_that_a_line_foretells():
+    """Independent noise of many copies: the slope of each map is its weight."""
+    model = spatial(height=4)
+    model.get_layer("out").set_weights([np.float32([[2, 1], [-1, 1], *[[0.5, 0]] * 6])])
+
+    def shifts(x, seed):
+        return x + 0.1 * tf.random.stateless_normal([1, 1, x.shape[-1]], seed)
+
+    image = 1 + np.arange(8, dtype=np.float32) * np.ones((1, 4, 4, 1), np.float32)
+    result = InputResampling(model, ["copy"], perturbation=shifts, samples=3000)(image, 0, 1000, verbose=0)
+    truth = np.arange(1, 9) * [2, 1, *[0.5] * 6]
+    np.testing.assert_allclose(result.scores["regression"]["copy"][0], truth, rtol=0.2)
 
 
 def test_a_channel_that_is_the_output_has_correlation_one():

@@ -225,6 +225,29 @@ def test_ablation_of_several_layers_and_other_targets(explainer, residual, x):
         plain.ablate(layers=("relu2",))
 
 
+def test_ablation_of_units_by_hand(residual, x):
+    explainer = tfxai.InputResampling(
+        residual, ["relu4"], perturbation="additive", samples=8, spatial="peak", sites=None
+    )
+    result = explainer(x[:2], target=[2, 0], verbose=0)
+    found = result.ablate(("correlation",), top=2, units=True, controls=1)
+    head = keras.Model(residual.get_layer("relu4").output, residual.output)
+    maps = keras.Model(residual.input, residual.get_layer("relu4").output).predict(x[:2], verbose=0)
+    for image, target in enumerate([2, 0]):
+        without = maps[image : image + 1].copy()
+        for channel in result.top("correlation", 2)["relu4"][image]:
+            without[0, *result.peaks["relu4"][image, channel], channel] = 0
+        change = result.score[image] - head.predict(without, verbose=0)[0, target]
+        assert found.changes["correlation"][image] == pytest.approx(change, abs=1e-4)
+    with pytest.raises(ValueError, match=r"effect=True"):
+        result.top("effect")
+
+
+def test_units_need_scores_of_units(result):
+    with pytest.raises(ValueError, match=r'spatial="peak", sites=None.*spatial=\'mean\', sites=256'):
+        result.ablate(units=True)
+
+
 # files and tables
 
 

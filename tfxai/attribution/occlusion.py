@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Unpack
+from typing import Literal, TypeAlias, Unpack
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,14 @@ from tfxai.baselines import input_references
 from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.groups import Groups, numbered, partition
 from tfxai.loops import Seeded, accumulate, collect, merge, split
 from tfxai.maps import enlarge
 from tfxai.options import ModelOptions
 from tfxai.run import Run
 from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
+
+MaskKind: TypeAlias = Literal["smooth", "words", "columns"]
 
 
 class Occlusion(Explainer):
@@ -26,13 +29,16 @@ class Occlusion(Explainer):
     Zeiler and Fergus (2013). The drop of each window is spread evenly over its pixels' windows: the value of a pixel is
     the mean drop over all windows that cover it. ``extras["drops"]`` has the drop of each window, (n, rows, columns).
 
+    The columns of a table are hidden one by one, or in ``groups``: the drop of a group is shared evenly by its columns,
+    whose values sum to it. ``extras["drops"]`` then is (n, groups), in the order of their first columns.
+
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     window : int or sequence of int, optional
-        Size of the window along each axis. Default an eighth of the input. It need not divide the input: the last
-        window is cut by the border.
+        Size of the window along each axis. Default an eighth of the input, and one column of a table. It need not
+        divide the input: the last window is cut by the border.
     stride : int or sequence of int, optional
         Step between windows. Default half a window.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
@@ -40,13 +46,16 @@ class Occlusion(Explainer):
         0. See `tfxai.baselines.references`.
     input : str, optional
         Which of several inputs is hidden in parts. Default: the only one with positions.
+    groups : mapping of str to sequence of int, or sequence of such, optional
+        Of a table, in place of windows: columns that are hidden together, such as those of one category,
+        ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
 
     Raises
     ------
     ValueError
-        For windows or strides that do not fit, or several inputs of which none is chosen.
+        For windows, strides or groups that do not fit, or several inputs of which none is chosen.
 
     Examples
     --------
@@ -73,25 +82,19 @@ class Occlusion(Explainer):
         stride: int | Sequence[int] | None = None,
         fill: Baseline = 0.0,
         input: str | None = None,
+        groups: Groups | None = None,
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
-        self.input = input
+        if groups is not None and (window not in (None, 1) or stride not in (None, 1)):
+            raise ValueError(f"Expected groups= or windows, got both; leave out window={window!r}, stride={stride!r}.")
+        self.input, self.groups = input, groups
         self.window, self.stride, self.reference = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
-        if run.chosen is None and not isinstance(run.inputs, dict):
-            run = replace(run, chosen="input")  # the only one, also without channels: a table, numbers of words
+        run = _with_any(run)
         image, x = run.image, run.pixels
-        size = run.size(image)
-        window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
-        stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
-        if any(step > length for step, length in zip(stride, window, strict=True)):
-            raise ValueError(
-                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
-                f"and {tuple(window)}."
-            )
-        covers = [cover(*axis) for axis in zip(size, window, stride, strict=True)]  # each (windows, positions)
+        covers = self._columns(image) if self._has_columns(image) else self._windows(run.size(image))
         grid = [len(rows) for rows in covers]
         fills = input_references(run, run.image)
         windows = int(np.prod(grid))
@@ -109,7 +112,32 @@ class Occlusion(Explainer):
         scores = tf.reduce_mean(tf.reshape(scores, [-1, fills.shape[0], windows]), 1)
         drops = tf.reshape(run.score[:, None] - scores, [-1, *grid])
         run.extras["drops"] = drops
+        if self._has_columns(image):
+            drops /= covers[0].sum(1)
         return run.unpadded(_spread(drops, covers) / _spread(tf.ones([1, *grid]), covers))
+
+    def _has_columns(self, x: tf.Tensor) -> bool:
+        """Whether columns are hidden, whose neighbours mean nothing, and not windows."""
+        if self.groups is not None and x.shape.rank != 2:
+            raise ValueError(f"Expected groups= of a table, (n, features), got inputs of shape {x.shape}. Use window=.")
+        alone = x.shape.rank == 2 and x.dtype.is_floating and self.window is None and self.stride is None
+        return alone or self.groups is not None
+
+    def _columns(self, x: tf.Tensor) -> list[np.ndarray]:
+        """[(groups, columns)] 1 where a column is hidden."""
+        parts = partition(self.groups, numbered(x.shape[1]))
+        return [np.stack([np.isin(np.arange(x.shape[1]), columns) for _, columns in parts]).astype(np.float32)]
+
+    def _windows(self, size: Sequence[int]) -> list[np.ndarray]:
+        """(windows, positions) of each axis, 1 where a window lies."""
+        window = _per_axis("window", self.window, [max(1, length // 8) for length in size])
+        stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
+        if any(step > length for step, length in zip(stride, window, strict=True)):
+            raise ValueError(
+                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
+                f"and {tuple(window)}."
+            )
+        return [cover(*axis) for axis in zip(size, window, stride, strict=True)]
 
 
 class RISE(Explainer, Seeded):
@@ -118,15 +146,18 @@ class RISE(Explainer, Seeded):
     Petsiuk et al. (2018), eq. 6: (1 / (N p)) * sum of S(x * m) m, with masks m drawn on a coarse grid with probability
     p, enlarged and shifted at random. The same masks serve all inputs.
 
+    Masks of words are 0 or 1, for a number between that of a word and that of the fill is another word. So are masks of
+    tables, in which each column is drawn alone.
+
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
-        What is explained; images, series or volumes.
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
     masks : int or array
-        How many masks, or masks (N, h, w) in [0, 1] of the input's size. Default 1000 (the paper: 4000 to 8000); the
-        noise of the map falls with the root of it.
+        How many masks, or masks (N, h, w) in [0, 1] of the input's size; of words, of 0 and 1. Default 1000 (the
+        paper: 4000 to 8000); the noise of the map falls with the root of it.
     cells : int
-        Cells of the grid along each axis. Default 7 (paper).
+        Cells of the grid along each axis. Default 7 (paper). Of a table, each column is one.
     probability : float
         Share of cells that stay visible. Default 0.5 (paper).
     fill : number, "mean", "blur", "noise", array or function
@@ -152,7 +183,7 @@ class RISE(Explainer, Seeded):
         "rise",
         use="parts of the input that the decision rests on",
         cost="1 forward pass for each mask (1000 by default)",
-        needs="any model of images",
+        needs="any model",
         drawback="slow; grainy with few masks",
         reference="Petsiuk et al. 2018",
     )
@@ -197,34 +228,51 @@ class RISE(Explainer, Seeded):
             raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
         self.probability, self.reference = probability, fill
 
-    def mask(self, size: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    def mask(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind = "smooth") -> tf.Tensor:
         """One random mask (h, w), or with more or fewer axes."""
+        if kind == "columns":
+            return tf.cast(tf.random.stateless_uniform(size, seed) < self.probability, tf.float32)
         cell = [-(-length // self.cells) for length in size]
         grid = tf.random.stateless_uniform([self.cells] * len(size), seed) < self.probability
         large = [(self.cells + 1) * length for length in cell]
-        enlarged = enlarge(tf.cast(grid, tf.float32)[None], large)[0]
+        enlarged = enlarge(tf.cast(grid, tf.float32)[None], large, "linear" if kind == "smooth" else "nearest")[0]
         share = tf.random.stateless_uniform([len(size)], seed + tf.constant([1, 0], seed.dtype))
         shift = tf.cast(share * cell, tf.int32)
         return tf.slice(enlarged, shift, size)
 
     def attribute(self, run: Run) -> tf.Tensor:
+        run = _with_any(run)
         image, x = run.image, run.pixels
         size = run.size(image)
+        kind: MaskKind = "smooth"
+        if image.shape.rank == 2:
+            kind = "columns" if image.dtype.is_floating else "words"
+        if kind == "words" and self.given is not None and not np.isin(self.given, (0, 1)).all():
+            raise ValueError(
+                "Expected masks of 0 and 1 for integers, such as words: what lies between is another word."
+            )
         if self.given is not None and list(self.given.shape[1:]) != size:
             raise ValueError(f"Expected masks of the size of the inputs, {tuple(size)}, got {self.given.shape[1:]}.")
         fill = input_references(run, run.image)[0]
 
         def masked(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
             if self.given is None:
-                masks = self.draw(index, lambda seed: self.mask(size, seed))
+                masks = self.draw(index, lambda seed: self.mask(size, seed, kind))
             else:
                 masks = tf.gather(tf.constant(self.given), index)
-            copies = run.with_image(merge(fill + (x - fill) * run.over(masks, image)[:, None]), tf.size(index))
+            shown = run.over(masks, image)[:, None]
+            copies = run.with_image(merge(x * shown + fill * (1 - shown)), tf.size(index))  # of 0 and 1, a choice
             scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
             return tf.tensordot(scores * active[:, None], masks, [[0], [0]])
 
         total = accumulate(masked, tf.zeros([run.count, *size]), self.masks, run.count, run.batch_size)
-        return total / (self.masks * self.probability)
+        return run.unpadded(total / (self.masks * self.probability))
+
+
+def _with_any(run: Run) -> Run:
+    """The run with a single input chosen, also one without channels: a table, numbers of words."""
+    single = run.chosen is None and not isinstance(run.inputs, dict)
+    return replace(run, chosen="input") if single else run
 
 
 def cover(length: int, window: int, stride: int) -> np.ndarray:

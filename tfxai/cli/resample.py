@@ -67,6 +67,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="channels have no precision below this share of their layer's median activity (default: %(default)s)",
     )
     parser.add_argument(
+        "--effect",
+        action="store_true",
+        help="also what the output loses without a channel, to first order: a gradient for each copy",
+    )
+    parser.add_argument(
         "--best", metavar="N", type=int, default=5, help="channels of each layer (default: %(default)s)"
     )
     add_seed_option(parser, "the copies")
@@ -94,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         sigma=arguments.sigma,
         activity=arguments.activity,
         relative=True,
+        effect=arguments.effect,
         seed=arguments.seed,
         classes=names,
     )

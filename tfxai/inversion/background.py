@@ -15,8 +15,10 @@ def background(run: Run, blur: float) -> tf.Tensor:
     x = run.pixels
     _, spec = compared_with(run, run.image)
     if isinstance(spec, str) and spec == "blur":
-        sigma = blur * min(x.shape[1:3])
-        return gaussian(gaussian(x, sigma, 1), sigma, 2)
+        sigma = blur * min(x.shape[1:-1])
+        for axis in range(1, x.shape.rank - 1):
+            x = gaussian(x, sigma, axis)
+        return x
     found = input_references(run, run.image)
     if found.shape[0] != 1:
         raise ValueError(f"Expected one fill for each image, got {found.shape[0]}.")
@@ -25,4 +27,5 @@ def background(run: Run, blur: float) -> tf.Tensor:
 
 def differs(x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     """(n,) whether images differ from their backgrounds by more than rounding."""
-    return tf.reduce_max(tf.abs(x - p), [1, 2, 3]) > SAME * tf.reduce_max(tf.abs(x), [1, 2, 3])
+    axes = list(range(1, x.shape.rank))
+    return tf.reduce_max(tf.abs(x - p), axes) > SAME * tf.reduce_max(tf.abs(x), axes)

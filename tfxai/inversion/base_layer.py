@@ -22,8 +22,9 @@ def default_base_layer(rule: Base, inversion: str, view: ModelView, inputs: Any)
         return inversion
     layers = view.layers(inputs)
     number = next((n for n, layer in enumerate(layers) if f"/{layer.name}".endswith(f"/{inversion}")), 0)
-    last, before = layers[number], [layer for layer in layers[:number] if len(layer.shape) == 4]
-    fine = [layer for layer in before if min(side or 0 for side in layer.shape[1:3]) >= CELLS] if rule == "fine" else []
+    last, before = layers[number], [layer for layer in layers[:number] if len(layer.shape) == len(layers[number].shape)]
+    sides = {layer.name: min((side or 0 for side in layer.shape[1:-1]), default=0) for layer in before}
+    fine = [layer for layer in before if sides[layer.name] >= CELLS] if rule == "fine" else []
     pooled = [layer for layer in before if layer.shape[-1] == last.shape[-1]] if "Pool" in last.kind else []
     found = _leading([layer.name for layer in [*fine, *pooled]], inversion, view, inputs)
     names = [layer.name for layer in fine if found.get(layer.name)]  # which have no negative values

@@ -12,7 +12,7 @@ from tfxai.inversion.mask import blend
 from tfxai.inversion.objective import Head, Objective, losses
 from tfxai.loops import accumulate, column, merge, split
 from tfxai.options import ModelOptions
-from tfxai.run import Run, gradients
+from tfxai.run import Run, gradients, tiled
 from tfxai.runner import Runner
 from tfxai.types import Model
 
@@ -67,16 +67,13 @@ class Contrast(Explainer):
             number, own = tf.gather(counted, index), tf.identity(masks)
             foreground = column(tf.equal(number, 0), own[None])
             shares = merge(tf.where(foreground, own, 1 - own))
-            copies = run.with_image(blend(_tiled(x, index), _tiled(p, index), shares), tf.size(index))
-            again = runner.rerun(run, copies, tf.size(index))
+            repeats = tf.size(index)
+            copies = run.with_image(blend(tiled(x, repeats), tiled(p, repeats), shares), repeats)
+            again = runner.rerun(run, copies, repeats)
             keep, drop = (split(loss, run.count) for loss in losses(again, objective, self.head))
-            loss = tf.where(foreground[..., 0, 0], weights[0] * keep, weights[1] * drop) * active[:, None]
+            loss = tf.where(tf.reshape(foreground, [-1, 1]), weights[0] * keep, weights[1] * drop) * active[:, None]
             gradient = gradients(loss, own)
             return gradient, tf.tensordot(loss, tf.one_hot(number, 2), [[0], [0]])
 
         zeros = tf.zeros_like(masks), tf.zeros([run.count, 2])
         return accumulate(sides, zeros, len(counted), run.count, run.batch_size)
-
-
-def _tiled(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    return tf.tile(x, [tf.size(index), 1, 1, 1])

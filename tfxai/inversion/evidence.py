@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfxai.maps import enlarge
 from tfxai.run import Run
 
 
@@ -31,18 +32,18 @@ def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
         (n, h, w, channels) in [0, 1], or the activations.
     """
     a = run.read[base]
-    if a.shape.rank != 4:
+    if a.shape.rank < 3:
         return a
     own, coarse = run.gradients([a, run.read[inversion]])
     a, b = tf.cast(a, tf.float32), tf.cast(run.read[inversion], tf.float32)
     found = _unit(tf.nn.relu(a * own), or_else=a)
-    if base == inversion or b.shape.rank != 4:
+    if base == inversion or b.shape.rank != a.shape.rank:
         return found
-    where = tf.nn.relu(tf.reduce_sum(b * coarse, -1, keepdims=True))
-    return _unit(found * tf.image.resize(_unit(where, or_else=1.0), a.shape[1:3]), or_else=found)
+    where = _unit(tf.nn.relu(tf.reduce_sum(b * coarse, -1)), or_else=1.0)
+    return _unit(found * enlarge(where, a.shape[1:-1])[..., None], or_else=found)
 
 
 def _unit(maps: tf.Tensor, or_else: tf.Tensor | float) -> tf.Tensor:
     """Maps with a maximum of 1 in each input; or something else, where all of them are zero."""
-    most = tf.reduce_max(maps, [1, 2, 3], keepdims=True)
+    most = tf.reduce_max(maps, list(range(1, maps.shape.rank)), keepdims=True)
     return tf.where(most > 0, tf.math.divide_no_nan(maps, most), or_else)

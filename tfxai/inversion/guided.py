@@ -19,7 +19,7 @@ from tfxai.inversion.mask import ChannelMask, blend
 from tfxai.inversion.objective import Head, distance, reported
 from tfxai.inversion.settings import Penalty, Preset, Settings, SettingsOptions, resolve
 from tfxai.loops import repeated
-from tfxai.run import Run, check_images, gradients
+from tfxai.run import Run, check_places, gradients
 from tfxai.types import Layer, Model
 
 START = 0.1  # of every weight
@@ -28,7 +28,7 @@ BLUR = 11 / 224  # sigma, as a share of the shorter side
 PENALTIES: dict[Penalty, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "l1": lambda weights, mask: tf.reduce_sum(tf.abs(weights), 1),
     "l2": lambda weights, mask: tf.reduce_sum(tf.square(weights), 1),
-    "area": lambda weights, mask: tf.reduce_mean(mask, [1, 2]),
+    "area": lambda weights, mask: tf.reduce_mean(mask, list(range(1, mask.shape.rank))),
     "scale_free": lambda weights, mask: tf.math.divide_no_nan(
         tf.reduce_sum(tf.abs(weights), 1), tf.norm(weights, axis=1) * weights.shape[1] ** 0.5
     ),
@@ -71,7 +71,8 @@ class GuidedFeatureInversion(Contrast):
     Raises
     ------
     ValueError
-        For unknown presets, choices or layers, models without gradients, and inputs that are no images.
+        For unknown presets, choices or layers, models without gradients, and inputs that are no images, series or
+        volumes.
 
     Notes
     -----
@@ -104,7 +105,7 @@ class GuidedFeatureInversion(Contrast):
         "guided_feature_inversion",
         use="the part of the input that keeps the class when all else is blurred",
         cost="3 gradient passes up to the inversion layer and 11 whole ones",
-        needs="images, and a layer with spatial output",
+        needs="images, series or volumes, and a layer with spatial output",
         drawback="slow; as coarse as the layer",
         reference="Du et al. 2018",
     )
@@ -144,7 +145,7 @@ class GuidedFeatureInversion(Contrast):
 
     def attribute(self, run: Run) -> tf.Tensor:
         settings = self.settings
-        check_images(run.image, "GuidedFeatureInversion")
+        check_places(run, "GuidedFeatureInversion")
         x, mask = run.pixels, self._mask(run, run.read[self.reads[1]])
         p = background(run, BLUR)
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
@@ -176,12 +177,12 @@ class GuidedFeatureInversion(Contrast):
         return values
 
     def _mask(self, run: Run, channels: tf.Tensor) -> ChannelMask:
-        if channels.shape.rank != 4:
+        if channels.shape.rank != run.image.shape.rank:
             raise ValueError(
-                f"The base layer {self.reads[1]!r} has output {tuple(channels.shape)}, which is no stack of maps "
-                "(n, h, w, channels). Choose a layer that tfxai.layers(model) calls spatial."
+                f"The base layer {self.reads[1]!r} has output {tuple(channels.shape)}, which is no stack of maps of an "
+                f"input {tuple(run.image.shape)}. Choose a layer that tfxai.layers(model) calls spatial."
             )
-        return ChannelMask(channels, run.image.shape[1:3], self.settings.scaling, self.settings.align_corners)
+        return ChannelMask(channels, run.image.shape[1:-1], self.settings.scaling, self.settings.align_corners)
 
     def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> tuple[State, tf.Tensor]:
         """The first stage: keep the features. Nothing above the inversion layer is fetched, so it does not run."""

@@ -16,16 +16,20 @@ def check_jitter(most: int) -> int:
 
 
 def jitter(seeded: Seeded, step: tf.Tensor, most: int, *images: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Images (n, h, w, c) moved by up to ``most`` pixels up or down, left or right, all alike; edges are repeated."""
+    """Images (n, h, w, c) moved by up to ``most`` pixels up or down, left or right, all alike; edges are repeated.
+
+    Series and volumes move along their own axes.
+    """
     if not most:
         return images
-    by = seeded.draw(step[None], lambda seed: tf.random.stateless_uniform([2], seed, -most, most + 1, tf.int32))[0]
+    axes = images[0].shape.rank - 2
+    by = seeded.draw(step[None], lambda seed: tf.random.stateless_uniform([axes], seed, -most, most + 1, tf.int32))[0]
     return tuple(shifted(x, by) for x in images)
 
 
 def shifted(x: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     """Images moved down and to the right by so many pixels."""
-    for axis in (1, 2):
+    for axis in range(1, x.shape.rank - 1):
         size = x.shape[axis]
         x = tf.gather(x, tf.clip_by_value(tf.range(size) - by[axis - 1], 0, size - 1), axis=axis)
     return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,12 @@ LEAST = 1e-6  # weights that are all smaller have run to zero
 
 
 class Enlarged:
-    """Maps (n, h, w), enlarged linearly to (n, height, width), then blurred.
+    """Maps (n, h, w), or with more or fewer axes, enlarged linearly to (n, height, width), then blurred.
 
     Parameters
     ----------
     old, new : sequence of int
-        Height and width before and after.
+        Sizes before and after, such as height and width.
     align_corners : bool
         Whether the outer pixels of the small map lie on the outer pixels of the large one, or as far inside as their
         size demands.
@@ -29,13 +30,16 @@ class Enlarged:
 
     def __init__(self, old: Sequence[int], new: Sequence[int], align_corners: bool = False, sigma: float = 0.0):
         # Matrices instead of an operation for resizing: their gradient is the same on every device and in every run.
-        sides = (interpolation(*lengths, align_corners) for lengths in zip(old, new, strict=True))
-        self._rows, self._columns = (
+        sides = [interpolation(*lengths, align_corners) for lengths in zip(old, new, strict=True)]
+        self._sides = [
             tf.constant(blur_matrix(len(side), sigma) @ side if sigma else side, tf.float32) for side in sides
-        )
+        ]
+        axes = string.ascii_lowercase[: len(sides)]
+        terms = ["Z" + axes, *(axis.upper() + axis for axis in axes)]
+        self._equation = f"{','.join(terms)}->Z{axes.upper()}"
 
     def __call__(self, maps: tf.Tensor) -> tf.Tensor:
-        return tf.einsum("Hh,nhw,Ww->nHW", self._rows, maps, self._columns)
+        return tf.einsum(self._equation, maps, *self._sides)
 
 
 class ChannelMask:
@@ -47,9 +51,9 @@ class ChannelMask:
     Parameters
     ----------
     activations : tf.Tensor
-        (n, h, w, c), A.
+        (n, h, w, c), A; of series (n, steps, c), of volumes (n, d, h, w, c).
     size : sequence of int
-        Height and width of the mask.
+        Size of the mask, such as height and width.
     scaling : {"before", "after"}
         Whether q is scaled before it is enlarged, (q - min) / (max - min), or after, then as (q - min) / max.
     align_corners : bool
@@ -61,10 +65,10 @@ class ChannelMask:
     ):
         self.activations = tf.nn.relu(tf.cast(activations, tf.float32))
         self.scaling = scaling
-        self._enlarged = Enlarged(activations.shape[1:3], size, align_corners)
+        self._enlarged = Enlarged(activations.shape[1:-1], size, align_corners)
 
     def __call__(self, weights: tf.Tensor) -> tf.Tensor:
-        """(n, height, width) in [0, 1]; zeros where the channels make no map."""
+        """(n, height, width), or of another size, in [0, 1]; zeros where the channels make no map."""
         q = self._combined(weights)
         if self.scaling == "after":
             q = self._enlarged(q)
@@ -75,15 +79,15 @@ class ChannelMask:
 
     def exists(self, weights: tf.Tensor) -> tf.Tensor:
         """(n,) whether the weights are alive and their map varies."""
-        varies = _varies(*_extremes(self._combined(weights)))[:, 0, 0]
+        varies = tf.reshape(_varies(*_extremes(self._combined(weights))), [-1])
         return varies & (tf.reduce_max(weights, 1) >= LEAST)
 
     def _combined(self, weights: tf.Tensor) -> tf.Tensor:
-        return tf.einsum("nhwc,nc->nhw", self.activations, weights)
+        return tf.einsum("n...c,nc->n...", self.activations, weights)
 
 
 def blend(over: tf.Tensor, under: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """One image where the mask (n, h, w) is 1, the other where it is 0."""
+    """One input where the mask, (n, h, w) for images, is 1, the other where it is 0."""
     return over * mask[..., None] + under * (1 - mask[..., None])
 
 
@@ -96,7 +100,8 @@ def interpolation(old: int, new: int, align_corners: bool = False) -> np.ndarray
 
 
 def _extremes(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.reduce_min(maps, [1, 2], keepdims=True), tf.reduce_max(maps, [1, 2], keepdims=True)
+    axes = list(range(1, maps.shape.rank))
+    return tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)
 
 
 def _varies(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:

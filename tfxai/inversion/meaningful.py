@@ -17,7 +17,7 @@ from tfxai.inversion.objective import Head, Objective, reported
 from tfxai.loops import Seeded, not_inlined, where_rows
 from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
-from tfxai.run import Run, check_images
+from tfxai.run import Run, check_places
 from tfxai.types import Baseline, Model
 
 Game: TypeAlias = Literal["delete", "preserve", "hybrid"]
@@ -79,7 +79,8 @@ class MeaningfulPerturbation(Contrast, Seeded):
     Raises
     ------
     ValueError
-        For unknown choices, numbers out of range, models without gradients, and inputs that are no images.
+        For unknown choices, numbers out of range, models without gradients, and inputs that are no images, series or
+        volumes.
 
     Notes
     -----
@@ -110,7 +111,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
         "meaningful_perturbation",
         use="the smallest region whose blurring takes the class away",
         cost="300 gradient passes",
-        needs="images, and a differentiable model",
+        needs="images, series or volumes, and a differentiable model",
         drawback="slow; may find what fools the model rather than what it saw",
         reference="Fong and Vedaldi 2017",
     )
@@ -152,9 +153,9 @@ class MeaningfulPerturbation(Contrast, Seeded):
         self.jitter = None if jitter is None else check_jitter(jitter)
 
     def attribute(self, run: Run) -> tf.Tensor:
-        check_images(run.image, "MeaningfulPerturbation")
+        check_places(run, "MeaningfulPerturbation")
         x = run.pixels
-        size, side = x.shape[1:3], min(x.shape[1:3])
+        size, side = x.shape[1:-1], min(x.shape[1:-1])
         p = background(run, BLUR)
         grid = [min(self.cells, length) for length in size]
         enlarged = Enlarged(grid, size, sigma=SMOOTH * side)
@@ -165,7 +166,11 @@ class MeaningfulPerturbation(Contrast, Seeded):
             masks = enlarged(cells)
             gradient, sides = self.contrast(run, x, p, masks, GAMES[self.game], self.objective)
             penalties = tf.stack(
-                [self.l1_weight * alpha_norm(cells, 1.0), self.tv_weight * total_variation(cells, self.beta)], 1
+                [
+                    self.l1_weight * alpha_norm(cells, 1.0),
+                    self.tv_weight * total_variation(cells, self.beta, len(grid)),
+                ],
+                1,
             )
             whole = tf.gradients([masks, penalties], cells, [gradient, tf.ones_like(penalties)])[0]
             return Evaluated(tf.concat([sides, penalties], 1), whole)

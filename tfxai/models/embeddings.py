@@ -49,8 +49,13 @@ def embedding(x: tf.Tensor) -> Embedding | None:
             if op.name in seen or op.type in SIZES:
                 continue
             seen.add(op.name)
-            waiting += [y for y in op.outputs if y.dtype.is_integer]
-            found += [y for y in op.outputs if y.dtype.is_floating and _aligned(y, x)]
+            for y in op.outputs:
+                if y.dtype.is_integer:
+                    waiting.append(y)
+                elif y.dtype.is_floating:  # Keras may make floats of integers, and integers of these again
+                    again = _rounded(y)
+                    waiting += again
+                    found += [y] if _aligned(y, x) and not again else []
     vectors = [y for y in found if y.shape.rank == x.shape.rank + 1 and y.op.type != "Cast"]
     if not vectors and not found:
         return None

@@ -38,7 +38,7 @@ def beside(x: tf.Tensor, inputs: Sequence[tf.Tensor], embedded: bool) -> tf.Tens
     looked up in a table.
     """
     for y in inputs:
-        if y is x or y.shape.rank != 2 or y.shape[1] != x.shape[1]:
+        if y is x or x.shape.rank < 2 or y.shape.rank != 2 or y.shape[1] != x.shape[1]:
             continue
         if y.dtype == tf.bool:
             return y

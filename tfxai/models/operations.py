@@ -85,6 +85,8 @@ OF_SEVERAL = frozenset(
 # All of these: each number of the output goes back to numbers at its own place.
 ARITHMETIC = FUNCTIONS | SHIFTS | SCALES | QUOTIENTS | CLIPS | OF_SEVERAL
 ELEMENTWISE = ARITHMETIC | SELECTIONS | COMPARISONS | LOGIC | HANDING_ON | {"Cast", "CheckNumerics"}
+# Linear in what they take, by way of complex numbers.
+FOURIER = frozenset({"Cast", "Complex", "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D"})
 # Shares of a whole: numbers of the last axis, each by all of them.
 SOFTMAXES = frozenset({"LogSoftmax", "Softmax"})
 

@@ -42,7 +42,9 @@ class PredictionByFeatures(Explainer):
     strided : {"resampled", "gradient"}
         How signals pass a convolution with a stride, as for `GuidedBackprop`. Default "resampled", as in the paper.
     pooling : {"gradient", "switch", "repeat"}
-        How signals pass max-pooling, as for `GuidedBackprop`. Default "gradient", as in the paper.
+        How signals pass max-pooling, as for `GuidedBackprop`. Default "repeat": what the paper does at strides, up to
+        the nearest, done at poolings too. "gradient", as in the authors' code, leaves speckle below a pooling: the few
+        brightest pixels set the scale of the map.
     **options
         As for `Explainer`.
 
@@ -90,7 +92,7 @@ class PredictionByFeatures(Explainer):
         top: int = 3,
         relus: Relus = "guided",
         strided: Strided = "resampled",
-        pooling: Pooling = "gradient",
+        pooling: Pooling = "repeat",
         **options: Unpack[ModelOptions],
     ):
         if not hasattr(features, "weights_"):

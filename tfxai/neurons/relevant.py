@@ -312,7 +312,7 @@ class RelevantFeatures:
         top: int = 3,
         relus: Relus = "guided",
         strided: Strided = "resampled",
-        pooling: Pooling = "gradient",
+        pooling: Pooling = "repeat",
     ) -> FeatureExplanation:
         """Explain predictions by the features that speak for them, with a heat-map of each.
 

@@ -21,6 +21,7 @@ from tfxai.models.operations import (
     BLOCKS,
     CLIPS,
     EXPONENTIALS,
+    FOURIER,
     HANDING_ON,
     LOOPS,
     MAX_POOLINGS,
@@ -88,6 +89,8 @@ def shares(
         return [(scaled, r)]
     if op.type in _SUMS:
         return _by_part(op, r, data)
+    if op.type == "Real":
+        return _by_frequency(op, r, on_path)
     if op.type in SCALES:
         return _product(op, r, data, on_path)
     if op.type in PRODUCTS:
@@ -110,6 +113,19 @@ def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor]) -> list[Shar
     """Each value by what it adds to the output."""
     s = [r / stabilized(tf.cast(op.outputs[0], tf.float32)), *[None] * (len(op.outputs) - 1)]
     return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, s, data)]
+
+
+def _by_frequency(op: tf.Operation, r: tf.Tensor, on_path: Collection[str]) -> list[Share] | None:
+    """The real part of a Fourier transform of real numbers is a sum of these; what lies between is complex."""
+    x = op.inputs[0]
+    while x.dtype.is_complex:
+        data = data_of(x.op, on_path)
+        if len(data) != 1 or x.op.type not in FOURIER:
+            return None
+        x = data[0]
+    y = op.outputs[0]
+    (g,) = tf.gradients(y, x, r / stabilized(y), stop_gradients=[x])
+    return [(x, tf.cast(x, tf.float32) * tf.cast(g, tf.float32))]
 
 
 def _product(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str]) -> list[Share] | None:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from tfxai.channels import without
+from tfxai.channels import at_peaks, without
 from tfxai.checks import positive
 from tfxai.goal import Goal
 from tfxai.models import ModelView
@@ -21,7 +21,7 @@ from tfxai.types import Inputs
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """How the score of each image changes without the channels that a metric selects.
+    """How the score of each image changes without the channels, or units, that a metric selects.
 
     Attributes
     ----------
@@ -57,6 +57,7 @@ def score_changes(
     what: Any,
     removed: Mapping[str, np.ndarray],
     batch_size: int,
+    units: bool = False,
     **options: Unpack[ModelOptions],
 ) -> np.ndarray:
     """(sets, images) score of each image minus that without channels.
@@ -75,10 +76,12 @@ def score_changes(
         Layer to (sets, images, channels) bool, of each set the channels that are zero.
     batch_size : int
         How many images at once.
+    units : bool
+        Whether of each channel only the unit is zero that the image excites most.
     **options
         As for `Explainer`.
     """
-    step = _compiled(view, what, tuple(removed), options)
+    step = _compiled(view, what, tuple(removed), units, options)
     fixed = view.batch_size
     size = fixed or positive("batch_size", batch_size)
     rows = inputs, ids.astype(np.int32), {layer: mask.swapaxes(0, 1) for layer, mask in removed.items()}
@@ -90,7 +93,9 @@ def score_changes(
     return np.concatenate(parts, 1)[:, : len(ids)]
 
 
-def _compiled(view: ModelView, what: Any, layers: tuple[str, ...], options: ModelOptions) -> Callable[..., tf.Tensor]:
+def _compiled(
+    view: ModelView, what: Any, layers: tuple[str, ...], units: bool, options: ModelOptions
+) -> Callable[..., tf.Tensor]:
     """From inputs, classes and masks (sets, images, channels) to the changes, (sets, images)."""
     runner = Runner(view, **options)
     runner.reads = layers
@@ -100,6 +105,8 @@ def _compiled(view: ModelView, what: Any, layers: tuple[str, ...], options: Mode
         run = runner.run(inputs, Goal(ids, what, of_classes=True), 1)
 
         def change(removed: dict[str, tf.Tensor]) -> tf.Tensor:
+            if units:
+                removed = {layer: at_peaks(mask, run.read[layer]) for layer, mask in removed.items()}
             return run.score - without(run.read, removed, run.score)
 
         # one set after the other: in parallel, they would hold the activations of all of them at once

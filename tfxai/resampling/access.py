@@ -22,6 +22,6 @@ class ModelAccess(Protocol):
         """The way back of channels into the inputs."""
 
     def score_changes(
-        self, inputs: Any, ids: np.ndarray, what: Any, removed: Mapping[str, np.ndarray], batch_size: int
+        self, inputs: Any, ids: np.ndarray, what: Any, removed: Mapping[str, np.ndarray], batch_size: int, units: bool
     ) -> np.ndarray:
-        """Scores of the inputs minus those without channels, see `tfxai.resampling.ablation.score_changes`."""
+        """Scores of the inputs minus those without channels or units, see `tfxai.resampling.ablation.score_changes`."""

@@ -116,9 +116,11 @@ class ChannelScores:
         Raises
         ------
         ValueError
-            For an unknown metric; for weights, if a layer has no kernel of its own.
+            For an unknown metric; for effects, if there are none; for weights, if a layer has no kernel of its own.
         """
         one_of("metric", metric, METRICS)
+        if metric == "effect" and metric not in self.found:
+            raise ValueError("There are no effects, which take gradients: InputResampling(..., effect=True).")
         missing = [layer for layer in self.channels if layer not in self.found.get(metric, {})]
         if missing:
             raise ValueError(

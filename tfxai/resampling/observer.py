@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from tfxai.channels import named
+from tfxai.channels import at_peaks, named
 from tfxai.loops import Seeded, collect, merge, split
 from tfxai.models.blocks import channel_counts, default_layers
 from tfxai.options import ModelOptions
@@ -18,7 +18,7 @@ from tfxai.resampling import moments, scores
 from tfxai.resampling.clouds import open_cloud
 from tfxai.resampling.kernels import kernel
 from tfxai.resampling.settings import Settings
-from tfxai.run import Run
+from tfxai.run import Run, gradients
 from tfxai.runner import Runner
 from tfxai.types import Layer, Model
 
@@ -56,7 +56,7 @@ class Observer(Runner, Seeded):
             self.reads = layers
 
     def compute(self, run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-        columns, units = self._moments(run)
+        columns, units, effects = self._moments(run)
         steady = scores.constant(columns)
         between = scores.with_level(columns, LEVEL)
         variance = tf.maximum(columns.products[:, TARGET, TARGET], 0) / columns.count
@@ -65,10 +65,13 @@ class Observer(Runner, Seeded):
             for name, layer in zip(self.reads, units, strict=True)
             for metric, score in self._scored(run, name, columns, layer, between).items()
         }
+        found |= {
+            f"effect/{name}": tf.abs(sums) / columns.count for name, sums in zip(self.reads, effects, strict=False)
+        }
         return {"spread": tf.where(steady[:, TARGET], 0.0, tf.sqrt(variance)), "scores": found}, {"score": run.scale}
 
-    def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...]]:
-        """Of all copies."""
+    def _moments(self, run: Run) -> tuple[moments.Columns, tuple[moments.Units, ...], tuple[tf.Tensor, ...]]:
+        """Of all copies; and the sums of effects of channels, (n, channels) of each layer, if these are wanted."""
         samples = self.settings.samples
         rows = run.image.shape[0] or 1  # one image at a time, but for models with a fixed batch
         turns = math.ceil(samples / max(1, run.batch_size // rows))
@@ -90,7 +93,14 @@ class Observer(Runner, Seeded):
             target = collect(passed, samples, rows, run.batch_size)
             permuted = [tf.gather(target, order, axis=1) for order in tf.unstack(self._orders())]
 
-        def turn(number: tf.Tensor, columns: moments.Columns, units: tuple[moments.Units, ...]) -> tuple:
+        wanted = self.reads if self.settings.effect else ()
+
+        def turn(
+            number: tf.Tensor,
+            columns: moments.Columns,
+            units: tuple[moments.Units, ...],
+            effects: tuple[tf.Tensor, ...],
+        ) -> tuple:
             index = number * size + tf.range(size)
             weights = tf.cast(index < samples, tf.float32)
             index = tf.minimum(index, samples - 1)  # the last turn is filled up
@@ -98,13 +108,31 @@ class Observer(Runner, Seeded):
             known = [tf.transpose(x) for x in (split(again.score, rows), level)]
             values = tf.stack([*known, *(tf.gather(one, index, axis=1) for one in permuted)], -1)
             maps = [_by_row(self._read(again, name), rows) for name in self.reads]
-            return number + 1, *moments.add(columns, units, values, maps, weights)
+            more = self._effects(run, again, wanted)
+            sums = tuple(old + tf.tensordot(weights, new, 1) for old, new in zip(effects, more, strict=True))
+            return number + 1, *moments.add(columns, units, values, maps, weights), sums
 
         near = [tf.reduce_mean(one, 1) for one in permuted]
         columns = moments.start_columns(tf.stack([score, tf.zeros_like(score), *near], -1))
         begun = [_by_row(self._read(run, name), rows)[:, 0] for name in self.reads]
         units = tuple(moments.start_units(one, columns) for one in begun)
-        return tf.while_loop(lambda number, *_: number < turns, turn, (0, columns, units), parallel_iterations=1)[1:]
+        effects = tuple(tf.zeros([rows, self.channels[name]]) for name in wanted)
+        start = (0, columns, units, effects)
+        return tf.while_loop(lambda number, *_: number < turns, turn, start, parallel_iterations=1)[1:]
+
+    def _effects(self, run: Run, copies: Run, layers: Sequence[str]) -> list[tf.Tensor]:
+        """What each copy loses without each channel of layers, to first order: (k, rows, channels)."""
+        if not layers:
+            return []
+        rows, found = run.image.shape[0] or 1, []
+        for name, slope in zip(layers, gradients(copies.score, [copies.read[name] for name in layers]), strict=True):
+            lost = _sites(tf.cast(copies.read[name], tf.float32) * slope)
+            lost = tf.reshape(lost, [-1, rows, tf.shape(lost)[1], lost.shape[2]])
+            if self.settings.spatial == "peak":
+                clean = tf.ensure_shape(_sites(run.read[name]), [rows, None, None])
+                lost = tf.where(at_peaks(tf.ones_like(clean[:, 0], tf.bool), clean), lost, 0)
+            found.append(tf.reduce_sum(lost, 2))
+        return found
 
     def _orders(self) -> tf.Tensor:
         """(permutations, samples) numbers of copies."""
@@ -145,6 +173,8 @@ class Observer(Runner, Seeded):
             found[metric] = reduced[0]
             if settings.permutations:
                 found[f"p_{metric}"] = scores.p_values(reduced)
+        losses = tf.abs(by_site(scores.regression(columns, units, r, between, TARGET, LEVEL)))
+        found["regression"] = reduce(losses, tf.math.is_finite(losses))
         matrix = kernel(run.image, whole)
         if matrix is not None:
             for metric, of in (("weight_sum", tf.reduce_sum), ("weight_var", tf.math.reduce_variance)):

@@ -84,6 +84,8 @@ class InputResampling:
         the true peaks and for maps of each site.
     maps : bool
         Whether correlation and variance of every site are kept, which takes the memory of two copies for each image.
+    effect : bool
+        Whether the score ``"effect"`` is computed, see below, which takes a gradient of every copy.
     seed : int
         The same seed gives the same cloud, for every image and in every batch.
     **options
@@ -110,6 +112,15 @@ class InputResampling:
     ``"partial_correlation"`` takes that out, linearly; the level is the root mean square of what was added to the
     image.
     Independent noise has a mean \\|r\\| of about sqrt(2 / (pi n)), see `Resampling.chance`.
+
+    Two scores ask what the output would lose without a channel, instead of what goes with it (both ours)::
+
+        effect = |mean over copies of sum over sites of a dy/da|,
+        regression = mean over sites of |b mean(a)|.
+
+    The first is the effect of ablation to first order, exact where the output is linear in the channel; with
+    ``spatial="peak"`` it is that of the one unit. In the second, b is the slope of the output in a, both freed of the
+    level; it costs nothing more, but takes what merely goes along for a cause, as correlations do.
 
     Other scores, to compare with: sum and variance of the activations of the image itself (``"activation_sum"``,
     ``"activation_var"``), and of the weights of the channel's kernel (``"weight_sum"``, ``"weight_var"``).
@@ -153,11 +164,12 @@ class InputResampling:
         permutations: int = 0,
         sites: int | None = 256,
         maps: bool = False,
+        effect: bool = False,
         seed: int = 0,
         **options: Unpack[ModelOptions],
     ):
         self.settings = Settings(
-            perturbation, samples, sigma, clip, spatial, activity, relative, permutations, sites, maps
+            perturbation, samples, sigma, clip, spatial, activity, relative, permutations, sites, maps, effect
         )
         self._observer = Observer(model, layers, self.settings, seed, **options)
         self.view = self._observer.view
@@ -238,10 +250,16 @@ class InputResampling:
         return self._fields[key]
 
     def score_changes(
-        self, inputs: Inputs, ids: np.ndarray, what: Any, removed: Mapping[str, np.ndarray], batch_size: int
+        self,
+        inputs: Inputs,
+        ids: np.ndarray,
+        what: Any,
+        removed: Mapping[str, np.ndarray],
+        batch_size: int,
+        units: bool = False,
     ) -> np.ndarray:
-        """Scores of the inputs minus those without channels, see `tfxai.resampling.ablation.score_changes`."""
-        return score_changes(self.view, inputs, ids, what, removed, batch_size, **self._options)
+        """Scores of the inputs minus those without channels or units, see `tfxai.resampling.ablation.score_changes`."""
+        return score_changes(self.view, inputs, ids, what, removed, batch_size, units, **self._options)
 
     def _result(self, parts: Sequence[Outcome]) -> Resampling:
         first = parts[0]

@@ -117,6 +117,7 @@ class Resampling(ChannelScores):
         *,
         top: int = 5,
         layers: Sequence[str] | None = None,
+        units: bool = False,
         controls: int = 5,
         seed: int = 0,
         batch_size: int = 32,
@@ -135,6 +136,9 @@ class Resampling(ChannelScores):
             How many channels of each layer.
         layers : sequence of str, optional
             In which layers, at once; default: all.
+        units : bool
+            Whether single units are taken away, not whole channels: of each channel that which the image excites most.
+            Their scores are those of ``spatial="peak"`` with ``sites=None``.
         controls : int
             How many random sets for each image and metric.
         seed : int
@@ -149,7 +153,8 @@ class Resampling(ChannelScores):
         Raises
         ------
         ValueError
-            If there is no such layer, the target has data of each row, or the result was loaded without an explainer.
+            If there is no such layer, the target has data of each row, the scores are not of units, or the result was
+            loaded without an explainer.
 
         Examples
         --------
@@ -164,6 +169,12 @@ class Resampling(ChannelScores):
             raise ValueError("An ablation needs the target, and the result was loaded without. Make it anew.")
         if isinstance(self.what, Rows):
             raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs, got Rows.")
+        if units and (self.settings["spatial"], self.settings["sites"]) != ("peak", None):
+            raise ValueError(
+                "Units are ranked by scores of the site that excites a channel most: InputResampling(..., "
+                f'spatial="peak", sites=None). These are of spatial={self.settings["spatial"]!r}, '
+                f"sites={self.settings['sites']!r}."
+            )
         positive("controls", controls)
         selected = [self.top(metric, top) for metric in metrics]
         removed = {
@@ -175,7 +186,7 @@ class Resampling(ChannelScores):
             for layer in wanted
         }
         ids = np.zeros(len(self), int) if isinstance(self.target, str) else self.target
-        changes = self._model().score_changes(self.inputs, ids, self.what, removed, batch_size)
+        changes = self._model().score_changes(self.inputs, ids, self.what, removed, batch_size, units)
         by_metric = dict(zip(metrics, changes.reshape(len(metrics), 1 + controls, -1), strict=True))
         return Ablation(
             {metric: change[0] for metric, change in by_metric.items()},

@@ -19,6 +19,8 @@ Metric: TypeAlias = Literal[
     "activation_var",
     "weight_sum",
     "weight_var",
+    "regression",
+    "effect",
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TESTED: tuple[Metric, ...] = ("correlation", "partial_correlation")  # of which there are p-values
@@ -62,6 +64,33 @@ def partial(r: tf.Tensor, r_level: tf.Tensor, between: tf.Tensor) -> tf.Tensor:
     a, b = (tf.where(tf.math.is_finite(x), x, 0) for x in (r_level, between[:, :, None]))
     left = (1 - a**2) * (1 - b**2)
     found = tf.clip_by_value((r - a * b) * tf.math.rsqrt(left), -1, 1)
+    return tf.where(left > TINY, found, _nan())
+
+
+def regression(columns: Columns, units: Units, r: tf.Tensor, between: tf.Tensor, column: int, level: int) -> tf.Tensor:
+    """(n, u) what a column would lose without each unit, were it linear: its slope times the unit's mean.
+
+    The slope is that of the regression of the column on the unit and the level, b (s_y / s_a) with::
+
+        b = (r_ay - r_al r_ly) / (1 - r_al^2).
+
+    Parameters
+    ----------
+    columns, units
+        The moments.
+    r : tf.Tensor
+        (m, n, u) correlation of units and columns.
+    between : tf.Tensor
+        (m, n) correlation of columns and level.
+    column, level : int
+        Which columns they are.
+    """
+    a, b = (tf.where(tf.math.is_finite(x), x, 0) for x in (r[level], between[column, :, None]))
+    left = 1 - a**2
+    ratio = (
+        columns.products[:, column, column, None] / columns.count * tf.math.reciprocal_no_nan(variance(columns, units))
+    )
+    found = units.mean * (r[column] - a * b) / left * tf.sqrt(ratio)
     return tf.where(left > TINY, found, _nan())
 
 

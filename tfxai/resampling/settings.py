@@ -28,6 +28,7 @@ class Settings:
     permutations: int
     sites: int | None
     maps: bool
+    effect: bool
 
     def __post_init__(self) -> None:
         if positive("samples", self.samples) < FEWEST:

@@ -1,0 +1,77 @@
+"""Columns of a table that belong together, such as those of one category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+Groups: TypeAlias = Mapping[str, Sequence[int | str]] | Sequence[Sequence[int | str]]
+
+
+def partition(groups: Groups | None, features: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """The columns of a table, each once: those of a group together, and each other one alone.
+
+    Parameters
+    ----------
+    groups : mapping or sequence, optional
+        Name to columns, by number or by name; or only the columns of each, which are then named after them.
+    features : sequence of str
+        Names of all columns.
+
+    Returns
+    -------
+    list of (str, list of int)
+        Names and columns, in the order of their first columns.
+
+    Raises
+    ------
+    ValueError
+        For a column that is in no table or in two groups, and for an empty group.
+
+    Examples
+    --------
+    >>> from tfxai.groups import partition
+    >>> partition({"colour": [1, "blue"]}, ["age", "red", "blue", "size"])
+    [('age', [0]), ('colour', [1, 2]), ('size', [3])]
+    """
+    given = (
+        groups.items() if isinstance(groups, Mapping) else [(None, one) for one in ([] if groups is None else groups)]
+    )
+    parts: list[tuple[str, list[int]]] = []
+    owner: dict[int, str] = {}
+    for label, columns in given:
+        called = f"The group {str(columns if label is None else label)!r}"
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise ValueError(f"{called} is {columns!r}: expected a list of columns, by number or by name.")
+        found = [_column(called, one, features) for one in columns]
+        if not found:
+            raise ValueError(f"{called} is empty: expected the numbers or names of its columns.")
+        name = " + ".join(features[column] for column in found) if label is None else str(label)
+        for column in found:
+            if column in owner:
+                raise ValueError(
+                    f"{called} holds the column {column}, {features[column]!r}, which is in {owner[column]!r} already: "
+                    "expected each column once, so take it out of one."
+                )
+            owner[column] = name
+        parts.append((name, found))
+    parts += [(name, [column]) for column, name in enumerate(features) if column not in owner]
+    return sorted(parts, key=lambda part: min(part[1]))
+
+
+def _column(called: str, one: int | str, features: Sequence[str]) -> int:
+    if isinstance(one, str) and one in features:
+        return list(features).index(one)
+    if isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < len(features):
+        return int(one)
+    raise ValueError(
+        f"{called} holds {one!r}, which is no column: expected numbers from 0 to {len(features) - 1}, or names of "
+        f"{list(features[:8])}{' and so on' if len(features) > 8 else ''}."
+    )
+
+
+def numbered(count: int) -> list[str]:
+    """Names of columns that have none."""
+    return [f"feature {number}" for number in range(count)]
