@@ -15,7 +15,7 @@ import tfxai
 # %%
 # Remarks made by a rule
 # ----------------------
-# One word of each remark decides. A "not" before it turns it round, which no word tells alone.
+# One word of each remark decides; the others are the same in praise and in blame.
 
 good, bad = ["brilliant", "moving", "witty", "gripping"], ["dull", "clumsy", "shallow", "tedious"]
 things = ["film", "plot", "story", "cast", "ending", "music"]
@@ -25,26 +25,26 @@ random = np.random.default_rng(0)
 
 
 def remark():
-    praise, turned = random.integers(2), random.integers(2)
+    praise = int(random.integers(2))
     word = random.choice(good if praise else bad)
-    text = random.choice(frames).format(thing=random.choice(things), word="not " * turned + word)
-    return text, int(praise != turned), word
+    return random.choice(frames).format(thing=random.choice(things), word=word), praise, word
 
 
-texts, labels, words = map(list, zip(*(remark() for _ in range(2000)), strict=True))
+texts, labels, words = map(list, zip(*(remark() for _ in range(1000)), strict=True))
 
 # %%
 # The network
 # -----------
-# `TextVectorization` makes integers of strings, an embedding makes vectors of these, and a recurrent layer reads them.
-# It is trained on integers, and then put behind the strings.
+# `TextVectorization` makes integers of strings, an embedding makes vectors of these, and what a
+# dense layer finds in each word is averaged. The network is trained on integers, and then put behind the strings.
 
 keras.utils.set_random_seed(0)
 vectorize = layers.TextVectorization(output_sequence_length=16)
 vectorize.adapt(texts)
 network = [
     layers.Embedding(vectorize.vocabulary_size(), 16, mask_zero=True),
-    layers.GRU(16),
+    layers.Dense(16, activation="relu"),
+    layers.GlobalAveragePooling1D(),
     layers.Dense(2, activation="softmax"),
 ]
 reader = keras.Sequential(network)
@@ -61,7 +61,7 @@ model = keras.Sequential([keras.Input((1,), dtype="string"), vectorize, *network
 # the score has changed on this way. In a notebook, ``explanation`` as the last line of a cell shows the words coloured
 # too, with the values under the pointer.
 
-shown = [texts.index(next(text for text in texts if frame in text)) for frame in ("what a not", "from the", "Sunday")]
+shown = [texts.index(next(text for text in texts if frame in text)) for frame in ("what a", "from the first", "Sunday")]
 unknown = tfxai.baselines.Token(vectorize.get_vocabulary().index("[UNK]"))
 explainer = tfxai.IntegratedGradients(model, baseline=unknown, classes=["blame", "praise"])
 explanation = explainer([texts[number] for number in shown])
@@ -72,7 +72,7 @@ explanation.plot()
 # %%
 # Are these the right words?
 # --------------------------
-# In each of 100 remarks the word with the largest magnitude must be the one that decides, or the "not" before it.
+# In each of 100 remarks the word with the largest magnitude must be the one that decides.
 
 
 def strongest(explanation):
@@ -81,7 +81,7 @@ def strongest(explanation):
 
 
 found = strongest(explainer(texts[:100], verbose=0))
-right = np.mean([one in (word, "not") for one, word in zip(found, words, strict=False)])
+right = np.mean([one == word for one, word in zip(found, words, strict=False)])
 print(f"{right:.0%} of the strongest words are those of the rule")
 assert right > 0.95
 
@@ -91,4 +91,4 @@ assert right > 0.95
 
 left_out = tfxai.Occlusion(model, window=1, stride=1, fill=unknown.id)
 found = strongest(left_out(texts[:100], verbose=0))
-print(f"{np.mean([one in (word, 'not') for one, word in zip(found, words, strict=False)]):.0%} by occlusion")
+print(f"{np.mean([one == word for one, word in zip(found, words, strict=False)]):.0%} by occlusion")
