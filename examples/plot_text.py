@@ -35,8 +35,8 @@ texts, labels, words = map(list, zip(*(remark() for _ in range(1000)), strict=Tr
 # %%
 # The network
 # -----------
-# `TextVectorization` makes integers of strings, an embedding makes vectors of these, and what a
-# dense layer finds in each word is averaged. The network is trained on integers, and then put behind the strings.
+# ``TextVectorization`` makes integers of strings, an embedding vectors of these, and what a dense layer finds in each
+# word is averaged. The network is trained on integers, and then put behind the strings.
 
 keras.utils.set_random_seed(0)
 vectorize = layers.TextVectorization(output_sequence_length=16)

@@ -69,7 +69,19 @@ def figure(
 
 
 def as_html(explanation: Any, title: str) -> str:
-    """The same as HTML, with values as titles of words."""
+    """The same as HTML, with values as titles of words.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of texts.
+    title : str
+        What stands before the target and the score.
+
+    Returns
+    -------
+    str
+    """
     paragraphs = []
     for number in range(len(explanation)):
         told = explanation.words(number)
