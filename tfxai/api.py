@@ -180,7 +180,7 @@ def explain(
     model : keras.Model, SavedModel, callable or path
         What is explained, as for `Explainer`.
     images : array, tensor, list or dict of them, or tf.data.Dataset
-        Inputs as the model takes them.
+        Inputs as the model takes them, or strings, which go through ``preprocessor=``.
     method : str
         One of `methods`; or one of the methods that smooth another, around it: ``"smooth_grad(guided_backprop)"``. With
         options, if need be, ``"smooth_grad(occlusion:window=16):samples=10"``. ``"relevant_features"`` needs

@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from tfxai.display import palette
 
 INK, PALE = "#222222", "#666666"
-STRONG = 0.8  # of the way from the middle of the colours to an end
+STRONG = 0.6  # of the way from the middle of the colours to an end
 OPACITY = 0.75  # of the strongest colour, so that letters are read on it
 WIDTH, MARGIN = 7.0, 0.15  # inches
 SIZE, SMALL = 10.5, 8.5  # points
@@ -69,7 +69,19 @@ def figure(
 
 
 def as_html(explanation: Any, title: str) -> str:
-    """The same as HTML, with values as titles of words."""
+    """The same as HTML, with values as titles of words.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of texts.
+    title : str
+        What stands before the target and the score.
+
+    Returns
+    -------
+    str
+    """
     paragraphs = []
     for number in range(len(explanation)):
         told = explanation.words(number)
