@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.placement import Placement, layers_in_inputs
-from tfxai.models.view import ModelView
+from tfxai.models.view import ModelView, by_name
 from tfxai.run import Run
 
 Interpolation: TypeAlias = Literal["linear", "nearest", "cubic"]
@@ -166,7 +166,7 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     if key not in known:
         with tf.init_scope():
             found = layers_in_inputs(view, layers, specs)
-        shapes = {name: x.shape for name, x in (specs if isinstance(specs, dict) else {"input": specs}).items()}
+        shapes = {name: x.shape for name, x in by_name(specs).items()}
         known[key] = {
             layer: {name: _place(laid, shapes[name]) for name, laid in by.items()} for layer, by in found.items()
         }
@@ -192,7 +192,7 @@ def of_values(run: Run, layer: str | None, values: Any) -> dict[str, Place] | No
         places = of_layers(run.view, [layer], run.taken)[layer]
         channels = (values.shape.rank - 1,) if values.shape.rank == run.read[layer].shape.rank else ()
         return {name: replace(place, channels=channels) for name, place in places.items()}
-    inputs = run.inputs if isinstance(run.inputs, dict) else {"input": run.inputs}
+    inputs = by_name(run.inputs)
     if not isinstance(values, dict):
         values = dict.fromkeys([run.chosen] if run.chosen else inputs, values)
     found = {name: _own(inputs[name], run.positions(inputs[name]), one) for name, one in values.items()}

@@ -119,9 +119,9 @@ class Table:
         >>> tfxai.tables.Table(explanation, ["a", "b", "c"]).summary().features[0]
         'a'
         """
-        magnitude = np.abs(self.values).mean(0)
-        order = np.argsort(-magnitude, kind="stable")
-        return Summary(tuple(self.features[i] for i in order), magnitude[order], self.values.mean(0)[order])
+        order = self._order()
+        magnitude, mean = np.abs(self.values).mean(0), self.values.mean(0)
+        return Summary(tuple(self.features[i] for i in order), magnitude[order], mean[order])
 
     def to_dataframe(self) -> Any:
         """All values as a pandas DataFrame, a line for each row and feature.
@@ -219,7 +219,7 @@ class Table:
         >>> len(tfxai.tables.Table(explanation).plot_beeswarm(top=2).axes[0].collections)
         2
         """
-        order = np.argsort(-np.abs(self.values).mean(0), kind="stable")[: positive("top", top)]
+        order = self._order()[: positive("top", top)]
         names = [self.features[feature] for feature in order]
         own = [self._numbers(feature) for feature in order]
         return table_figures.beeswarm(names, self.values[:, order], own, self._meaning(len(order)))
@@ -248,6 +248,10 @@ class Table:
         names = all.features[: positive("top", top)]
         shown = len(names)
         return table_figures.summary(names, all.magnitude[:shown], all.mean[:shown], self._meaning(shown))
+
+    def _order(self) -> np.ndarray:
+        """Numbers of the features, those with the largest mean magnitude first."""
+        return np.argsort(-np.abs(self.values).mean(0), kind="stable")
 
     def _chosen(self, rows: int | Sequence[int] | None) -> list[int]:
         n = len(self)

@@ -117,9 +117,9 @@ def of_targets(outputs: tf.Tensor, score: str | None) -> Scores:
 
 def own(outputs: tf.Tensor, score: str | None) -> Scores:
     """What a function of the outputs is given: the outputs themselves, unless logits or probabilities are wanted."""
-    head = find_head(outputs)
     if score in ("logit", "probability"):
-        return Scores(*_chosen(head, score), head.kind)
+        return of_targets(outputs, score)
+    head = find_head(outputs)
     return Scores(outputs, head.scale, head.kind)
 
 
