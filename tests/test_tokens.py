@@ -83,10 +83,22 @@ def test_relevance_reaches_words(net, method):
     assert values(found).shape == (4, {"text": 12, "causal": 10}[net], token_networks.WIDTHS[net])
     if method is tfxai.DeepLift:
         np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-3)
+    if method is tfxai.SimpleTaylor:
+        np.testing.assert_allclose(found.tokens().sum(1), found.score - found.extras["remainder"], rtol=1e-3)
+    assert np.abs(found.tokens()).max(1).all()
     if net == "text":
         padding = ~token_networks.inputs("text")["padding_mask"]
         assert padding.any()
         assert not found.tokens()[padding].any()
+
+
+def test_relevance_of_words_is_that_of_the_oracle():
+    """Of a network without biases and means that are taken away, as attention-aware relevance has it."""
+    found = explained("causal", tfxai.LRP, composite=tfxai.relevance.Epsilon(1e-6))
+    theirs = oracle("causal_lrp")["epsilon_0/embedding"]
+    assert np.abs(found.values - theirs).max() < 3e-4 * np.abs(theirs).max()
+    plain = explained("causal", tfxai.GradientXInput).values
+    assert np.abs(plain - theirs).max() > 0.1 * np.abs(theirs).max()  # it is not the plain gradient
 
 
 def test_saved_models_have_the_same_values(tmp_path):
