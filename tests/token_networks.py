@@ -1,4 +1,4 @@
-"""The oracle's two networks of tokens: a classifier of texts, and a language model; and what was computed of them."""
+"""The oracle's networks of tokens: of images, of texts, and a language model; and what was computed of them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ class Positions(layers.Layer):
 
     def call(self, x):
         return x + self.embeddings
+
+
+@register
+class ClassToken(layers.Layer):
+    """Put a learnt token before the others."""
+
+    def build(self, shape):
+        self.tokens = self.add_weight(shape=(1, shape[-1]), name="tokens")
+
+    def call(self, x):
+        token = ops.broadcast_to(self.tokens[None], (ops.shape(x)[0], 1, x.shape[-1]))
+        return ops.concatenate([token, x], axis=1)
+
+    def compute_output_shape(self, shape):
+        return shape[0], shape[1] + 1, shape[2]
 
 
 @register
@@ -67,6 +82,21 @@ class RotaryAttention(layers.Layer):
         return shape
 
 
+def vit() -> keras.Model:
+    """Two blocks of a ViT: patches of 4 x 4, a class token, norms before attention and units."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Reshape((16, 16), name="to_tokens")(layers.Conv2D(16, 4, strides=4, name="patches")(image))
+    x = Positions(name="positions")(ClassToken(name="prefix")(x))
+    for i in (1, 2):
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}a")(x)
+        x = layers.Add(name=f"add{i}a")([x, layers.MultiHeadAttention(2, 8, name=f"attention{i}")(y, y)])
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
+        y = layers.Dense(16, name=f"down{i}")(layers.Dense(32, activation="gelu", name=f"up{i}")(y))
+        x = layers.Add(name=f"add{i}b")([x, y])
+    x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+    return keras.Model(image, layers.Dense(5, name="head")(x[:, 0]), name="vit")
+
+
 def text() -> keras.Model:
     """Two blocks of a BERT: norm behind attention, padding by a mask that is an input, mean over tokens."""
     ids = keras.Input((12,), dtype="int32", name="token_ids")
@@ -92,7 +122,7 @@ def causal() -> keras.Model:
         y = layers.RMSNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
         gate = layers.Dense(32, activation="silu", use_bias=False, name=f"gate{i}")(y)
         y = layers.Multiply()([gate, layers.Dense(32, use_bias=False, name=f"up{i}")(y)])
-        x = layers.Add()([x, layers.Dense(24, use_bias=False, name=f"down{i}")(y)])
+        x = layers.Add(name=f"add{i}b")([x, layers.Dense(24, use_bias=False, name=f"down{i}")(y)])
     x = layers.Dense(30, use_bias=False, name="head")(layers.RMSNormalization(epsilon=1e-6, name="norm")(x))
     return keras.Model(ids, x, name="causal")
 
@@ -100,7 +130,7 @@ def causal() -> keras.Model:
 @functools.cache
 def known(name: str) -> keras.Model:
     """The network with its weights, made once."""
-    model, given = {"text": text, "causal": causal}[name](), oracle(f"{name}_weights")
+    model, given = {"vit": vit, "text": text, "causal": causal}[name](), oracle(f"{name}_weights")
     for variable in model.weights:
         variable.assign(given["keras/" + variable.path.removeprefix(f"{model.name}/")])
     return model
@@ -108,4 +138,6 @@ def known(name: str) -> keras.Model:
 
 def inputs(name: str) -> dict[str, np.ndarray] | np.ndarray:
     given = oracle(f"{name}_inputs")
+    if name == "vit":
+        return given["x"]
     return given["token_ids"] if name == "causal" else {key: given[key] for key in ("token_ids", "padding_mask")}

@@ -81,6 +81,7 @@ class Explainer(Runner):
             facts["modified_relus"] = run.modified_relus
         if isinstance(values, dict) and len(values) < len(run.inputs):
             facts["without_values"] = sorted(run.inputs.keys() - values)  # integers have no gradient
+        facts |= run.facts
         places = maps.of_values(run, self.where, values)
         return {"values": values, "extras": run.extras}, {"facts": facts, "places": places}
 

@@ -12,8 +12,9 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.options import ModelOptions
 from tfxai.relevance.affine import Affine
-from tfxai.relevance.composites import CompositeName, LayerFacts, by_name
+from tfxai.relevance.composites import Composite, CompositeName, LayerFacts, by_name
 from tfxai.relevance.network import Network
+from tfxai.relevance.operations import Conventions
 from tfxai.relevance.rules import Rule
 from tfxai.run import Run
 from tfxai.types import Bound, Layer, Model, Tensors
@@ -85,7 +86,7 @@ class LRP(Explainer):
         self,
         model: Model,
         *,
-        composite: CompositeName | Rule | Callable[[LayerFacts], Rule] = "epsilon_plus",
+        composite: CompositeName | Rule | Callable[[LayerFacts], Rule] | None = None,
         at: Layer | Sequence[str] | None = None,
         low: Bound | None = None,
         high: Bound | None = None,
@@ -96,7 +97,7 @@ class LRP(Explainer):
         super().__init__(model, **options)
         if isinstance(composite, str):
             composite = by_name(composite, low, high)
-        elif not isinstance(composite, Rule) and not callable(composite):
+        elif composite is not None and not isinstance(composite, Rule) and not callable(composite):
             raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
         self.composite, self.bias, self.operations = composite, bias, operations
         named = at if isinstance(at, list | tuple) else [at]  # inputs, perhaps
@@ -119,14 +120,16 @@ class LRP(Explainer):
         if signal is None:
             raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
         R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
-        network = Network(inputs, start, self.operations)
-        facts = network.facts()
+        network = Network(inputs, start, self.operations, bool(run.integers))
+        composite, facts = self._composite(run, network), network.facts()
 
         def rule_of(layer: Affine) -> Rule:
-            rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
+            rule = composite if isinstance(composite, Rule) else composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        relevance = network.propagate(R, rule_of, self.bias)
+        of_sums = composite if isinstance(composite, Composite) else Composite([])
+        conventions = Conventions(self.bias, of_sums.attention, of_sums.norms, of_sums.epsilon)
+        relevance = network.propagate(R, rule_of, conventions)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function
@@ -135,3 +138,11 @@ class LRP(Explainer):
                 raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
         return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
+
+    def _composite(self, run: Run, network: Network) -> Rule | Callable[[LayerFacts], Rule]:
+        """The composite that was asked for, or that suits the network."""
+        if self.composite is not None:
+            return self.composite
+        name: CompositeName = "attn_lrp" if network.attends() else "epsilon_plus"
+        run.facts["composite"] = name
+        return by_name(name)
