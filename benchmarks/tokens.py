@@ -46,6 +46,9 @@ def main() -> None:
         "Saliency": (tfxai.Saliency(model), 1.2),
         "IntegratedGradients, 50 steps": (tfxai.IntegratedGradients(model), 55.0),
         "LRP, epsilon": (tfxai.LRP(model, composite="epsilon"), None),
+        "LRP, attn_lrp": (tfxai.LRP(model, composite="attn_lrp"), 2.5),
+        "LRP, cp_lrp": (tfxai.LRP(model, composite="cp_lrp"), 2.5),
+        "LRP, attn_lrp_gamma": (tfxai.LRP(model, composite="attn_lrp_gamma"), None),
     }
     bare(numbers)
     for name, (explainer, limit) in methods.items():

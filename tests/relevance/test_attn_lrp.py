@@ -258,8 +258,9 @@ def test_attention_as_a_constant_gives_queries_nothing():
 
 def test_the_composite_follows_from_what_the_graph_holds(small, x):
     assert tfxai.LRP(small)(x[:1]).facts["composite"] == "epsilon_plus"
-    found = tfxai.LRP(token_networks.known("causal"))(token_networks.inputs("causal"), Token(3))
-    assert found.facts["composite"] == "attn_lrp"
+    for net, target in (("vit", 3), ("text", 1), ("causal", Token(3))):
+        found = tfxai.LRP(token_networks.known(net))(token_networks.inputs(net), target)
+        assert found.facts["composite"] == "attn_lrp"
     inputs = keras.Input((4, 6))
     gated = layers.Flatten()(inputs * layers.Softmax()(layers.Dense(6)(inputs)))
     assert tfxai.LRP(keras.Model(inputs, gated))(random(1, 4, 6), 1).facts["composite"] == "epsilon_plus"

@@ -13,7 +13,7 @@ _FUNCTIONS = ACTIVATIONS | EXPONENTIALS | ROUNDS | {"Abs", "Erf", "Erfc", "Neg",
 ELEMENTWISE = _FUNCTIONS | SHIFTS | SCALES | CLIPS | {"SelectV2"}
 ARRANGED = RESHAPES | {"BroadcastTo", "Cast", "Identity", "StopGradient"}
 _SCALED = ARRANGED | SHIFTS | CLIPS | SCALES | {"Reciprocal"}
-_SOFTMAX = ARRANGED | SHIFTS | SCALES | {"Slice", "StridedSlice", "Transpose"}
+_SOFTMAX = ARRANGED | SHIFTS | SCALES | {"SelectV2", "Slice", "StridedSlice", "Transpose"}
 _SPREADS = {"Rsqrt", "Sqrt"}
 
 
