@@ -220,7 +220,8 @@ def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[
     steps = graph.flow([x], end)
     order = {step.op.name: number for number, step in enumerate(steps)}
     made = {y.name: (number, y) for number, step in enumerate(steps) for y in step.outputs}
-    passed = [made[name] for name in graph.cuts(steps, graph.origin(end, {x.name}).name) if name in made]
+    cuts = graph.cuts(steps, graph.origin(end, {x.name}).name)
+    passed = [made[name] for name in cuts if name in made and made[name][1].shape.rank == 3]
     bounds = [*(order[one.weights.op.name] for one in maps[1:]), len(steps)]
     blocks = [
         [y for number, y in passed if order[one.mixed.name] < number < bound]
@@ -229,7 +230,7 @@ def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[
     if len(blocks) > 1 and all(blocks):
         blocks[-1] = blocks[-1][: len(blocks[-2])]
     ends = [block[-1] for block in blocks if block]
-    alike = all(y.shape.rank == 3 and y.shape[1:].is_compatible_with(ends[-1].shape[1:]) for y in ends)
+    alike = all(y.shape[1:].is_compatible_with(ends[-1].shape[1:]) for y in ends)
     if len(ends) < len(maps) or not alike:
         raise ValueError("The model's blocks do not follow each other, each with all paths through its tokens.")
     return ends
