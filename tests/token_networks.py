@@ -1,4 +1,4 @@
-"""The oracle's networks of tokens: of images, of texts, and a language model; and what was computed of them."""
+"""The oracle's networks of tokens: of texts, of images, and a language model; and what was computed of them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,17 @@ class ClassToken(layers.Layer):
         self.tokens = self.add_weight(shape=(1, shape[-1]), name="tokens")
 
     def call(self, x):
-        token = ops.broadcast_to(self.tokens[None], (ops.shape(x)[0], 1, x.shape[-1]))
-        return ops.concatenate([token, x], axis=1)
+        tokens = ops.broadcast_to(self.tokens[None], (ops.shape(x)[0], 1, x.shape[-1]))
+        return ops.concatenate([tokens, x], axis=1)
 
     def compute_output_shape(self, shape):
         return shape[0], shape[1] + 1, shape[2]
+
+
+@register
+class First(layers.Layer):
+    def call(self, x):
+        return x[:, 0]
 
 
 @register
@@ -82,21 +88,6 @@ class RotaryAttention(layers.Layer):
         return shape
 
 
-def vit() -> keras.Model:
-    """Two blocks of a ViT: patches of 4 x 4, a class token, norms before attention and units."""
-    image = keras.Input((16, 16, 3), name="image")
-    x = layers.Reshape((16, 16), name="to_tokens")(layers.Conv2D(16, 4, strides=4, name="patches")(image))
-    x = Positions(name="positions")(ClassToken(name="prefix")(x))
-    for i in (1, 2):
-        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}a")(x)
-        x = layers.Add(name=f"add{i}a")([x, layers.MultiHeadAttention(2, 8, name=f"attention{i}")(y, y)])
-        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
-        y = layers.Dense(16, name=f"down{i}")(layers.Dense(32, activation="gelu", name=f"up{i}")(y))
-        x = layers.Add(name=f"add{i}b")([x, y])
-    x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
-    return keras.Model(image, layers.Dense(5, name="head")(x[:, 0]), name="vit")
-
-
 def text() -> keras.Model:
     """Two blocks of a BERT: norm behind attention, padding by a mask that is an input, mean over tokens."""
     ids = keras.Input((12,), dtype="int32", name="token_ids")
@@ -110,6 +101,21 @@ def text() -> keras.Model:
         x = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}b")(layers.Add()([x, y]))
     x = MaskedMean(name="pool")(x, mask)
     return keras.Model({"token_ids": ids, "padding_mask": mask}, layers.Dense(3, name="head")(x), name="text")
+
+
+def vit() -> keras.Model:
+    """Two blocks of a vision transformer: norm before attention, patches of 4 pixels, a class token."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Reshape((16, 16), name="to_tokens")(layers.Conv2D(16, 4, strides=4, name="patches")(image))
+    x = Positions(name="positions")(ClassToken(name="prefix")(x))
+    for i in (1, 2):
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}a")(x)
+        x = layers.Add(name=f"add{i}a")([x, layers.MultiHeadAttention(2, 8, name=f"attention{i}")(y, y)])
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
+        y = layers.Dense(16, name=f"down{i}")(layers.Dense(32, activation="gelu", name=f"up{i}")(y))
+        x = layers.Add(name=f"add{i}b")([x, y])
+    x = First(name="class_token")(layers.LayerNormalization(epsilon=1e-6, name="norm")(x))
+    return keras.Model(image, layers.Dense(5, name="head")(x), name="vit")
 
 
 def causal() -> keras.Model:
@@ -130,7 +136,7 @@ def causal() -> keras.Model:
 @functools.cache
 def known(name: str) -> keras.Model:
     """The network with its weights, made once."""
-    model, given = {"vit": vit, "text": text, "causal": causal}[name](), oracle(f"{name}_weights")
+    model, given = {"text": text, "causal": causal, "vit": vit}[name](), oracle(f"{name}_weights")
     for variable in model.weights:
         variable.assign(given["keras/" + variable.path.removeprefix(f"{model.name}/")])
     return model

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.models import attention
 from tfxai.options import ModelOptions
 from tfxai.relevance.affine import Affine
 from tfxai.relevance.composites import Composite, CompositeName, LayerFacts, by_name
@@ -18,6 +19,8 @@ from tfxai.relevance.operations import Conventions
 from tfxai.relevance.rules import Rule
 from tfxai.run import Run
 from tfxai.types import Bound, Layer, Model, Tensors
+
+RuleOfLayer: TypeAlias = Callable[[LayerFacts], Rule]
 
 
 class LRP(Explainer):
@@ -32,11 +35,14 @@ class LRP(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    composite : str, Rule, Composite or callable
-        ``"epsilon"``, ``"epsilon_plus"`` (default), ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
-        ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``; one
-        rule for all layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a
-        `tfxai.relevance.Composite`.
+    composite : str, Rule, Composite or callable, optional
+        ``"epsilon"``, ``"epsilon_plus"``, ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
+        ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``, and
+        for transformers ``"attn_lrp"``, ``"attn_lrp_gamma"`` (less noisy, for images), ``"cp_lrp"``; one rule for all
+        layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a `tfxai.relevance.Composite`.
+        Default: ``"attn_lrp"`` of a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
+        The others give a layer normalisation's input all relevance and let the mean that is taken away have no part,
+        which makes values explode from block to block of a ViT.
     at : str, keras layer or sequence of str, optional
         Layer at whose output relevance is wanted. Default: at the input, or where its integers are embedded. Names of
         inputs: those of several whose embeddings are meant.
@@ -86,7 +92,7 @@ class LRP(Explainer):
         self,
         model: Model,
         *,
-        composite: CompositeName | Rule | Callable[[LayerFacts], Rule] | None = None,
+        composite: CompositeName | Rule | RuleOfLayer | None = None,
         at: Layer | Sequence[str] | None = None,
         low: Bound | None = None,
         high: Bound | None = None,
@@ -121,7 +127,7 @@ class LRP(Explainer):
             raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
         R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
         network = Network(inputs, start, self.operations, bool(run.integers))
-        composite, facts = self._composite(run, network), network.facts()
+        composite, facts = self._composite(run, inputs, start), network.facts()
 
         def rule_of(layer: Affine) -> Rule:
             rule = composite if isinstance(composite, Rule) else composite(facts[layer.op.name])
@@ -139,10 +145,10 @@ class LRP(Explainer):
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
         return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
 
-    def _composite(self, run: Run, network: Network) -> Rule | Callable[[LayerFacts], Rule]:
-        """The composite that was asked for, or that suits the network."""
+    def _composite(self, run: Run, inputs: Sequence[tf.Tensor], output: tf.Tensor) -> Rule | RuleOfLayer:
+        """The composite that was asked for, or that suits the model."""
         if self.composite is not None:
             return self.composite
-        name: CompositeName = "attn_lrp" if network.attends() else "epsilon_plus"
+        name: CompositeName = "attn_lrp" if attention.find(inputs, output) else "epsilon_plus"
         run.facts["composite"] = name
         return by_name(name)

@@ -10,13 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.models.operations import PRODUCTS
 from tfxai.relevance.affine import Affine, find_affine
 from tfxai.relevance.composites import LayerFacts, fits
 from tfxai.relevance.flow import Flow
 from tfxai.relevance.given import shares_by
 from tfxai.relevance.operations import Conventions, Share, shares, way_out
-from tfxai.relevance.origins import is_attention
 
 RuleOf = Callable[[Affine], Callable[[Affine, tf.Tensor], tf.Tensor]]
 
@@ -71,11 +69,6 @@ class Network:
     def _given(self, op: tf.Operation) -> Any:
         """The rule that the user has given for an operation; None if there is none."""
         return next((rule for key, rule in self.operations.items() if op.type == key or fits(scope(op), key)), None)
-
-    def attends(self) -> bool:
-        """Whether a softmax mixes values: a product of data, one of which is a softmax."""
-        products = (op for op in self.path if op.type in PRODUCTS and op.name not in self.layers)
-        return any(is_attention(x, self.on_path) for op in products for x in op.inputs)
 
     def facts(self) -> dict[str, LayerFacts]:
         """What the conditions of composites ask, by the name of each layer's operation."""
