@@ -56,6 +56,28 @@ def test_agrees_with_the_oracle(net, kind, tap):
     assert off(found, oracle(f"{net}_lrp")[f"{kind}/{tap}"]) < 1e-4
 
 
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential([keras.Input((16, 16, 3)), token_networks.known("vit")])
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def exported(folder):
+    token_networks.known("vit").export(folder / "saved", verbose=False)
+    return str(folder / "saved")
+
+
+@pytest.mark.parametrize("form", [lambda _: Subclassed(), exported], ids=["subclassed and nested", "exported"])
+def test_the_form_of_the_model_does_not_matter(form, tmp_path):
+    model, labels = form(tmp_path), oracle("vit_inputs")["labels"]
+    for kind in ("epsilon_0", "cp_epsilon_1e-6"):
+        found = tfxai.LRP(model, composite=KINDS[kind])(token_networks.inputs("vit"), labels)
+        assert off(found.values, oracle("vit_lrp")[f"{kind}/input"]) < 1e-4
+
+
 # The gradient form: gradient times input, where products hand back half, activations act(x) / x, and spreads are
 # constants. It shares nothing with the package's way back through the graph.
 
@@ -261,6 +283,7 @@ def test_the_composite_follows_from_what_the_graph_holds(small, x):
     for net, target in (("vit", 3), ("text", 1), ("causal", Token(3))):
         found = tfxai.LRP(token_networks.known(net))(token_networks.inputs(net), target)
         assert found.facts["composite"] == "attn_lrp"
+    assert explained("causal", "cp_lrp").facts["composite"] == "cp_lrp"
     inputs = keras.Input((4, 6))
     gated = layers.Flatten()(inputs * layers.Softmax()(layers.Dense(6)(inputs)))
     assert tfxai.LRP(keras.Model(inputs, gated))(random(1, 4, 6), 1).facts["composite"] == "epsilon_plus"

@@ -101,6 +101,7 @@ class LRP(Explainer):
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
+        self.composite_name = composite if isinstance(composite, str) else None
         if isinstance(composite, str):
             composite = by_name(composite, low, high)
         elif composite is not None and not isinstance(composite, Rule) and not callable(composite):
@@ -147,8 +148,10 @@ class LRP(Explainer):
 
     def _composite(self, run: Run, inputs: Sequence[tf.Tensor], output: tf.Tensor) -> Rule | RuleOfLayer:
         """The composite that was asked for, or that suits the model."""
-        if self.composite is not None:
-            return self.composite
-        name: CompositeName = "attn_lrp" if attention.find(inputs, output) else "epsilon_plus"
-        run.facts["composite"] = name
-        return by_name(name)
+        name, found = self.composite_name, self.composite
+        if found is None:
+            name = "attn_lrp" if attention.find(inputs, output) else "epsilon_plus"
+            found = by_name(name)
+        if name is not None:
+            run.facts["composite"] = name
+        return found
