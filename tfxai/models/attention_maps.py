@@ -13,7 +13,7 @@ from tfxai.models import open_model
 from tfxai.models.attention import Attention, find
 from tfxai.models.placement import position_axes
 from tfxai.models.receptive_field import in_flat_graph
-from tfxai.models.token_places import Grid, grid, labelled
+from tfxai.models.token_places import Grid, Labels, flat, grid, labelled
 from tfxai.models.view import ModelView
 
 
@@ -128,10 +128,14 @@ def _look(inputs: Mapping[str, tf.Tensor], output: tf.Tensor, layers: Sequence[s
         axes = position_axes(x, output) if x.dtype.is_floating and x.shape.rank > 2 else range(1, x.shape.rank)
         found = labelled(x, axes, {one.keys.name for one in sources.values()}, output)
         for stream, one in sources.items():
-            laid = grid(found[one.keys.name], one.keys, one.key_axis) if one.keys.name in found else None
+            laid = _laid(found.get(one.keys.name), one)
             if laid is not None:
                 grids.setdefault(stream, {})[name] = laid
     return Known(_described(maps, layers, rows), grids)
+
+
+def _laid(labels: list[Labels] | None, one: Attention) -> Grid | None:
+    return None if labels is None else grid([flat(by_axis, one.keys, one.key_axis) for by_axis in labels])
 
 
 def _described(maps: Sequence[Attention], layers: Sequence[str], rows: int) -> list[AttentionMap]:
