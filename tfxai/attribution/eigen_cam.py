@@ -21,6 +21,9 @@ class EigenCAM(LayerMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -41,7 +44,7 @@ class EigenCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        return _first_component(tf.cast(layer, tf.float32))
+        return _first_component(self.as_maps(run, layer, layer))
 
 
 class EigenGradCAM(GradientMap):
@@ -56,6 +59,9 @@ class EigenGradCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 

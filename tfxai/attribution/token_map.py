@@ -11,7 +11,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid
 from tfxai.models.attention import Attention, find
-from tfxai.models.attention_maps import AttentionMap, known
+from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.models.token_places import Grid, evenly
 from tfxai.models.view import by_name
 from tfxai.options import InputOptions
@@ -79,11 +79,16 @@ class TokenMap(Explainer):
     def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
         """ValueError for attention that the method has no formula for."""
         windows = next((one for one in described if one.windows > 1), None)
+        counts = {(one.stream, facts.queries) for one, facts in zip(maps, described, strict=False)}
+        if windows is None and len(counts) == len({stream for stream, _ in counts}):
+            return
+        what = "tokens that are merged on the way, and this model merges some"
         if windows is not None:
-            raise ValueError(
-                f"{type(self).__name__} follows tokens from layer to layer, which is not defined across windows, and "
-                f"{windows.name!r} has {windows.windows} of them. Use LRP, or GradCAM, which takes the layer's tokens."
-            )
+            what = f"windows, and {windows.name!r} has {windows.windows} of them"
+        raise ValueError(
+            f"{type(self).__name__} follows tokens from layer to layer, which is not defined across {what}. Use LRP; "
+            "GradCAM, which takes the tokens of a layer; or AttentionGradient, which shows one map."
+        )
 
     def places(self, run: Run, values: Any) -> dict[str, Place] | None:
         names = values if isinstance(values, dict) else ["input"]
@@ -97,20 +102,26 @@ class TokenMap(Explainer):
         """For each input that is explained, the sequence of its tokens, and where they lie."""
         facts = known(run.view, run.taken)
         names = list(run.integers) or [name for name, x in by_name(run.inputs).items() if x.dtype.is_floating]
-        found = {
-            name: (stream, grid) for stream, by in facts.grids.items() for name, grid in by.items() if name in names
-        }
+        shown = self.shown(facts)
+        keys = facts.maps[shown[-1]].keys
         if self.grid is not None and len(names) == 1:
-            axes, keys = self._axes(run, names[0]), facts.maps[-1].keys
-            sizes = [run.given(names[0]).shape[axis] for axis in axes]
-            return {names[0]: (0, evenly(self.grid, sizes, keys))}
+            sizes = [run.given(names[0]).shape[axis] for axis in self._axes(run, names[0])]
+            return {names[0]: (facts.sequences[shown[-1]][1], evenly(self.grid, sizes, keys))}
+        found: dict[str, tuple[int, Grid]] = {}
+        for number in shown:
+            for name, grid in facts.grids[number].items():
+                if name in names:
+                    found.setdefault(name, (facts.sequences[number][1], grid))
         if not found:
-            keys = facts.maps[-1].keys
             raise ValueError(
                 f"Which parts of the input the model's {keys or 'tokens'} tokens stand for cannot be derived from its "
                 "graph. Say how many rows and columns of them there are, such as grid=(14, 14); they are the last ones."
             )
         return found
+
+    def shown(self, facts: Known) -> Sequence[int]:
+        """Numbers of the maps whose keys are shown."""
+        return range(len(facts.maps))
 
     def _axes(self, run: Run, name: str) -> Sequence[int]:
         """Axes of an input that are positions."""

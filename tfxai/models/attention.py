@@ -74,13 +74,24 @@ def find(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[Attention]:
     def is_data(x: tf.Tensor) -> bool:
         return graph.origin(x, begin).name in data
 
+    def needed_for(x: tf.Tensor) -> set[str]:
+        """Names of the operations whose values, and not only shapes, a tensor is made of."""
+        names: set[str] = set()
+        waiting = [graph.origin(x, begin)]
+        while waiting:
+            op = waiting.pop().op
+            if op.name not in names:
+                names.add(op.name)
+                waiting += [graph.origin(y, begin) for y in op.inputs if is_data(y)]
+        return names
+
     found: list[Attention] = []
     before: list[set[int]] = []  # the maps that each map depends on
     starts: dict[frozenset, int] = {}
 
     def stream(x: tf.Tensor) -> tuple[int, set[int]]:
         """Which sequence a tensor belongs to: that of the last map before it, or one that begins with some inputs."""
-        needed = graph.ancestors([x])
+        needed = needed_for(x)
         earlier = {n for n, one in enumerate(found) if one.mixed.name in needed}
         last = earlier - set().union(*(before[n] for n in earlier))
         if len(last) == 1:
