@@ -20,7 +20,7 @@ MLP = [(convolution, Gamma(0.25)), ("up*", Gamma(0.05)), ("down*", Gamma(0.05)),
 KINDS = {
     "epsilon_0": "attn_lrp",
     "cp_epsilon_1e-6": "cp_lrp",
-    "gamma_all": "attn_lrp_gamma",
+    "gamma_all": Composite([(convolution, Gamma(0.25))], Gamma(0.05), norms="share", epsilon=1e-9),
     "gamma_mlp": Composite(MLP, norms="share", epsilon=1e-9),
     "gamma_cp_all": Composite([(convolution, Gamma(0.25))], Gamma(0.05), attention="constant", norms="share"),
 }
@@ -275,6 +275,36 @@ def test_attention_as_a_constant_gives_queries_nothing():
     assert halved.values["queries"].any()
 
 
+MASKS = {
+    "where": lambda scores, mask: ops.where(mask, scores, -np.inf),
+    "added": lambda scores, mask: scores + ops.where(mask, 0.0, -np.inf),
+    "added, finite": lambda scores, mask: scores + (1 - ops.cast(mask, "float32")) * -1e9,
+    "half precision": lambda scores, mask: scores + (1 - ops.cast(mask, "float32")) * -1e4,
+    "softmax": None,
+}
+
+
+def masked(mask, count):
+    """Attention of which the keys behind the third are masked, or are not there."""
+    tokens = keras.Input((count, 8))
+    scores = ops.einsum("nqd,nkd->nqk", tokens[:, :3] @ random(8, 8), tokens @ random(8, 8, seed=1)) / 3
+    open_keys = np.arange(count) < 3
+    if mask == "softmax":
+        shares = layers.Softmax()(scores, np.broadcast_to(open_keys, (1, 3, count)))
+    else:
+        shares = ops.softmax(scores if mask is None else MASKS[mask](scores, open_keys))
+    return keras.Model(tokens, layers.Flatten()(ops.einsum("nqk,nkd->nqd", shares, tokens @ random(8, 4, seed=2))))
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_masked_keys_are_as_if_they_were_not_there(mask):
+    x = random(2, 5, 8, seed=3)
+    found = tfxai.LRP(masked(mask, 5), composite="attn_lrp")(x, 6).values
+    assert not found[:, 3:].any()
+    expected = tfxai.LRP(masked(None, 3), composite="attn_lrp")(x[:, :3], 6).values
+    np.testing.assert_allclose(found[:, :3], expected, rtol=1e-3, atol=1e-5)
+
+
 # Which composite
 
 
@@ -287,6 +317,13 @@ def test_the_composite_follows_from_what_the_graph_holds(small, x):
     inputs = keras.Input((4, 6))
     gated = layers.Flatten()(inputs * layers.Softmax()(layers.Dense(6)(inputs)))
     assert tfxai.LRP(keras.Model(inputs, gated))(random(1, 4, 6), 1).facts["composite"] == "epsilon_plus"
+
+
+def test_gammas_of_the_composite_for_images():
+    found = explained("vit", "attn_lrp_gamma")
+    written = Composite([(convolution, Gamma(1))], Gamma(0.05), norms="share")
+    assert off(found.values, explained("vit", written).values) < 1e-3
+    assert off(found.values, oracle("vit_lrp")["gamma_all/input"]) > 0.01
 
 
 def test_conventions_that_do_not_exist():

@@ -197,9 +197,8 @@ def _channel_axes(op: tf.Operation) -> int:
     if op.type != "Einsum":
         return 1
     left, _, output = op.get_attr("equation").decode().partition("->")
-    data, weights = left.split(",")
-    pairs = zip(reversed(weights), reversed(output), strict=False)
-    return len(list(takewhile(lambda pair: pair[0] == pair[1] and pair[0] not in data, pairs)))
+    pairs = zip(reversed(left.split(",")[1]), reversed(output), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _scaled(layer: Affine, scale: tf.Tensor, axis: int) -> Affine:

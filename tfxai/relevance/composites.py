@@ -154,7 +154,7 @@ def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> C
         "deep_taylor": Composite([(first, zbox or WSquare())], ZPlus()),
         "excitation_backprop": Composite([], ZPlus()),
         "attn_lrp": Composite([], Epsilon(NEARLY_ZERO), norms="share", epsilon=NEARLY_ZERO),
-        "attn_lrp_gamma": Composite([(convolution, Gamma(0.25))], Gamma(0.05), norms="share", epsilon=NEARLY_ZERO),
+        "attn_lrp_gamma": Composite([(convolution, Gamma(1))], Gamma(0.05), norms="share", epsilon=NEARLY_ZERO),
         "cp_lrp": Composite([], Epsilon(NEARLY_ZERO), attention="constant", norms="share", epsilon=NEARLY_ZERO),
     }
     if name not in known:

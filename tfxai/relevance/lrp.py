@@ -85,7 +85,8 @@ class LRP(Explainer):
     backward = "flat"
     overflow = (
         "Where contributions cancel, rules such as epsilon divide by what is left, and grow layer after layer. Use the "
-        'composite "epsilon_plus" or "epsilon_gamma_box", or Epsilon with a larger epsilon, such as 0.25.'
+        'composite "epsilon_plus" or "epsilon_gamma_box", for transformers "attn_lrp" or "attn_lrp_gamma"; or Epsilon '
+        "with a larger epsilon, such as 0.25."
     )
 
     def __init__(
@@ -134,8 +135,8 @@ class LRP(Explainer):
             rule = composite if isinstance(composite, Rule) else composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        of_sums = composite if isinstance(composite, Composite) else Composite([])
-        conventions = Conventions(self.bias, of_sums.attention, of_sums.norms, of_sums.epsilon)
+        choice = composite if isinstance(composite, Composite) else Composite([])
+        conventions = Conventions(self.bias, choice.attention, choice.norms, choice.epsilon)
         relevance = network.propagate(R, rule_of, conventions)
         if self.reads:
             wanted = run.read[self.reads[0]]
