@@ -47,12 +47,21 @@ class Attention:
     mixed: tf.Operation
     path: tuple[tf.Operation, ...]
 
+    @property
+    def heads(self) -> list[int]:
+        """The axes of the weights along which heads lie, none if there is one."""
+        return [axis for axis in range(1, self.weights.shape.rank - 1) if axis != self.rows]
+
+    def over_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """A number for each head, in a shape that multiplies the weights."""
+        shape = [size if axis in self.heads else 1 for axis, size in enumerate(self.weights.shape)]
+        return tf.cast(tf.reshape(x, shape), self.weights.dtype)
+
     def by_head(self, x: tf.Tensor) -> tf.Tensor:
         """(n, heads, queries, keys) of the weights, or of what has their shape."""
         x = tf.cast(x, tf.float32)
-        rank = x.shape.rank
+        rank, heads = x.shape.rank, self.heads
         rows = [] if self.rows is None else [self.rows]
-        heads = [axis for axis in range(1, rank - 1) if axis not in rows]
         order = [0, *heads, *rows, rank - 1]
         if order != list(range(rank)):
             x = tf.transpose(x, order)
