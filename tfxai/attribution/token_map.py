@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid
-from tfxai.models.attention import Attention, find
+from tfxai.models.attention import Attention, find, last_tokens
 from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.models.token_places import Grid, evenly
 from tfxai.models.view import by_name
@@ -132,7 +132,7 @@ class TokenMap(Explainer):
     def rows(self, run: Run, maps: Sequence[Attention]) -> dict[int, tf.Tensor]:
         """(n, queries) which tokens the score is read from, adding up to 1, for each sequence that it is read from.
 
-        These are the queries of the last map on which the score depends; what follows it mixes no tokens.
+        These are the tokens behind the last map on which the score depends; what follows it mixes none.
         """
         asked = {one.source for one in maps if one.source != one.stream}
         streams = {one.stream for one in maps}
@@ -144,8 +144,12 @@ class TokenMap(Explainer):
                 row = tf.one_hot([self.query % count if self.query < 0 else self.query], count)
                 found[stream] = tf.tile(row, [run.count, 1])
                 continue
-            G = one.by_head(gradients(run.score, one.weights))
-            read = tf.cast(tf.reduce_any(G != 0, [1, 3]), tf.float32)
+            tokens = last_tokens(tf.nest.flatten(run.inputs), run.score, one)
+            if tokens is one.weights:
+                depends = tf.reduce_any(one.by_head(gradients(run.score, tokens)) != 0, [1, 3])
+            else:
+                depends = tf.reduce_any(gradients(run.score, tokens) != 0, 2)
+            read = tf.cast(depends, tf.float32)
             found[stream] = tf.math.divide_no_nan(read, tf.reduce_sum(read, 1, keepdims=True))
         return found
 
