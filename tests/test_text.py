@@ -224,7 +224,8 @@ def test_errors_of_strings():
     with pytest.raises(ValueError, match="to make 3 rows of as many strings, got 2"):
         tfxai.Saliency(classifier(), preprocessor=lambda texts: vectorization()(texts[1:]))(TEXTS)
     text = keras.Input((1,), dtype="string")
-    other = keras.Model(text, layers.Dense(2)(layers.StringLookup(vocabulary=["a"], output_mode="one_hot")(text)))
+    joined = layers.Lambda(tf.strings.lower, output_shape=(1,), dtype="string")(text)
+    other = keras.Model(text, layers.StringLookup(vocabulary=["a"], output_mode="one_hot")(joined))
     with pytest.raises(TypeError, match=r"takes strings.*preprocessor= may be what makes"):
         tfxai.Saliency(other)(TEXTS)
 

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.view import ModelView
+
 Explained = TypeVar("Explained", bound=Any)  # an Explanation, which imports this module
 
 CONTINUES = "##"  # how WordPiece begins a piece inside a word
@@ -25,16 +27,19 @@ class Reader:
 
     Parameters
     ----------
-    preprocessor : callable, optional
-        As for `tfxai.Explainer`. None: strings stay as they are, which the checks of inputs do not let pass.
+    view : ModelView
+        The model, which may have a preprocessor for texts, or for columns; without, strings stay as they are, which the
+        checks of inputs do not let pass.
     """
 
-    def __init__(self, preprocessor: Callable[[list[str]], Any] | None):
-        self._preprocessor = preprocessor
+    def __init__(self, view: ModelView):
+        self._preprocessor, self._columns = view.preprocessor, view.columns
         self._texts: deque[str] = deque()
 
     def __call__(self, data: Any) -> Any:
         """The model's inputs."""
+        if self._columns is not None:
+            return self._columns(data)
         if self._preprocessor is None:
             return data
         if isinstance(data, str | bytes):
