@@ -132,6 +132,6 @@ def test_the_pass_of_a_table_shows_that_it_holds_no_words(monkeypatch):
     hidden = keras.Sequential([keras.Input((4,)), layers.Lambda(function, output_shape=(4,), dtype="int32")])
     for model in (words, keras.Sequential([*hidden.layers, *words.layers])):
         assert not recorded
-        with pytest.raises(ValueError, match="no gradient path|no gradient"):
+        with pytest.raises(ValueError, match="no gradient"):
             tfxai.Saliency(model)(np.ones((2, 4)), 0)
         assert recorded.pop()
