@@ -18,11 +18,14 @@ OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws", "
 SHARED = {"samples", "steps", "masks", "noise", "seed", "baseline", "background", "fill", "layer", "at", "input"}
 SHARED |= {"window", "stride", "quadrature", "reduction", "composite", "rule", "strided", "pooling", "interpolation"}
 SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "patience", "objective", "head"}
-SHARED |= {"low", "high", "bias", "operations"}
+SHARED |= {"low", "high", "bias", "operations", "query", "grid"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
     "occlusion": {"groups"},
     "rise": {"probability"},
+    "attention_rollout": {"fusion"},
+    "le_grad": {"read"},
+    "attention_gradient": {"weight"},
     "simple_taylor": {"root"},
     "feature_inversion": {"alpha", "alpha_weight"},
     "meaningful_perturbation": {"game", "l1_weight"},

@@ -1,4 +1,4 @@
-"""The oracle's two networks of tokens: a classifier of texts, and a language model; and what was computed of them."""
+"""The oracle's networks of tokens: of texts, of images, and a language model; and what was computed of them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,27 @@ class Positions(layers.Layer):
 
     def call(self, x):
         return x + self.embeddings
+
+
+@register
+class ClassToken(layers.Layer):
+    """Put a learnt token before the others."""
+
+    def build(self, shape):
+        self.tokens = self.add_weight(shape=(1, shape[-1]), name="tokens")
+
+    def call(self, x):
+        tokens = ops.broadcast_to(self.tokens[None], (ops.shape(x)[0], 1, x.shape[-1]))
+        return ops.concatenate([tokens, x], axis=1)
+
+    def compute_output_shape(self, shape):
+        return shape[0], shape[1] + 1, shape[2]
+
+
+@register
+class First(layers.Layer):
+    def call(self, x):
+        return x[:, 0]
 
 
 @register
@@ -82,6 +103,21 @@ def text() -> keras.Model:
     return keras.Model({"token_ids": ids, "padding_mask": mask}, layers.Dense(3, name="head")(x), name="text")
 
 
+def vit() -> keras.Model:
+    """Two blocks of a vision transformer: norm before attention, patches of 4 pixels, a class token."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Reshape((16, 16), name="to_tokens")(layers.Conv2D(16, 4, strides=4, name="patches")(image))
+    x = Positions(name="positions")(ClassToken(name="prefix")(x))
+    for i in (1, 2):
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}a")(x)
+        x = layers.Add(name=f"add{i}a")([x, layers.MultiHeadAttention(2, 8, name=f"attention{i}")(y, y)])
+        y = layers.LayerNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
+        y = layers.Dense(16, name=f"down{i}")(layers.Dense(32, activation="gelu", name=f"up{i}")(y))
+        x = layers.Add(name=f"add{i}b")([x, y])
+    x = First(name="class_token")(layers.LayerNormalization(epsilon=1e-6, name="norm")(x))
+    return keras.Model(image, layers.Dense(5, name="head")(x), name="vit")
+
+
 def causal() -> keras.Model:
     """Two blocks of a Llama: RMS norm, rotary positions, gated units."""
     ids = keras.Input((10,), dtype="int32", name="token_ids")
@@ -100,7 +136,7 @@ def causal() -> keras.Model:
 @functools.cache
 def known(name: str) -> keras.Model:
     """The network with its weights, made once."""
-    model, given = {"text": text, "causal": causal}[name](), oracle(f"{name}_weights")
+    model, given = {"text": text, "causal": causal, "vit": vit}[name](), oracle(f"{name}_weights")
     for variable in model.weights:
         variable.assign(given["keras/" + variable.path.removeprefix(f"{model.name}/")])
     return model
@@ -108,4 +144,6 @@ def known(name: str) -> keras.Model:
 
 def inputs(name: str) -> dict[str, np.ndarray] | np.ndarray:
     given = oracle(f"{name}_inputs")
+    if name == "vit":
+        return given["x"]
     return given["token_ids"] if name == "causal" else {key: given[key] for key in ("token_ids", "padding_mask")}

@@ -9,6 +9,7 @@ from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.inversion import FeatureInversion, GuidedFeatureInversion, MeaningfulPerturbation
 from tfxai.models import layers
+from tfxai.models.attention_maps import attention
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
@@ -30,6 +31,7 @@ __all__ = [
     "RelevantFeatures",
     "SimpleTaylor",
     "__version__",
+    "attention",
     "attribution",
     "baselines",
     "callbacks",

@@ -69,6 +69,10 @@ class Explainer(Runner):
         """The layer whose output has the values; None: inputs."""
         return None
 
+    def places(self, run: Run, values: Any) -> dict[str, maps.Place] | None:
+        """Where values lie, see `tfxai.maps.of_values`."""
+        return maps.of_values(run, self.where, values)
+
     def describe(self) -> dict[str, Any]:
         """Facts about this explainer that go into its explanations."""
         return {}
@@ -81,8 +85,7 @@ class Explainer(Runner):
             facts["modified_relus"] = run.modified_relus
         if isinstance(values, dict) and len(values) < len(run.inputs):
             facts["without_values"] = sorted(run.inputs.keys() - values)  # integers have no gradient
-        places = maps.of_values(run, self.where, values)
-        return {"values": values, "extras": run.extras}, {"facts": facts, "places": places}
+        return {"values": values, "extras": run.extras}, {"facts": facts, "places": self.places(run, values)}
 
     def __call__(
         self, inputs: Inputs, target: Target = None, batch_size: int = 32, verbose: Verbose = "auto"

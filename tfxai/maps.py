@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.placement import Placement, layers_in_inputs
+from tfxai.models.token_places import Grid
 from tfxai.models.view import ModelView, by_name
 from tfxai.run import Run
 
@@ -146,6 +147,20 @@ def stretched(values: Sequence[int], size: Sequence[int]) -> Place:
     """A map of some shape over all of the positions of an input, which are the first axes of its shape."""
     pairs = enumerate(zip(values, size, strict=True), 1)
     return Place(tuple(Side(n, n, (new / old - 1) / 2, new / old, 0, new - 1) for n, (old, new) in pairs))
+
+
+def of_grid(grid: Grid, shape: Sequence[int], axes: Sequence[int]) -> Place:
+    """Where values of tokens lie, laid out as a grid, in an input of that shape, of which these axes are positions."""
+    sides = []
+    for along, (axis, first, step) in enumerate(zip(axes, grid.first, grid.step, strict=True), 1):
+        last = shape[axis] - 1
+        if grid.tokens.shape[along - 1] == 1:
+            sides.append(Side(axis, None, first, 1, 0, last))
+            continue
+        end = first + step * (grid.tokens.shape[along - 1] - 1)
+        half = (step - 1) / 2
+        sides.append(Side(axis, along, first, step, max(0, first - half), min(last, end + half)))
+    return Place(tuple(sides))
 
 
 def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, dict[str, Place]]:

@@ -1,5 +1,6 @@
 """Methods that attribute a decision to the input: gradients, class activation maps, occlusion."""
 
+from tfxai.attribution.attention import AttentionGradient, AttentionRollout, LeGrad, TransformerAttribution
 from tfxai.attribution.backprop import Deconvnet, GuidedBackprop
 from tfxai.attribution.cam import CAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
@@ -31,4 +32,8 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "GuidedGradCAM",
     "Occlusion",
     "RISE",
+    "AttentionRollout",
+    "TransformerAttribution",
+    "LeGrad",
+    "AttentionGradient",
 ]

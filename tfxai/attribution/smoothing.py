@@ -15,6 +15,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
 from tfxai.loops import Seeded, accumulate, merge, split
+from tfxai.maps import Place
 from tfxai.options import InputOptions
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
@@ -67,6 +68,9 @@ class _Noisy(Explainer, Seeded):
     @property
     def where(self) -> str | None:
         return self.base.where
+
+    def places(self, run: Run, values: Any) -> dict[str, Place] | None:
+        return self.base.places(run, values)
 
     def describe(self) -> dict[str, Any]:
         inner = self.base.describe()

@@ -120,7 +120,7 @@ def rerun(start: tf.Tensor, value: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     return edited([(start, lambda _: value)], end)
 
 
-def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor:
+def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor, custom: bool = True) -> tf.Tensor:
     """What ``end`` would be if each of some tensors were what its edit makes of it.
 
     An edit is given what its tensor has become by the edits before it. Only what depends on an edited tensor runs
@@ -133,6 +133,9 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor
         Tensors, in any order, and functions from a tensor to one of the same shape and type.
     end : tf.Tensor
         What is wanted.
+    custom : bool
+        Whether copies keep custom gradients. These may refer to tensors of the first run; without them, copies have the
+        gradients of what they compute.
     """
     functions: dict[str, list[Edit]] = defaultdict(list)
     needed = ancestors([end])
@@ -150,7 +153,7 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor) -> tf.Tensor
             for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
                 if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not here:
                     copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
-            outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs])
+            outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs], custom)
             copies.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
         for tensor, output in zip(op.outputs, outputs, strict=True):
             for edit in functions.get(tensor.name, ()):
@@ -177,7 +180,6 @@ def constant_value(tensor: tf.Tensor) -> np.ndarray | None:
             needed.add(x.op.name)
             waiting.extend(x.op.inputs)
 
-    @tf.function(autograph=False)
     def computed() -> tf.Tensor:
         copies = {name: tf.constant(value) for name, value in known.items()}
         for op in tensor.graph.get_operations():
@@ -186,8 +188,8 @@ def constant_value(tensor: tf.Tensor) -> np.ndarray | None:
                 copies.update(zip((x.name for x in op.outputs), outputs, strict=True))
         return copies[tensor.name]
 
-    with tf.init_scope():
-        return computed().numpy()
+    with tf.init_scope():  # each is called once; TensorFlow would warn of functions that are traced again and again
+        return tf.function(computed, autograph=False).get_concrete_function()().numpy()
 
 
 def chosen_branch(op: tf.Operation) -> list[tf.Tensor] | None:
@@ -204,9 +206,10 @@ def chosen_branch(op: tf.Operation) -> list[tf.Tensor] | None:
     return [copies[x.name] for x in body.outputs]
 
 
-def again(op: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The outputs of an operation on other inputs of the same types."""
-    attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in ("_class", "_output_shapes")}
+def again(op: tf.Operation, inputs: Sequence[tf.Tensor], custom: bool = True) -> list[tf.Tensor]:
+    """The outputs of an operation on other inputs of the same types, with or without its custom gradient."""
+    left_out = {"_class", "_output_shapes"} | (set() if custom else {"_gradient_op_type"})
+    attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in left_out}
     types = [tensor.dtype for tensor in op.outputs]
     current = tf.compat.v1.get_default_graph()
     return current.create_op(op.type, list(inputs), types, attrs=attributes, op_def=op.op_def).outputs

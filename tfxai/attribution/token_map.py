@@ -1,0 +1,150 @@
+"""Maps made of tokens: which attention, which of its rows count, and where tokens lie in the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import tensorflow as tf
+
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
+from tfxai.maps import Place, of_grid
+from tfxai.models.attention import Attention, find
+from tfxai.models.attention_maps import AttentionMap, known
+from tfxai.models.token_places import Grid, evenly
+from tfxai.models.view import by_name
+from tfxai.options import InputOptions
+from tfxai.run import Run, gradients
+from tfxai.types import Model, Tensors
+
+
+class TokenMap(Explainer):
+    """Base of the methods that make maps of a model's attention. A subclass writes `of_tokens`.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    query : int, optional
+        Of which token the row is shown. Default: the mean of those that the score is read from: the class token, the
+        last of a language model, all tokens that are averaged.
+    grid : (int, int), optional
+        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+    **options
+        As for `Explainer`.
+    """
+
+    backward = "flat"
+    embeds = True
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        query: int | None = None,
+        grid: Sequence[int] | None = None,
+        **options: Unpack[InputOptions],
+    ):
+        super().__init__(model, **options)
+        if query is not None and (not isinstance(query, int) or isinstance(query, bool)):
+            raise TypeError(f"Expected query to be the number of a token, got {query!r}.")
+        if self.view.opaque:
+            raise ValueError(
+                f"{type(self).__name__} reads attention in the graph of a model, and a Python function cannot be "
+                "looked into. Give the model itself, or use Occlusion."
+            )
+        self.query = query
+        self.grid = None if grid is None else tuple(grid)
+
+    def of_tokens(self, run: Run, maps: list[Attention]) -> dict[int, tf.Tensor]:
+        """(n, tokens) for each sequence of tokens, by its number."""
+        raise NotImplementedError
+
+    def attribute(self, run: Run) -> Tensors:
+        maps = find(tf.nest.flatten(run.inputs), run.score)
+        if not maps:
+            raise ValueError(
+                f"{type(self).__name__} needs attention, and there is none between the inputs and the score: "
+                "tfxai.attention(model) is empty. Use IntegratedGradients."
+            )
+        self.check(known(run.view, run.taken).maps, maps)
+        tokens, values = self.of_tokens(run, maps), {}
+        for name, (stream, grid) in self._grids(run).items():
+            if stream in tokens:
+                laid = tf.gather(tokens[stream], grid.tokens.ravel(), axis=1)
+                values[name] = tf.reshape(laid, [-1, *grid.tokens.shape])
+        return values if isinstance(run.inputs, dict) else next(iter(values.values()))
+
+    def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
+        """ValueError for attention that the method has no formula for."""
+        windows = next((one for one in described if one.windows > 1), None)
+        if windows is not None:
+            raise ValueError(
+                f"{type(self).__name__} follows tokens from layer to layer, which is not defined across windows, and "
+                f"{windows.name!r} has {windows.windows} of them. Use LRP, or GradCAM, which takes the layer's tokens."
+            )
+
+    def places(self, run: Run, values: Any) -> dict[str, Place] | None:
+        names = values if isinstance(values, dict) else ["input"]
+        return {
+            name: of_grid(grid, run.given(name).shape, self._axes(run, name))
+            for name, (_, grid) in self._grids(run).items()
+            if name in names
+        }
+
+    def _grids(self, run: Run) -> dict[str, tuple[int, Grid]]:
+        """For each input that is explained, the sequence of its tokens, and where they lie."""
+        facts = known(run.view, run.taken)
+        names = list(run.integers) or [name for name, x in by_name(run.inputs).items() if x.dtype.is_floating]
+        found = {
+            name: (stream, grid) for stream, by in facts.grids.items() for name, grid in by.items() if name in names
+        }
+        if self.grid is not None and len(names) == 1:
+            axes, keys = self._axes(run, names[0]), facts.maps[-1].keys
+            sizes = [run.given(names[0]).shape[axis] for axis in axes]
+            return {names[0]: (0, evenly(self.grid, sizes, keys))}
+        if not found:
+            keys = facts.maps[-1].keys
+            raise ValueError(
+                f"Which parts of the input the model's {keys or 'tokens'} tokens stand for cannot be derived from its "
+                "graph. Say how many rows and columns of them there are, such as grid=(14, 14); they are the last ones."
+            )
+        return found
+
+    def _axes(self, run: Run, name: str) -> Sequence[int]:
+        """Axes of an input that are positions."""
+        if name in run.integers:
+            return range(1, run.integers[name].shape.rank)
+        return run.positions(run.given(name))
+
+    def rows(self, run: Run, maps: Sequence[Attention]) -> dict[int, tf.Tensor]:
+        """(n, queries) which tokens the score is read from, adding up to 1, for each sequence that it is read from.
+
+        These are the queries of the last map on which the score depends; what follows it mixes no tokens.
+        """
+        asked = {one.source for one in maps if one.source != one.stream}
+        streams = {one.stream for one in maps}
+        last = {one.stream: one for one in maps if one.stream in (streams - asked or streams)}
+        found = {}
+        for stream, one in last.items():
+            if self.query is not None:
+                count = tf.shape(one.by_head(one.weights))[2]
+                row = tf.one_hot([self.query % count if self.query < 0 else self.query], count)
+                found[stream] = tf.tile(row, [run.count, 1])
+                continue
+            G = one.by_head(gradients(run.score, one.weights))
+            read = tf.cast(tf.reduce_any(G != 0, [1, 3]), tf.float32)
+            found[stream] = tf.math.divide_no_nan(read, tf.reduce_sum(read, 1, keepdims=True))
+        return found
+
+
+def token_facts(name: str, **changes: Any) -> Facts:
+    """What holds for most methods of the family, but for ``changes``."""
+    usual = {
+        "use": "tokens that the model has attended to",
+        "cost": "1 gradient pass",
+        "needs": "a model with attention, without windows",
+        "drawback": "what attention carries is not looked at",
+    }
+    return Facts(name, **(usual | changes))

@@ -1,0 +1,164 @@
+"""What a model's maps of attention are, and which part of which input their tokens stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.models import open_model
+from tfxai.models.attention import Attention, find
+from tfxai.models.placement import position_axes
+from tfxai.models.receptive_field import in_flat_graph
+from tfxai.models.token_places import Grid, grid, labelled
+from tfxai.models.view import ModelView
+
+
+class AttentionMap(NamedTuple):
+    """One map of attention of a model.
+
+    Attributes
+    ----------
+    name : str
+        The layer that it belongs to; ``"attention#1"`` is the second of one layer.
+    kind : {"self", "cross"}
+        Whether queries and keys come from one sequence.
+    heads : int or None
+        How many maps lie side by side.
+    queries, keys : int or None
+        How many tokens look, and are looked at; None where that varies.
+    windows : int
+        In how many parts, each with tokens of its own, an input is cut; 1: all tokens can meet.
+    """
+
+    name: str
+    kind: Literal["self", "cross"]
+    heads: int | None
+    queries: int | None
+    keys: int | None
+    windows: int
+
+
+class Known(NamedTuple):
+    """What is known of attention before a model runs.
+
+    Attributes
+    ----------
+    maps : list of AttentionMap
+        In the order in which they run.
+    grids : dict
+        For each sequence, by its number, the inputs of which its tokens are parts, and how they lie there.
+    """
+
+    maps: list[AttentionMap]
+    grids: dict[int, dict[str, Grid]]
+
+
+def attention(
+    model: Any, output: str | int | None = None, signature: str | None = None, inputs: Any = None
+) -> list[AttentionMap]:
+    """List the maps of attention of a model in the order in which they run.
+
+    They are read from its graph, by the pattern of what computes them: a softmax between two products of data. So it
+    does not matter how the model is written, nor whether its layers can return scores.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, tf.function or path
+        The model.
+    output : str or int, optional
+        Which output, if there are several: what leads to it is listed.
+    signature : str, optional
+        Which signature of a SavedModel.
+    inputs : array, or list or dict of them, optional
+        A batch, for a model that does not tell what it takes, or that takes any number of tokens.
+
+    Returns
+    -------
+    list of AttentionMap
+        Tuples ``(name, kind, heads, queries, keys, windows)``; empty if there is none.
+
+    Examples
+    --------
+    >>> import keras, tfxai
+    >>> x = keras.Input((6, 8))
+    >>> model = keras.Model(x, keras.layers.MultiHeadAttention(2, 4, name="look")(x, x))
+    >>> tfxai.attention(model)
+    [AttentionMap(name='look', kind='self', heads=2, queries=6, keys=6, windows=1)]
+    """
+    view = open_model(model, output, signature)
+    if view.opaque:
+        raise ValueError("A Python function cannot be looked into. Give the model itself, or a tf.function.")
+    if isinstance(inputs, list | tuple):
+        inputs = dict(zip(view.takes or [f"input_{number}" for number in range(len(inputs))], inputs, strict=True))
+    if inputs is None and view.inputs is None:
+        view.layers()  # tells why nothing is known
+    given = view.inputs if inputs is None else tf.nest.map_structure(np.asarray, inputs)
+    if isinstance(given, dict) and len(given) == 1:
+        given = next(iter(given.values()))
+    return known(view, given).maps
+
+
+def known(view: ModelView, inputs: Any) -> Known:
+    """What is known of the attention of a model, for inputs like these."""
+    rows = view.batch_size or 1
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+    key = tuple(tf.nest.flatten(specs))
+    found = _KNOWN.setdefault(view, {})
+    if key not in found:
+        layers = [layer.name for layer in view.layers(specs)]
+        with tf.init_scope():
+            in_flat_graph(view, [], specs, lambda ins, _, end: found.update({key: _look(ins, end, layers, rows)}))
+    return found[key]
+
+
+_KNOWN: WeakKeyDictionary[ModelView, dict] = WeakKeyDictionary()
+
+
+def _look(inputs: Mapping[str, tf.Tensor], output: tf.Tensor, layers: Sequence[str], rows: int) -> Known:
+    maps = find(list(inputs.values()), output)
+    grids: dict[int, dict[str, Grid]] = {}
+    sources = {one.source: one for one in reversed(maps)}
+    for name, x in inputs.items():
+        if not maps or not x.shape.is_fully_defined() or x.dtype == tf.bool:
+            continue
+        axes = position_axes(x, output) if x.dtype.is_floating and x.shape.rank > 2 else range(1, x.shape.rank)
+        found = labelled(x, axes, {one.keys.name for one in sources.values()}, output)
+        for stream, one in sources.items():
+            laid = grid(found[one.keys.name], one.keys, one.key_axis) if one.keys.name in found else None
+            if laid is not None:
+                grids.setdefault(stream, {})[name] = laid
+    return Known(_described(maps, layers, rows), grids)
+
+
+def _described(maps: Sequence[Attention], layers: Sequence[str], rows: int) -> list[AttentionMap]:
+    names = [_layer(one.weights.op.name, layers) for one in maps]
+    found = []
+    for number, (one, name) in enumerate(zip(maps, names, strict=True)):
+        shape = one.by_head(one.weights).shape
+        numbered = name if names.count(name) == 1 else f"{name}#{names[:number].count(name)}"
+        kind: Literal["self", "cross"] = "self" if one.stream == one.source else "cross"
+        found.append(AttentionMap(numbered, kind, shape[1], shape[2], shape[3], (shape[0] or rows) // rows))
+    return found
+
+
+def _layer(operation: str, layers: Sequence[str]) -> str:
+    """The innermost layer in whose scope an operation stands; where there is none, the scope."""
+    scopes = operation.split("/")[1:-1]
+    bare = [scope.rpartition("_")[0] if scope.rpartition("_")[2].isdigit() else scope for scope in scopes]
+
+    def depth(layer: str) -> int:
+        """Where the path of a layer ends among the scopes; -1 if it does not lie there."""
+        at = -1
+        for part in layer.split("/"):
+            at = next((n for n in range(at + 1, len(scopes)) if part in (scopes[n], bare[n])), len(scopes))
+            if at == len(scopes):
+                return -1
+        return at
+
+    ends = {layer: depth(layer) for layer in layers}
+    best = max(ends, key=lambda layer: (ends[layer], len(layer.split("/"))), default="")
+    return best if best and ends[best] >= 0 else "/".join(scopes)
