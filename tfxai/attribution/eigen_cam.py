@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import GradientMap, LayerMap, map_facts
+from tfxai.attribution.layer_map import GradientMap, LayerMap, channels_last, map_facts
+from tfxai.models.graph import channel_axis
 from tfxai.run import Run
 
 
@@ -41,7 +42,7 @@ class EigenCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        return _first_component(tf.cast(layer, tf.float32))
+        return _first_component(channels_last(tf.cast(layer, tf.float32), channel_axis(layer)))
 
 
 class EigenGradCAM(GradientMap):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_layers, unit
+from tfxai.models.graph import channel_axis
 from tfxai.models.stack import check_maps
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -106,12 +107,19 @@ class GradientMap(LayerMap):
     """Base of the methods that need A and G only. A subclass writes `weigh`."""
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        A, G = tf.cast(layer, tf.float32), run.gradients(layer)
+        axis = channel_axis(layer)
+        A, G = (channels_last(x, axis) for x in (tf.cast(layer, tf.float32), run.gradients(layer)))
         return self.weigh(run.unpadded(A), run.unpadded(G))
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         """(n, h, w) from activations and gradients, both (n, h, w, c)."""
         raise NotImplementedError
+
+
+def channels_last(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """A stack of maps whose channels are those of an axis, (n, h, w, c)."""
+    rank = x.shape.rank
+    return x if axis == rank - 1 else tf.transpose(x, [*(other for other in range(rank) if other != axis), axis])
 
 
 def map_facts(name: str, **changes: Any) -> Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import LayerMap, map_facts
+from tfxai.attribution.layer_map import LayerMap, channels_last, map_facts
 from tfxai.loops import collect, merge, split
 from tfxai.maps import unit
 from tfxai.models import graph
@@ -47,7 +47,7 @@ class ScoreCAM(LayerMap):
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         run, place = self.placed(run, next(name for name in self.reads if run.read[name] is layer))
-        A, image, x = tf.cast(layer, tf.float32), run.image, run.pixels
+        A, image, x = channels_last(tf.cast(layer, tf.float32), graph.channel_axis(layer)), run.image, run.pixels
         place = place.to_corners(A[..., 0])
         channels_first = tf.transpose(A, [A.shape.rank - 1, *range(A.shape.rank - 1)])
         inside = place.inside(image.shape[1:])
@@ -94,7 +94,9 @@ class AblationCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        goal, channels = run.goal, layer.shape[-1]
+        goal, axis = run.goal, graph.channel_axis(layer)
+        channels = layer.shape[axis]
+        size = [channels if other == axis else 1 for other in range(1, layer.shape.rank)]
         scored = run.read[goal.reads[0]] if goal.reads else run.outputs
         keep = 1 - tf.eye(channels, dtype=layer.dtype)
         # Where something bypasses the layer, its batch must stay as it was in the first pass.
@@ -104,12 +106,11 @@ class AblationCAM(LayerMap):
             batch_size = min(batch_size, max(1, CACHE // (layer.dtype.size * (layer.shape[1:].num_elements() or 1))))
 
         def scores(index: tf.Tensor) -> tf.Tensor:
-            without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, *[1] * (layer.shape.rank - 1), channels]))
+            without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, 1, *size]))
             again = graph.rerun(layer, without, scored)
             score, _ = goal.repeat(tf.size(index)).score(again, dict.fromkeys(goal.reads, again))
             return split(score, run.count)
 
         S = run.score[:, None]
         weights = tf.math.divide_no_nan(S - collect(scores, channels, run.count, batch_size), S)
-        A = tf.cast(layer, tf.float32)
-        return tf.reduce_sum(A * tf.reshape(weights, [-1, *[1] * (A.shape.rank - 2), channels]), -1)
+        return tf.reduce_sum(tf.cast(layer, tf.float32) * tf.reshape(weights, [-1, *size]), axis)
