@@ -1,4 +1,4 @@
-"""What explanations of words cost, in gradient passes of the same transformer from its embedding to a class."""
+"""What explanations of words cost, in passes of the same transformer from its embedding to a class."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=64, help="tokens of a text")
     parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--methods", nargs="*", help="only these classes")
     parser.add_argument("--repeats", type=int, default=15)
     given = parser.parse_args()
     keras.utils.set_random_seed(0)
@@ -42,23 +43,30 @@ def main() -> None:
     def bare(x: tf.Tensor) -> tf.Tensor:
         return tf.gradients(rest(x, training=False)[:, 1], x)[0]
 
+    forward = tf.function(lambda x: rest(x, training=False))
     methods = {
-        "Saliency": (tfxai.Saliency(model), 1.2),
-        "IntegratedGradients, 50 steps": (tfxai.IntegratedGradients(model), 55.0),
-        "LRP, epsilon": (tfxai.LRP(model, composite="epsilon"), None),
+        "Saliency": (tfxai.Saliency(model), bare, 1.2),
+        "IntegratedGradients, 50 steps": (tfxai.IntegratedGradients(model), bare, 55.0),
+        "LRP, epsilon": (tfxai.LRP(model, composite="epsilon"), bare, None),
+        "TransformerAttribution": (tfxai.TransformerAttribution(model), bare, 1.3),
+        "LeGrad": (tfxai.LeGrad(model), bare, 1.3),
+        "AttentionRollout": (tfxai.AttentionRollout(model), forward, 1.1),
     }
-    bare(numbers)
-    for name, (explainer, limit) in methods.items():
+    for name, (explainer, one, limit) in methods.items():
+        if given.methods and name.split(",")[0] not in given.methods:
+            continue
+        one(numbers)
         explainer(ids, 1, batch_size=given.batch, verbose=0)
         ratios = []
         for _ in range(given.repeats):
             start = time.process_time()
-            bare(numbers).numpy()
+            one(numbers).numpy()
             middle = time.process_time()
             explainer(ids, 1, batch_size=given.batch, verbose=0)
             ratios.append((time.process_time() - middle) / (middle - start))
         low, median, high = np.percentile(ratios, [25, 50, 75])
-        print(f"{name:32}{median:7.2f} ± {(high - low) / 2:.2f} gradient passes{f'   limit {limit}' if limit else ''}")
+        passes = "forward" if one is forward else "gradient"
+        print(f"{name:32}{median:7.2f} ± {(high - low) / 2:.2f} {passes} passes{f'   limit {limit}' if limit else ''}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfxai.models.graph import channel_axis
 from tfxai.models.placement import Placement, layers_in_inputs
+from tfxai.models.token_layers import grids_of
 from tfxai.models.token_places import Grid
 from tfxai.models.view import ModelView, by_name
 from tfxai.run import Run
@@ -181,7 +182,7 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     inputs : tf.Tensor or dict
         A batch, or tensors of its shape.
     """
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size or 1, *x.shape[1:]], x.dtype), inputs)
+    specs = one_row(view, inputs)
     key = (tuple(layers), tuple(tf.nest.flatten(specs)))
     known = _KNOWN.setdefault(view, {})
     if key not in known:
@@ -192,6 +193,22 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
             layer: {name: _place(laid, shapes[name]) for name, laid in by.items()} for layer, by in found.items()
         }
     return known[key]
+
+
+def of_tokens(view: ModelView, layer: str, inputs: Any) -> dict[str, Grid]:
+    """Where the tokens of a layer lie in images like these, by the names of inputs; empty if that is not known."""
+    specs = one_row(view, inputs)
+    key = ("tokens", layer, *tf.nest.flatten(specs))
+    known = _KNOWN.setdefault(view, {})
+    if key not in known:
+        with tf.init_scope():
+            known[key] = grids_of(view, [layer], specs)[layer]
+    return known[key]
+
+
+def one_row(view: ModelView, inputs: Any) -> Any:
+    """Specs of a single input like those of a batch, or of as many as the model takes."""
+    return tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size or 1, *x.shape[1:]], x.dtype), inputs)
 
 
 _KNOWN: WeakKeyDictionary[ModelView, dict] = WeakKeyDictionary()

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import token_networks
 from keras import layers
+from networks import oracle
 
 import tfxai
 
@@ -275,3 +277,38 @@ def test_position_is_kept_in_images_that_are_not_square():
         rows, columns = np.nonzero(heatmap > 0.99)
         assert abs(rows.mean() - 2) < 0.6, method
         assert abs(columns.mean() - 15) < 0.6, method
+
+
+class WithConstant(tfxai.GradCAMPlusPlus):
+    """The library's denominator, to which it adds 1e-6."""
+
+    def weigh(self, A, G):
+        alpha = G**2 / (2 * G**2 + tf.reduce_sum(A, [1, 2], keepdims=True) * G**3 + 1e-6)
+        return tf.reduce_sum(tf.reduce_sum(alpha * tf.nn.relu(G), [1, 2], keepdims=True) * A, -1)
+
+
+TOKEN_CAMS = {
+    "GradCAM": tfxai.GradCAM,
+    "GradCAMPlusPlus": WithConstant,
+    "LayerCAM": tfxai.LayerCAM,
+    "HiResCAM": tfxai.HiResCAM,
+    "ScoreCAM": tfxai.ScoreCAM,
+    "EigenCAM": tfxai.EigenCAM,
+}
+
+
+@pytest.mark.parametrize("name", TOKEN_CAMS)
+def test_of_tokens_as_the_oracle_has_them(name):
+    """On a layer of a class token and 16 patches, of which nobody says how they lie."""
+    model, x = token_networks.known("vit"), token_networks.inputs("vit")
+    found = TOKEN_CAMS[name](model, "norm2a")(x, oracle("vit_inputs")["labels"])
+    theirs, ours = oracle("vit_cams")[f"{name}/raw"], found.values
+    if name == "EigenCAM":  # up to its sign
+        theirs, ours = np.abs(theirs), np.abs(ours)
+    assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+    assert found.heatmaps().shape == (4, 16, 16)
+
+
+def test_the_class_token_decides_which_layer_is_the_last():
+    """Behind the last attention no other token counts any more."""
+    assert tfxai.GradCAM(token_networks.known("vit"))(token_networks.inputs("vit")).facts["layer"] == "add1b"

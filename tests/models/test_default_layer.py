@@ -373,22 +373,39 @@ TRANSFORMERS = {
 
 
 @pytest.mark.parametrize("case", TRANSFORMERS)
-def test_tokens_of_an_image_are_no_maps(case):
-    model = vision_transformer(**TRANSFORMERS[case])
-    x = np.ones((1, 16, 16, 3), "f")
+def test_tokens_of_an_image_lie_where_their_patches_are(case):
+    """Also of the last layer that meets all others, if it is there still known which token is which."""
+    model, x = (
+        vision_transformer(**TRANSFORMERS[case]),
+        np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("f"),
+    )
     for one in (model, as_function(model)):
-        with pytest.raises(ValueError, match=r"hold tokens.*'patch'.*IntegratedGradients"):
-            tfxai.GradCAM(one)
-    assert tfxai.GradCAM(model, layer="patch")(x).values.shape == (1, 4, 4)
+        explainer = tfxai.GradCAM(one)
+        found = explainer(x)
+        assert found.values.shape == (2, 4, 4)
+        assert [(side.first, side.step) for side in found.places["input"].sides] == [(1.5, 4)] * 2
+        assert explainer.reads[0].lower().startswith("ln" if "residual" in TRANSFORMERS[case] else "add")
+    assert tfxai.GradCAM(model, layer="patch")(x).values.shape == (2, 4, 4)
 
 
-@pytest.mark.parametrize("method", [tfxai.GradCAM, tfxai.ScoreCAM, tfxai.AblationCAM, tfxai.EigenCAM, tfxai.CAM])
+@pytest.mark.parametrize("method", [tfxai.GradCAM, tfxai.ScoreCAM, tfxai.AblationCAM, tfxai.EigenCAM])
 def test_layers_without_a_grid_are_refused_at_once(method):
     model, x = vision_transformer(), np.ones((1, 16, 16, 3), "f")
-    with pytest.raises(ValueError, match=r"'ln'.*holds tokens"):
-        method(model, layer="ln")(x)
     with pytest.raises(ValueError, match=r"'mha/query'.*holds tokens"):
         method(model, layer="mha/query")(x)
+    with pytest.raises(ValueError, match=r"'mha/query'.*holds tokens"):
+        method(model, layer="mha/query", grid=(4, 4))(x)
+
+
+def test_a_grid_that_is_given():
+    """It counts where the graph does not tell: here attention has mixed all tokens, and nothing goes past it."""
+    model, x = vision_transformer(residual=False), np.ones((1, 16, 16, 3), "f")
+    with pytest.raises(ValueError, match=r"such as grid=\(14, 14\)"):
+        tfxai.EigenCAM(model, layer="mha")(x)
+    found = tfxai.EigenCAM(model, layer="mha", grid=(4, 4))(x)
+    assert found.heatmaps().shape == (1, 16, 16)
+    with pytest.raises(ValueError, match="product is at most 16"):
+        tfxai.EigenCAM(model, layer="mha", grid=(5, 5))(x)
 
 
 # Other methods that take a layer by default

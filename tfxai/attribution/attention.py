@@ -14,7 +14,7 @@ from tfxai.attribution.token_map import TokenMap, token_facts
 from tfxai.checks import one_of
 from tfxai.models import graph
 from tfxai.models.attention import Attention, block_ends
-from tfxai.models.attention_maps import AttentionMap, known
+from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.options import InputOptions
 from tfxai.run import Run, gradients
 from tfxai.types import Model
@@ -322,7 +322,11 @@ class AttentionGradient(TokenMap):
         return {"attention": self.layer, "weight": self.weight, "head": self.head}
 
     def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
-        super().check([described[self._number(described)]], maps)
+        number = self._number(described)
+        super().check([described[number]], [maps[number]])
+
+    def shown(self, facts: Known) -> Sequence[int]:
+        return [self._number(facts.maps)]
 
     def _number(self, described: Sequence[AttentionMap]) -> int:
         names = [one.name for one in described]
@@ -342,8 +346,13 @@ class AttentionGradient(TokenMap):
             shown = G if self.weight == "gradient" else shown * G
         run.extras["heads"] = shown
         chosen = tf.reduce_mean(shown, 1) if self.head is None else shown[:, self.head]
-        rows = self.rows(run, [*[other for other in maps if other.stream == one.stream]])[one.stream]
+        alike = [other for other in maps if other.stream == one.stream and _queries(other) == _queries(one)]
+        rows = self.rows(run, alike)[one.stream]
         return {one.source: _through(rows, chosen)}
+
+
+def _queries(one: Attention) -> int | None:
+    return one.by_head(one.weights).shape[2]
 
 
 def _through(rows: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:

@@ -27,6 +27,9 @@ class CAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -67,6 +70,9 @@ class GradCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -97,6 +103,9 @@ class GradCAMPlusPlus(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -127,6 +136,9 @@ class XGradCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -156,6 +168,9 @@ class LayerCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -185,6 +200,9 @@ class HiResCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import GradientMap, LayerMap, channels_last, map_facts
-from tfxai.models.graph import channel_axis
+from tfxai.attribution.layer_map import GradientMap, LayerMap, map_facts
 from tfxai.run import Run
 
 
@@ -22,6 +21,9 @@ class EigenCAM(LayerMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -42,7 +44,7 @@ class EigenCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        return _first_component(channels_last(tf.cast(layer, tf.float32), channel_axis(layer)))
+        return _first_component(self.as_maps(run, layer, layer))
 
 
 class EigenGradCAM(GradientMap):
@@ -57,6 +59,9 @@ class EigenGradCAM(GradientMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 

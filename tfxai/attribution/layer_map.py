@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
-from tfxai.maps import Place, of_layers, unit
+from tfxai.maps import Place, of_grid, of_layers, of_tokens, one_row, unit
 from tfxai.models.graph import channel_axis
-from tfxai.models.stack import check_maps
+from tfxai.models.stack import TokensAreLast, no_maps
+from tfxai.models.token_layers import last_tokens
+from tfxai.models.token_places import Grid, evenly
 from tfxai.options import ModelOptions
 from tfxai.run import Run
 from tfxai.types import Layer, Model, Tensors
@@ -30,6 +34,9 @@ class LayerMap(Explainer):
         that all paths to the output pass.
         Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they lie, as the frames of a clip do, and added;
         where they lie in several inputs, values are a dict with an array for each.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -39,19 +46,35 @@ class LayerMap(Explainer):
         If the layer does not exist or has no spatial output.
     """
 
-    def __init__(self, model: Model, layer: Layer | Sequence[Layer] | None = None, **options: Unpack[ModelOptions]):
+    def __init__(
+        self,
+        model: Model,
+        layer: Layer | Sequence[Layer] | None = None,
+        *,
+        grid: Sequence[int] | None = None,
+        **options: Unpack[ModelOptions],
+    ):
         super().__init__(model, **options)
+        self.grid = None if grid is None else tuple(grid)
         if layer is not None:
             layers = layer if isinstance(layer, list | tuple) else [layer]
             if not layers:
                 raise ValueError("Expected at least one layer, got an empty list.")
             self.reads = tuple(self.view.find(one) for one in layers)
         elif self.view.inputs is not None:
-            self.reads = (self.view.last_spatial(),)
+            with contextlib.suppress(TokensAreLast):  # which of them stand for places is seen with the first batch
+                self.reads = (self.view.last_spatial(),)
 
     def adapt(self, inputs: Any) -> None:
-        if not self.reads:
+        if self.reads:
+            return
+        try:
             self.reads = (self.view.last_spatial(inputs),)
+        except TokensAreLast:
+            last = last_tokens(self.view, one_row(self.view, inputs))
+            if last is None:
+                raise
+            self.reads = (last,)
 
     @property
     def where(self) -> str | None:
@@ -61,9 +84,56 @@ class LayerMap(Explainer):
         layer = self.reads[0] if len(self.reads) == 1 else list(self.reads)
         return {"layer": layer, "rectified": True}  # of such maps, papers show the positive part
 
+    def grids(self, run: Run, layer: str) -> dict[str, Grid]:
+        """Of a layer of tokens, where they lie, by the names of inputs; empty for one of maps.
+
+        Raises
+        ------
+        ValueError
+            If the positions of the layer are known to be no grid of an input's.
+        """
+        reason = no_maps(layer, run.read[layer], tf.nest.flatten(run.inputs))
+        if reason is None:
+            return {}
+        if self.grid is not None and run.read[layer].shape.rank == 3:
+            x, tokens = run.image, run.read[layer].shape[1:-1].num_elements()
+            return {run.name(x): evenly(self.grid, run.size(x), tokens)}
+        found = of_tokens(run.view, layer, run.inputs)
+        if not found:
+            raise ValueError(reason)
+        return found
+
+    def places_of(self, run: Run, layer: str) -> dict[str, Place]:
+        """Where the maps of a layer lie, by the names of inputs."""
+        grids = self.grids(run, layer)
+        if not grids:
+            return of_layers(run.view, [layer], run.inputs)[layer]
+        return {
+            name: of_grid(grid, run.given(name).shape, run.positions(run.given(name))) for name, grid in grids.items()
+        }
+
+    def places(self, run: Run, values: Any) -> dict[str, Place] | None:
+        if self.where is None or not self.grids(run, self.where):
+            return super().places(run, values)
+        return self.places_of(run, self.where)
+
+    def as_maps(self, run: Run, layer: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """(n, h, w, c) float32 of what has the shape of a layer: tokens are laid out as the grid in which they lie."""
+        grids = self.grids(run, self.name(run, layer))
+        x = tf.cast(x, tf.float32)
+        if not grids:
+            return _channels_last(x, channel_axis(layer))
+        tokens = next(iter(grids.values())).tokens
+        rows = tf.reshape(x, [-1, x.shape[1:-1].num_elements() * _windows(tokens, x), x.shape[-1]])
+        return tf.reshape(tf.gather(rows, tokens.ravel(), axis=1), [-1, *tokens.shape, x.shape[-1]])
+
+    def name(self, run: Run, layer: tf.Tensor) -> str:
+        """Which of the layers that are read has this output."""
+        return next(name for name in self.reads if run.read[name] is layer)
+
     def placed(self, run: Run, layer: str) -> tuple[Run, Place]:
         """Where a layer lies in the image that is masked or drawn on, and the run with that image chosen."""
-        places = of_layers(run.view, [layer], run.inputs)[layer]
+        places = self.places_of(run, layer)
         if run.chosen is None and isinstance(run.inputs, dict) and len(places) == 1:
             run = replace(run, chosen=next(iter(places)))
         name = run.name(run.image)
@@ -78,15 +148,16 @@ class LayerMap(Explainer):
         raise NotImplementedError
 
     def attribute(self, run: Run) -> tf.Tensor:
-        stacks = {name: _spatial(name, run.read[name], run.inputs) for name in self.reads}
-        maps = {name: run.unpadded(self.map(run, stack)) for name, stack in stacks.items()}
+        for name in self.reads:
+            _check_spatial(name, run.read[name])
+        maps = {name: run.unpadded(self.map(run, run.read[name])) for name in self.reads}
         if len(maps) == 1:
             return maps[self.reads[0]]
         return self.combined(run, maps)
 
     def combined(self, run: Run, maps: dict[str, tf.Tensor]) -> Tensors:
         """Maps of several layers over the input in which they lie; if there are several, a dict of them."""
-        places = of_layers(run.view, tuple(maps), run.inputs)
+        places = {name: self.places_of(run, name) for name in maps}
         for name, found in places.items():
             if not found:
                 raise ValueError(
@@ -107,19 +178,12 @@ class GradientMap(LayerMap):
     """Base of the methods that need A and G only. A subclass writes `weigh`."""
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        axis = channel_axis(layer)
-        A, G = (channels_last(x, axis) for x in (tf.cast(layer, tf.float32), run.gradients(layer)))
+        A, G = (self.as_maps(run, layer, x) for x in (layer, run.gradients(layer)))
         return self.weigh(run.unpadded(A), run.unpadded(G))
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         """(n, h, w) from activations and gradients, both (n, h, w, c)."""
         raise NotImplementedError
-
-
-def channels_last(x: tf.Tensor, axis: int) -> tf.Tensor:
-    """A stack of maps whose channels are those of an axis, (n, h, w, c)."""
-    rank = x.shape.rank
-    return x if axis == rank - 1 else tf.transpose(x, [*(other for other in range(rank) if other != axis), axis])
 
 
 def map_facts(name: str, **changes: Any) -> Facts:
@@ -133,6 +197,12 @@ def map_facts(name: str, **changes: Any) -> Facts:
     return Facts(name, **(usual | changes))
 
 
+def _channels_last(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """A stack of maps whose channels are those of an axis, (n, h, w, c)."""
+    rank = x.shape.rank
+    return x if axis == rank - 1 else tf.transpose(x, [*(other for other in range(rank) if other != axis), axis])
+
+
 def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: Sequence[int]) -> tf.Tensor:
     """The mean of what each layer shows; the runs of one layer are on one scale, and add up, each where it lies."""
     runs: dict[str, list[str]] = {}
@@ -144,11 +214,14 @@ def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: 
     return tf.add_n([unit(one) for one in sums]) / len(sums)
 
 
-def _spatial(name: str, output: tf.Tensor, inputs: Any) -> tf.Tensor:
+def _check_spatial(name: str, output: tf.Tensor) -> None:
     if output.shape.rank < 3 or all(size == 1 for size in output.shape[1:-1]):
         raise ValueError(
             f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
             "Choose a layer that tfxai.layers(model) calls spatial."
         )
-    check_maps(name, output, tf.nest.flatten(inputs))
-    return output
+
+
+def _windows(tokens: np.ndarray, x: tf.Tensor) -> int:
+    """How many rows of a layer hold the tokens of one image."""
+    return -(-(int(tokens.max()) + 1) // x.shape[1:-1].num_elements())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import LayerMap, channels_last, map_facts
+from tfxai.attribution.layer_map import LayerMap, map_facts
 from tfxai.loops import collect, merge, split
 from tfxai.maps import unit
 from tfxai.models import graph
@@ -27,6 +27,9 @@ class ScoreCAM(LayerMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -46,8 +49,8 @@ class ScoreCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        run, place = self.placed(run, next(name for name in self.reads if run.read[name] is layer))
-        A, image, x = channels_last(tf.cast(layer, tf.float32), graph.channel_axis(layer)), run.image, run.pixels
+        run, place = self.placed(run, self.name(run, layer))
+        A, image, x = self.as_maps(run, layer, layer), run.image, run.pixels
         place = place.to_corners(A[..., 0])
         channels_first = tf.transpose(A, [A.shape.rank - 1, *range(A.shape.rank - 1)])
         inside = place.inside(image.shape[1:])
@@ -75,6 +78,9 @@ class AblationCAM(LayerMap):
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
+    grid : (int, int), optional
+        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
+        not tell.
     **options
         As for `Explainer`.
 
@@ -113,4 +119,5 @@ class AblationCAM(LayerMap):
 
         S = run.score[:, None]
         weights = tf.math.divide_no_nan(S - collect(scores, channels, run.count, batch_size), S)
-        return tf.reduce_sum(tf.cast(layer, tf.float32) * tf.reshape(weights, [-1, *size]), axis)
+        A = self.as_maps(run, layer, layer)
+        return tf.reduce_sum(A * tf.reshape(weights, [-1, *[1] * (A.shape.rank - 2), channels]), -1)

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid
-from tfxai.models.attention import Attention, find
-from tfxai.models.attention_maps import AttentionMap, known
+from tfxai.models.attention import Attention, find, last_tokens
+from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.models.token_places import Grid, evenly
 from tfxai.models.view import by_name
 from tfxai.options import InputOptions
@@ -79,11 +79,16 @@ class TokenMap(Explainer):
     def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
         """ValueError for attention that the method has no formula for."""
         windows = next((one for one in described if one.windows > 1), None)
+        counts = {(one.stream, facts.queries) for one, facts in zip(maps, described, strict=False)}
+        if windows is None and len(counts) == len({stream for stream, _ in counts}):
+            return
+        what = "tokens that are merged on the way, and this model merges some"
         if windows is not None:
-            raise ValueError(
-                f"{type(self).__name__} follows tokens from layer to layer, which is not defined across windows, and "
-                f"{windows.name!r} has {windows.windows} of them. Use LRP, or GradCAM, which takes the layer's tokens."
-            )
+            what = f"windows, and {windows.name!r} has {windows.windows} of them"
+        raise ValueError(
+            f"{type(self).__name__} follows tokens from layer to layer, which is not defined across {what}. Use LRP; "
+            "GradCAM, which takes the tokens of a layer; or AttentionGradient, which shows one map."
+        )
 
     def places(self, run: Run, values: Any) -> dict[str, Place] | None:
         names = values if isinstance(values, dict) else ["input"]
@@ -97,20 +102,26 @@ class TokenMap(Explainer):
         """For each input that is explained, the sequence of its tokens, and where they lie."""
         facts = known(run.view, run.taken)
         names = list(run.integers) or [name for name, x in by_name(run.inputs).items() if x.dtype.is_floating]
-        found = {
-            name: (stream, grid) for stream, by in facts.grids.items() for name, grid in by.items() if name in names
-        }
+        shown = self.shown(facts)
+        keys = facts.maps[shown[-1]].keys
         if self.grid is not None and len(names) == 1:
-            axes, keys = self._axes(run, names[0]), facts.maps[-1].keys
-            sizes = [run.given(names[0]).shape[axis] for axis in axes]
-            return {names[0]: (0, evenly(self.grid, sizes, keys))}
+            sizes = [run.given(names[0]).shape[axis] for axis in self._axes(run, names[0])]
+            return {names[0]: (facts.sequences[shown[-1]][1], evenly(self.grid, sizes, keys))}
+        found: dict[str, tuple[int, Grid]] = {}
+        for number in shown:
+            for name, grid in facts.grids[number].items():
+                if name in names:
+                    found.setdefault(name, (facts.sequences[number][1], grid))
         if not found:
-            keys = facts.maps[-1].keys
             raise ValueError(
                 f"Which parts of the input the model's {keys or 'tokens'} tokens stand for cannot be derived from its "
                 "graph. Say how many rows and columns of them there are, such as grid=(14, 14); they are the last ones."
             )
         return found
+
+    def shown(self, facts: Known) -> Sequence[int]:
+        """Numbers of the maps whose keys are shown."""
+        return range(len(facts.maps))
 
     def _axes(self, run: Run, name: str) -> Sequence[int]:
         """Axes of an input that are positions."""
@@ -121,7 +132,7 @@ class TokenMap(Explainer):
     def rows(self, run: Run, maps: Sequence[Attention]) -> dict[int, tf.Tensor]:
         """(n, queries) which tokens the score is read from, adding up to 1, for each sequence that it is read from.
 
-        These are the queries of the last map on which the score depends; what follows it mixes no tokens.
+        These are the tokens behind the last map on which the score depends; what follows it mixes none.
         """
         asked = {one.source for one in maps if one.source != one.stream}
         streams = {one.stream for one in maps}
@@ -133,8 +144,12 @@ class TokenMap(Explainer):
                 row = tf.one_hot([self.query % count if self.query < 0 else self.query], count)
                 found[stream] = tf.tile(row, [run.count, 1])
                 continue
-            G = one.by_head(gradients(run.score, one.weights))
-            read = tf.cast(tf.reduce_any(G != 0, [1, 3]), tf.float32)
+            tokens = last_tokens(tf.nest.flatten(run.inputs), run.score, one)
+            if tokens is one.weights:
+                depends = tf.reduce_any(one.by_head(gradients(run.score, tokens)) != 0, [1, 3])
+            else:
+                depends = tf.reduce_any(gradients(run.score, tokens) != 0, 2)
+            read = tf.cast(depends, tf.float32)
             found[stream] = tf.math.divide_no_nan(read, tf.reduce_sum(read, 1, keepdims=True))
         return found
 

@@ -3,6 +3,7 @@
 from tfxai.metrics.ablation import AblationReport, Accuracy, ablation
 from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
+from tfxai.metrics.heads import HeadReport, head_ablation
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
 from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
@@ -11,6 +12,7 @@ __all__ = [
     "AblationReport",
     "Accuracy",
     "FoldedIoU",
+    "HeadReport",
     "LocalizationScore",
     "ablation",
     "bootstrap_interval",
@@ -20,6 +22,7 @@ __all__ = [
     "compare_localization",
     "f_beta",
     "find_boxes",
+    "head_ablation",
     "iou",
     "iou_curve",
     "iou_over_folds",

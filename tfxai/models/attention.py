@@ -47,12 +47,21 @@ class Attention:
     mixed: tf.Operation
     path: tuple[tf.Operation, ...]
 
+    @property
+    def heads(self) -> list[int]:
+        """The axes of the weights along which heads lie, none if there is one."""
+        return [axis for axis in range(1, self.weights.shape.rank - 1) if axis != self.rows]
+
+    def over_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """A number for each head, in a shape that multiplies the weights."""
+        shape = [size if axis in self.heads else 1 for axis, size in enumerate(self.weights.shape)]
+        return tf.cast(tf.reshape(x, shape), self.weights.dtype)
+
     def by_head(self, x: tf.Tensor) -> tf.Tensor:
         """(n, heads, queries, keys) of the weights, or of what has their shape."""
         x = tf.cast(x, tf.float32)
-        rank = x.shape.rank
+        rank, heads = x.shape.rank, self.heads
         rows = [] if self.rows is None else [self.rows]
-        heads = [axis for axis in range(1, rank - 1) if axis not in rows]
         order = [0, *heads, *rows, rank - 1]
         if order != list(range(rank)):
             x = tf.transpose(x, order)
@@ -74,13 +83,24 @@ def find(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[Attention]:
     def is_data(x: tf.Tensor) -> bool:
         return graph.origin(x, begin).name in data
 
+    def needed_for(x: tf.Tensor) -> set[str]:
+        """Names of the operations whose values, and not only shapes, a tensor is made of."""
+        names: set[str] = set()
+        waiting = [graph.origin(x, begin)]
+        while waiting:
+            op = waiting.pop().op
+            if op.name not in names:
+                names.add(op.name)
+                waiting += [graph.origin(y, begin) for y in op.inputs if is_data(y)]
+        return names
+
     found: list[Attention] = []
     before: list[set[int]] = []  # the maps that each map depends on
     starts: dict[frozenset, int] = {}
 
     def stream(x: tf.Tensor) -> tuple[int, set[int]]:
         """Which sequence a tensor belongs to: that of the last map before it, or one that begins with some inputs."""
-        needed = graph.ancestors([x])
+        needed = needed_for(x)
         earlier = {n for n, one in enumerate(found) if one.mixed.name in needed}
         last = earlier - set().union(*(before[n] for n in earlier))
         if len(last) == 1:
@@ -212,6 +232,14 @@ def _followed(labels: list[int], path: Collection[tf.Operation]) -> list[int] | 
     return labels
 
 
+def last_tokens(inputs: Sequence[tf.Tensor], end: tf.Tensor, one: Attention) -> tf.Tensor:
+    """What its queries have become where all paths to the end pass them last; if there is no such place, the map."""
+    queries = one.by_head(one.weights).shape[2]
+    cuts = _cuts(graph.flow(inputs, end), end, inputs)
+    behind = [y for y in cuts if one.mixed.name in graph.ancestors([y]) and y.shape[1] == queries]
+    return behind[-1] if behind else one.weights
+
+
 def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[tf.Tensor]:
     """The tokens behind the block of each map: the last that all paths from an input to the end pass before the next.
 
@@ -219,9 +247,7 @@ def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[
     """
     steps = graph.flow([x], end)
     order = {step.op.name: number for number, step in enumerate(steps)}
-    made = {y.name: (number, y) for number, step in enumerate(steps) for y in step.outputs}
-    cuts = graph.cuts(steps, graph.origin(end, {x.name}).name)
-    passed = [made[name] for name in cuts if name in made and made[name][1].shape.rank == 3]
+    passed = [(order[y.op.name], y) for y in _cuts(steps, end, [x])]
     bounds = [*(order[one.weights.op.name] for one in maps[1:]), len(steps)]
     blocks = [
         [y for number, y in passed if order[one.mixed.name] < number < bound]
@@ -234,3 +260,10 @@ def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[
     if len(ends) < len(maps) or not alike:
         raise ValueError("The model's blocks do not follow each other, each with all paths through its tokens.")
     return ends
+
+
+def _cuts(steps: Sequence[graph.Step], end: tf.Tensor, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The tokens, (n, tokens, features), that all paths of a flow to its end pass."""
+    made = {y.name: y for step in steps for y in step.outputs if y.shape.rank == 3}
+    names = graph.cuts(steps, graph.origin(end, {x.name for x in inputs}).name)
+    return [made[name] for name in names if name in made]

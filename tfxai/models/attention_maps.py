@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from tfxai.models import open_model
 from tfxai.models.attention import Attention, find
+from tfxai.models.keras import KerasView
+from tfxai.models.keras_layers import walk
 from tfxai.models.placement import position_axes
 from tfxai.models.receptive_field import in_flat_graph
-from tfxai.models.token_places import Grid, grid, labelled
+from tfxai.models.token_places import Grid, Labels, flat, grid, labelled
 from tfxai.models.view import ModelView
 
 
@@ -49,12 +51,15 @@ class Known(NamedTuple):
     ----------
     maps : list of AttentionMap
         In the order in which they run.
-    grids : dict
-        For each sequence, by its number, the inputs of which its tokens are parts, and how they lie there.
+    sequences : list of (int, int)
+        For each map, which sequence its queries belong to, and which its keys.
+    grids : list of dict
+        For each map, the inputs of which its keys are parts, and how they lie there.
     """
 
     maps: list[AttentionMap]
-    grids: dict[int, dict[str, Grid]]
+    sequences: list[tuple[int, int]]
+    grids: list[dict[str, Grid]]
 
 
 def attention(
@@ -109,7 +114,7 @@ def known(view: ModelView, inputs: Any) -> Known:
     key = tuple(tf.nest.flatten(specs))
     found = _KNOWN.setdefault(view, {})
     if key not in found:
-        layers = [layer.name for layer in view.layers(specs)]
+        layers = _layers(view, specs)
         with tf.init_scope():
             in_flat_graph(view, [], specs, lambda ins, _, end: found.update({key: _look(ins, end, layers, rows)}))
     return found[key]
@@ -118,20 +123,30 @@ def known(view: ModelView, inputs: Any) -> Known:
 _KNOWN: WeakKeyDictionary[ModelView, dict] = WeakKeyDictionary()
 
 
+def _layers(view: ModelView, specs: Any) -> list[str]:
+    """Names of the layers that may hold attention, those included whose output is no tensor."""
+    if isinstance(view, KerasView):
+        return [name for name, layer in walk(view.model) if type(layer).__name__ != "Softmax"]
+    return [layer.name for layer in view.layers(specs)]
+
+
 def _look(inputs: Mapping[str, tf.Tensor], output: tf.Tensor, layers: Sequence[str], rows: int) -> Known:
     maps = find(list(inputs.values()), output)
-    grids: dict[int, dict[str, Grid]] = {}
-    sources = {one.source: one for one in reversed(maps)}
+    grids: list[dict[str, Grid]] = [{} for _ in maps]
     for name, x in inputs.items():
         if not maps or not x.shape.is_fully_defined() or x.dtype == tf.bool:
             continue
         axes = position_axes(x, output) if x.dtype.is_floating and x.shape.rank > 2 else range(1, x.shape.rank)
-        found = labelled(x, axes, {one.keys.name for one in sources.values()}, output)
-        for stream, one in sources.items():
-            laid = grid(found[one.keys.name], one.keys, one.key_axis) if one.keys.name in found else None
+        found = labelled(x, axes, {one.keys.name for one in maps}, output)
+        for one, grid_of in zip(maps, grids, strict=True):
+            laid = _laid(found.get(one.keys.name), one)
             if laid is not None:
-                grids.setdefault(stream, {})[name] = laid
-    return Known(_described(maps, layers, rows), grids)
+                grid_of[name] = laid
+    return Known(_described(maps, layers, rows), [(one.stream, one.source) for one in maps], grids)
+
+
+def _laid(labels: list[Labels] | None, one: Attention) -> Grid | None:
+    return None if labels is None else grid([flat(by_axis, one.keys, one.key_axis) for by_axis in labels])
 
 
 def _described(maps: Sequence[Attention], layers: Sequence[str], rows: int) -> list[AttentionMap]:

@@ -39,13 +39,13 @@ class _Recorded(Recording):
     rows : list of (str, str, object)
         Name, class and output of every call, in the order of running.
     last : dict
-        What `KerasView.last_spatial` has found, and the text of its error, by output.
+        What `KerasView.last_spatial` has found, by output: the name of a layer, or the text of an error and its kind.
     """
 
     outputs: Any
     calls: Calls
     rows: list[tuple[str, str, Any]]
-    last: dict[Hashable, tuple[str, str]] = field(default_factory=dict)
+    last: dict[Hashable, tuple[str, type[ValueError] | None]] = field(default_factory=dict)
 
 
 class KerasView(ModelView):
@@ -109,13 +109,14 @@ class KerasView(ModelView):
             tensors = [(name, x) for name, _, x in found.rows if isinstance(x, tf.Tensor)]
             given, output = tf.nest.flatten(found.inputs), self._chosen(found.outputs)
             try:
-                found.last[self.output] = last_stack(f"the model {self.model.name!r}", given, output, tensors), ""
-            except ValueError as error:
-                found.last[self.output] = "", str(error)
-        name, reason = found.last[self.output]
-        if reason:
-            raise ValueError(reason)
-        return name
+                name = last_stack(f"the model {self.model.name!r}", given, output, tensors)
+                found.last[self.output] = name, None
+            except ValueError as error:  # itself it would keep the model alive
+                found.last[self.output] = str(error), type(error)
+        text, kind = found.last[self.output]
+        if kind is not None:
+            raise kind(text)
+        return text
 
     def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
         everything = [self.model, *(layer for _, layer in walk(self.model))]

@@ -68,21 +68,23 @@ def last_stack(
     )
 
 
-def check_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> None:
-    """ValueError if the positions of a layer are known to be no grid of the input's: tokens, heads, one axis of two."""
+def no_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> str | None:
+    """Why the positions of a layer are known to be no grid of the input's; None if they may be one."""
     begin = {tensor.name for tensor in inputs}
     known = positions(graph.flow(inputs, layer), inputs).get(graph.origin(layer, begin).name)
     images = any(len(dimensions(axes_of_input(tensor))) > 1 for tensor in inputs)
     if known is None or (not known.dimensions and not (images and layer.shape.rank == 3)):
-        return  # of values that nothing is known of, the user knows
+        return None  # of values that nothing is known of, the user knows
     sequence = images and layer.shape.rank == 3
     if sequence or known.holds_tokens():
-        what = "tokens or steps, (n, tokens, features), and which part of the image each stands for is not known yet"
+        what = "tokens or steps, (n, tokens, features), and which part of the image each stands for cannot be derived"
+        if layer.shape.rank == 3:
+            what += ". If they do, say how many rows and columns there are, such as grid=(14, 14)"
     elif not known.is_map(layer):
         what = "something else than maps, (n, h, w, channels): channels come first, or heads of attention"
     else:
-        return
-    raise ValueError(
+        return None
+    return (
         f"The layer {name!r} of output {tuple(layer.shape)} holds {what}. Choose a layer with maps, (n, h, w, c), "
         f"before or after it. {instead(inputs)}"
     )
@@ -179,11 +181,15 @@ def _ends(maps: Collection[str], steps: Sequence[graph.Step]) -> set[str]:
     return set(maps) - before
 
 
-def _tokens(model: str, layer: str | None, inputs: Sequence[tf.Tensor]) -> ValueError:
+class TokensAreLast(ValueError):
+    """The last layers that all paths pass hold tokens, and no maps."""
+
+
+def _tokens(model: str, layer: str | None, inputs: Sequence[tf.Tensor]) -> TokensAreLast:
     before = f"Give the layer before them, {layer!r}. Or u" if layer else "U"
-    return ValueError(
+    return TokensAreLast(
         f"The last layers of {model} that all paths pass hold tokens, (n, tokens, features), and which part of the "
-        f"image a token stands for is not known yet. {before}{instead(inputs)[1:]}"
+        f"image a token stands for cannot be derived. {before}{instead(inputs)[1:]}"
     )
 
 

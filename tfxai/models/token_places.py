@@ -55,15 +55,19 @@ class Grid(NamedTuple):
     step: tuple[float, ...]
 
 
-def grid(labels: Sequence[Labels], tensor: tf.Tensor, axis: int) -> Grid | None:
-    """The grid of the tokens along an axis of a tensor with these labels; None if they make none.
+def flat(labels: Labels, tensor: tf.Tensor, axis: int | None = None) -> np.ndarray:
+    """Labels of the tokens of a tensor, one after the other, where windows are rows window after window.
 
-    Where the rows of the tensor are windows, tokens are counted window after window.
+    They lie along one axis, or along all but the last, which holds their features.
     """
-    coordinates = []
-    for one in labels:
-        wide = np.broadcast_to(one, tensor.shape.as_list())
-        coordinates.append(np.moveaxis(wide, axis, 1).reshape([wide.shape[0], wide.shape[axis], -1])[..., 0].ravel())
+    wide = np.broadcast_to(labels, tensor.shape.as_list())
+    if axis is None:
+        return wide[..., 0].ravel()
+    return np.moveaxis(wide, axis, 1).reshape([wide.shape[0], wide.shape[axis], -1])[..., 0].ravel()
+
+
+def grid(coordinates: Sequence[np.ndarray]) -> Grid | None:
+    """The grid of tokens with these labels, for each axis of the input that is a position; None if they make none."""
     placed = np.flatnonzero(~np.isnan(coordinates).any(0))
     found = [np.unique(np.round(one[placed], 4), return_inverse=True) for one in coordinates]
     shape = [len(places) for places, _ in found]
