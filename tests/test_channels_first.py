@@ -12,7 +12,7 @@ import tfxai
 X = np.random.default_rng(0).normal(size=(2, 12, 16, 3)).astype("float32")
 
 
-def network(order, pooled=True):
+def network(order):
     options = {"data_format": order}
     return keras.Sequential(
         [
@@ -20,7 +20,7 @@ def network(order, pooled=True):
             layers.Conv2D(4, 3, padding="same", activation="relu", name="early", **options),
             layers.MaxPooling2D(name="pool", **options),
             layers.Conv2D(5, 3, activation="relu", name="late", **options),
-            layers.GlobalAveragePooling2D(**options) if pooled else layers.Flatten(**options),
+            layers.GlobalAveragePooling2D(**options),
             layers.Dense(3),
         ]
     )
@@ -37,7 +37,7 @@ def twins():
 @pytest.mark.parametrize(
     "method",
     [
-        *("saliency", "lrp", "guided_backprop", "occlusion:window=4", "guided_grad_cam"),
+        *("guided_backprop", "guided_grad_cam"),
         *("grad_cam", "cam", "score_cam", "ablation_cam", "eigen_cam", "grad_cam:layer=early", "layer_cam:layer=pool"),
     ],
 )
@@ -56,19 +56,6 @@ def test_relevance_at_a_layer_has_its_own_axes():
     found = tfxai.LRP(first, at="late", jit_compile=True)(np.moveaxis(X, -1, 1), 1)
     np.testing.assert_allclose(np.moveaxis(found.values, 1, -1), expected.values, atol=1e-5)
     np.testing.assert_allclose(found.heatmaps(), expected.heatmaps(), atol=1e-5)
-
-
-def test_where_the_device_cannot_run_it_the_error_says_what_to_do():
-    last, first = twins()
-    said, found = "", None
-    try:
-        found = tfxai.Saliency(first)(np.moveaxis(X, -1, 1), 1)
-    except ValueError as error:
-        said = str(error)
-    if found is None:
-        assert "jit_compile=True" in said  # which the tests above do
-    else:  # with oneDNN, or a GPU
-        np.testing.assert_allclose(found.heatmaps(), tfxai.Saliency(last)(X, 1).heatmaps(), atol=1e-5)
 
 
 def test_pictures_have_channels_last():

@@ -133,6 +133,22 @@ def test_columns_go_to_inputs_of_their_name(folder, tmp_path):
     np.testing.assert_allclose(float(read(tmp_path / "saliency.csv")[1][1]), ROWS[0] @ [3, 0, 2, 0], rtol=1e-4)
 
 
+def test_columns_of_strings_go_to_models_that_take_them(folder, tmp_path, capsys):
+    colour, age = keras.Input((1,), dtype="string", name="colour"), keras.Input((1,), name="age")
+    one_hot = layers.StringLookup(vocabulary=["red", "blue"], output_mode="one_hot")(colour)
+    dense = layers.Dense(1, use_bias=False)
+    model = keras.Model({"colour": colour, "age": age}, dense(layers.Concatenate()([one_hot, age])))
+    dense.kernel.assign([[0.0], [3.0], [-2.0], [0.1]])
+    model.save(folder / "strings.keras")
+    (folder / "strings.csv").write_text("age,colour\n10,blue\n20,red\n")
+    given = ["--table", folder / "strings.csv", "--output", tmp_path]
+    assert explain(folder, "strings.keras", *given) == 0
+    printed = capsys.readouterr().out
+    assert "colour = blue -2  age = 10 +1" in printed
+    assert "colour = red +3  age = 20 +2" in printed
+    assert set(read(tmp_path / "integrated_gradients.csv")[0]) == {"explained", "score", "colour", "age"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
