@@ -128,7 +128,7 @@ def causal() -> keras.Model:
         y = layers.RMSNormalization(epsilon=1e-6, name=f"norm{i}b")(x)
         gate = layers.Dense(32, activation="silu", use_bias=False, name=f"gate{i}")(y)
         y = layers.Multiply()([gate, layers.Dense(32, use_bias=False, name=f"up{i}")(y)])
-        x = layers.Add()([x, layers.Dense(24, use_bias=False, name=f"down{i}")(y)])
+        x = layers.Add(name=f"add{i}b")([x, layers.Dense(24, use_bias=False, name=f"down{i}")(y)])
     x = layers.Dense(30, use_bias=False, name="head")(layers.RMSNormalization(epsilon=1e-6, name="norm")(x))
     return keras.Model(ids, x, name="causal")
 

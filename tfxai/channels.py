@@ -7,9 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.maps import of_tokens, one_row
 from tfxai.models import ModelView
 from tfxai.models.graph import edited
-from tfxai.models.receptive_field import ReceptiveField, receptive_fields
+from tfxai.models.receptive_field import ReceptiveField, TokenField, receptive_fields
+from tfxai.models.view import by_name
 from tfxai.types import Layer
 
 
@@ -29,10 +31,16 @@ def named(view: ModelView, layers: Sequence[Layer] | None) -> tuple[str, ...] | 
 
 
 def fields(view: ModelView, layers: tuple[str, ...], inputs: Any) -> dict[str, ReceptiveField]:
-    """What the units of layers see of inputs of this size."""
-    rows = view.batch_size or 1
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
-    return receptive_fields(view, layers, specs)
+    """What the units of layers see of inputs of this size; of tokens of an image, the part that each stands for."""
+    specs = one_row(view, inputs)
+    ranks = {layer.name: len(layer.shape) for layer in view.layers(specs)}
+    of_images = any(x.shape.rank == 4 for x in tf.nest.flatten(specs))
+    tokens = {name: of_tokens(view, name, inputs) for name in layers if of_images and ranks.get(name) == 3}
+    found = receptive_fields(view, [name for name in layers if not tokens.get(name)], specs)
+    for name, grids in tokens.items():
+        for input, grid in grids.items():
+            found[name] = TokenField.of_grid(grid, by_name(specs)[input].shape[1:-1])
+    return found
 
 
 def over_sites(x: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:

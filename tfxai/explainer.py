@@ -85,6 +85,7 @@ class Explainer(Runner):
             facts["modified_relus"] = run.modified_relus
         if isinstance(values, dict) and len(values) < len(run.inputs):
             facts["without_values"] = sorted(run.inputs.keys() - values)  # integers have no gradient
+        facts |= run.facts
         return {"values": values, "extras": run.extras}, {"facts": facts, "places": self.places(run, values)}
 
     def __call__(

@@ -52,6 +52,8 @@ class Run:
         What each input is compared with, by name; tensors have a row for each input.
     extras : dict
         Further results for each input; an explainer adds to them.
+    facts : dict
+        What an explainer has found out about the model, for `Explanation.facts`; it adds to them.
     integers : dict
         What the model was given, by name, of inputs in whose place ``inputs`` holds their embeddings.
     embedding : EmbeddedModel, optional
@@ -76,6 +78,7 @@ class Run:
     masks: list[tf.Tensor] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     integers: dict[str, tf.Tensor] = field(default_factory=dict)
     embedding: EmbeddedModel | None = None
     view: Any = None

@@ -69,6 +69,7 @@ class Runner:
     reads: tuple[str, ...] = ()  # layers that `compute` looks at
     input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
     embeds: bool = False  # whether it looks at numbers, so that words are taken where they have become such
+    without_relus: str = "Use Saliency or IntegratedGradients."  # where there is no ReLU whose gradient it modifies
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
 
     @provenance.recorded
@@ -142,7 +143,7 @@ class Runner:
             check_floating(inputs)  # what is advised needs numbers
             raise ValueError(
                 f"{type(self).__name__} needs ReLUs whose gradient it modifies, and the model has none, so its result "
-                "would be the plain gradient. Use Saliency or IntegratedGradients."
+                f"would be the plain gradient. {self.without_relus}"
             )
         found = self._scores(forward.outputs, goal.what)
         score, goal = goal.score(found.values, forward.read, found.doubled)

@@ -105,6 +105,17 @@ def fused_norm(x):
     return tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, mean=mean, variance=variance, **options).y
 
 
+class Einsum(layers.Layer):
+    """An einsum as it is in the graph, where Keras writes a product of matrices."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2, 3))
+        self.bias = self.add_weight(shape=(2, 3))
+
+    def call(self, x):
+        return tf.einsum("abc,cde->abde", x, self.kernel) * 0.5 + self.bias
+
+
 CASES = {
     "dense": ((7,), lambda: [[layers.Dense(5)]]),
     "dense without bias": ((7,), lambda: [[layers.Dense(5, use_bias=False)]]),
@@ -113,6 +124,7 @@ CASES = {
     "dense norm": ((7,), lambda: [[layers.Dense(5), norm()]]),
     "einsum": ((4, 5), lambda: [[layers.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d")]]),
     "einsum heads": ((4, 5), lambda: [[layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de")]]),
+    "einsum by hand": ((4, 5), lambda: [[Einsum()]]),
     "einsum positions norm": ((4, 4), lambda: [[layers.EinsumDense("abc,bd->adc", (4, 4)), norm()]]),
     "conv": ((5, 6, 3), lambda: [[layers.Conv2D(4, 3)]]),
     "conv behind relu": ((5, 6, 3), lambda: [[layers.ReLU(), layers.Conv2D(4, 3)]]),

@@ -193,7 +193,7 @@ def test_biases_take_their_part(case_of):
         (lambda model: LRP(model, composite="epsilon_gamma_box", low=1, high=0), ValueError, "low < high"),
         (lambda model: LRP(model, composite="epsilon_minus"), ValueError, "epsilon_minus.*|one of"),
         (lambda model: LRP(model, composite=0.25), TypeError, "float"),
-        (lambda model: LRP(model, composite=None), TypeError, "NoneType"),
+        (lambda model: LRP(model, composite=[Epsilon()]), TypeError, "list"),
     ],
 )
 def test_bad_options(case_of, make, error, message):

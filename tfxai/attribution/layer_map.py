@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-import numpy as np
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
-from tfxai.maps import Place, of_grid, of_layers, of_tokens, one_row, unit
+from tfxai.maps import Place, of_grid, of_layers, unit
 from tfxai.models.graph import channel_axis
-from tfxai.models.stack import TokensAreLast, no_maps
-from tfxai.models.token_layers import last_tokens
-from tfxai.models.token_places import Grid, evenly
+from tfxai.models.stack import TokensAreLast
 from tfxai.options import ModelOptions
 from tfxai.run import Run
+from tfxai.token_maps import as_maps, grids, last_layer
 from tfxai.types import Layer, Model, Tensors
 
 
@@ -66,15 +64,8 @@ class LayerMap(Explainer):
                 self.reads = (self.view.last_spatial(),)
 
     def adapt(self, inputs: Any) -> None:
-        if self.reads:
-            return
-        try:
-            self.reads = (self.view.last_spatial(inputs),)
-        except TokensAreLast:
-            last = last_tokens(self.view, one_row(self.view, inputs))
-            if last is None:
-                raise
-            self.reads = (last,)
+        if not self.reads:
+            self.reads = (last_layer(self.view, inputs),)
 
     @property
     def where(self) -> str | None:
@@ -84,48 +75,25 @@ class LayerMap(Explainer):
         layer = self.reads[0] if len(self.reads) == 1 else list(self.reads)
         return {"layer": layer, "rectified": True}  # of such maps, papers show the positive part
 
-    def grids(self, run: Run, layer: str) -> dict[str, Grid]:
-        """Of a layer of tokens, where they lie, by the names of inputs; empty for one of maps.
-
-        Raises
-        ------
-        ValueError
-            If the positions of the layer are known to be no grid of an input's.
-        """
-        reason = no_maps(layer, run.read[layer], tf.nest.flatten(run.inputs))
-        if reason is None:
-            return {}
-        if self.grid is not None and run.read[layer].shape.rank == 3:
-            x, tokens = run.image, run.read[layer].shape[1:-1].num_elements()
-            return {run.name(x): evenly(self.grid, run.size(x), tokens)}
-        found = of_tokens(run.view, layer, run.inputs)
-        if not found:
-            raise ValueError(reason)
-        return found
-
     def places_of(self, run: Run, layer: str) -> dict[str, Place]:
         """Where the maps of a layer lie, by the names of inputs."""
-        grids = self.grids(run, layer)
-        if not grids:
+        known = grids(run, layer, self.grid)
+        if not known:
             return of_layers(run.view, [layer], run.inputs)[layer]
         return {
-            name: of_grid(grid, run.given(name).shape, run.positions(run.given(name))) for name, grid in grids.items()
+            name: of_grid(grid, run.given(name).shape, run.positions(run.given(name))) for name, grid in known.items()
         }
 
     def places(self, run: Run, values: Any) -> dict[str, Place] | None:
-        if self.where is None or not self.grids(run, self.where):
+        if self.where is None or not grids(run, self.where, self.grid):
             return super().places(run, values)
         return self.places_of(run, self.where)
 
     def as_maps(self, run: Run, layer: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """(n, h, w, c) float32 of what has the shape of a layer: tokens are laid out as the grid in which they lie."""
-        grids = self.grids(run, self.name(run, layer))
-        x = tf.cast(x, tf.float32)
-        if not grids:
-            return _channels_last(x, channel_axis(layer))
-        tokens = next(iter(grids.values())).tokens
-        rows = tf.reshape(x, [-1, x.shape[1:-1].num_elements() * _windows(tokens, x), x.shape[-1]])
-        return tf.reshape(tf.gather(rows, tokens.ravel(), axis=1), [-1, *tokens.shape, x.shape[-1]])
+        known = grids(run, self.name(run, layer), self.grid)
+        maps = as_maps(x, known)
+        return maps if known else _channels_last(maps, channel_axis(layer))
 
     def name(self, run: Run, layer: tf.Tensor) -> str:
         """Which of the layers that are read has this output."""
@@ -220,8 +188,3 @@ def _check_spatial(name: str, output: tf.Tensor) -> None:
             f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
             "Choose a layer that tfxai.layers(model) calls spatial."
         )
-
-
-def _windows(tokens: np.ndarray, x: tf.Tensor) -> int:
-    """How many rows of a layer hold the tokens of one image."""
-    return -(-(int(tokens.max()) + 1) // x.shape[1:-1].num_elements())

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfxai.maps import enlarge
 from tfxai.run import Run
+from tfxai.token_maps import as_maps, grids
 
 
 def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
@@ -31,11 +32,13 @@ def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
     tf.Tensor
         (n, h, w, channels) in [0, 1], or the activations.
     """
-    a = run.read[base]
+    a, b = run.read[base], run.read[inversion]
     if a.shape.rank < 3:
         return a
-    own, coarse = run.gradients([a, run.read[inversion]])
-    a, b = tf.cast(a, tf.float32), tf.cast(run.read[inversion], tf.float32)
+    slopes = run.gradients([a, b])
+    fine, wide = (grids(run, name) if run.read[name].shape.rank > 2 else {} for name in (base, inversion))
+    a, own = as_maps(a, fine), as_maps(slopes[0], fine)
+    b, coarse = as_maps(b, wide), as_maps(slopes[1], wide)
     found = _unit(tf.nn.relu(a * own), or_else=a)
     if base == inversion or b.shape.rank != a.shape.rank:
         return found

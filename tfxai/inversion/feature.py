@@ -18,6 +18,7 @@ from tfxai.loops import Seeded, repeated, where_rows
 from tfxai.options import ModelOptions
 from tfxai.regularizers import alpha_norm, total_variation
 from tfxai.run import Run, check_images, gradients
+from tfxai.token_maps import last_layer
 from tfxai.types import Baseline, Layer, Model
 
 NOISE = 0.1  # standard deviation of the noise at the start, as a share of the image's reach
@@ -134,7 +135,7 @@ class FeatureInversion(Explainer, Seeded):
 
     def adapt(self, inputs: Any) -> None:
         if not self.reads:
-            self.reads = (self.view.last_spatial(inputs),)
+            self.reads = (last_layer(self.view, inputs),)
 
     def describe(self) -> dict[str, Any]:
         return {"layer": self.reads[0]}

@@ -20,6 +20,7 @@ from tfxai.inversion.objective import Head, distance, reported
 from tfxai.inversion.settings import Penalty, Preset, Settings, SettingsOptions, resolve
 from tfxai.loops import repeated
 from tfxai.run import Run, check_places, gradients
+from tfxai.token_maps import as_maps, grids, last_layer
 from tfxai.types import Layer, Model
 
 START = 0.1  # of every weight
@@ -140,7 +141,7 @@ class GuidedFeatureInversion(Contrast):
     def adapt(self, inputs: Any) -> None:
         if not self.reads:
             inversion, base = self._wanted
-            inversion = inversion or self.view.last_spatial(inputs)
+            inversion = inversion or last_layer(self.view, inputs)
             self.reads = (inversion, base or default_base_layer(self.settings.base, inversion, self.view, inputs))
 
     def describe(self) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class GuidedFeatureInversion(Contrast):
     def attribute(self, run: Run) -> tf.Tensor:
         settings = self.settings
         check_places(run, "GuidedFeatureInversion")
-        x, mask = run.pixels, self._mask(run, run.read[self.reads[1]])
+        x, mask = run.pixels, self._mask(run, self._base(run))
         p = background(run, BLUR)
         weights = tf.fill([run.count, mask.activations.shape[-1]], START)
         exists, contrast = mask.exists(weights), differs(x, p)
@@ -180,6 +181,11 @@ class GuidedFeatureInversion(Contrast):
         }
         return values
 
+    def _base(self, run: Run) -> tf.Tensor:
+        """Maps of the base layer."""
+        base = self.reads[1]
+        return as_maps(run.read[base], grids(run, base) if run.read[base].shape.rank > 2 else {})
+
     def _mask(self, run: Run, channels: tf.Tensor) -> ChannelMask:
         if channels.shape.rank != run.image.shape.rank:
             raise ValueError(
@@ -190,8 +196,8 @@ class GuidedFeatureInversion(Contrast):
 
     def _invert(self, run: Run, p: tf.Tensor, active: tf.Tensor) -> tuple[State, tf.Tensor]:
         """The first stage: keep the features. Nothing above the inversion layer is fetched, so it does not run."""
-        settings, (layer, base) = self.settings, self.reads
-        mask = self._mask(run, run.read[base])
+        settings, layer = self.settings, self.reads[0]
+        mask = self._mask(run, self._base(run))
 
         def evaluate(weights: tf.Tensor, _: tf.Tensor) -> Evaluated:
             masks = mask(weights)

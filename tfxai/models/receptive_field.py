@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph, open_model
 from tfxai.models.operations import SIZES
 from tfxai.models.span_rules import passed
 from tfxai.models.spans import Span, along_axis, joined, places
+from tfxai.models.token_places import Grid
 from tfxai.models.view import ModelView
 
 
@@ -79,6 +81,36 @@ class ReceptiveField:
         starts = [math.ceil(o + u * s - 1e-6) for u, o, s in zip(unit, self.offset, self.stride, strict=True)]
         stops = [start + size for start, size in zip(starts, self.size, strict=True)]
         return (*starts[::-1], *stops[::-1])
+
+
+@dataclass(frozen=True)
+class TokenField(ReceptiveField):
+    """The parts of an image that tokens stand for; units are numbers of tokens.
+
+    Attributes
+    ----------
+    tokens : tuple of tuple of int
+        Which token stands at each place, row by row.
+    """
+
+    tokens: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of_grid(cls, grid: Grid, image: Sequence[int]) -> TokenField:
+        """That of tokens which lie so in an image."""
+        step = [pixels if size == np.inf else size for size, pixels in zip(grid.step, image, strict=True)]
+        offset = tuple(first - (size - 1) / 2 for first, size in zip(grid.first, step, strict=True))
+        size = tuple(max(1, round(one)) for one in step)
+        return cls(size, tuple(step), offset, grid.tokens.shape, tuple(image), tuple(map(tuple, grid.tokens.tolist())))
+
+    def box(self, *unit: int) -> tuple[int, ...]:
+        """The pixels that one token stands for; all, if it stands for none, as a class token."""
+        places = [
+            (row, row_of.index(unit[0])) for row, row_of in enumerate(self.tokens) if unit[:1] and unit[0] in row_of
+        ]
+        if not unit or places:
+            return super().box(*(places[0] if places else ()))
+        return (0, 0, *self.image[::-1])
 
 
 def receptive_field(model: Any, layer: Any = None, size: Sequence[int] | None = None) -> ReceptiveField:

@@ -84,6 +84,7 @@ class PredictionByFeatures(Explainer):
         reference="Oramas et al. 2019",
     )
     explanation = FeatureExplanation
+    without_relus = 'Give relus="gradient", which takes it as it is.'
 
     def __init__(
         self,

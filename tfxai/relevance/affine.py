@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 import tensorflow as tf
@@ -124,11 +125,11 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
     end = behind[-1].outputs[0] if behind else op.outputs[0]
     found = Affine(op, before, behind, _float(source), _float(op.inputs[weights]), None, (end,))
     first = graph.channels_first(op)
-    channels = end.shape[1 if first else -1]
-    if channels is None or (op.type == "Einsum" and not _last_axis_is_weights(op)):
+    count = _channel_axes(op)
+    own = [end.shape[1], *[1] * (end.shape.rank - 2)] if first else end.shape.as_list()[end.shape.rank - count :]
+    if not count or None in own:
         return found
-    behind_channels = [1] * (end.shape.rank - 2 if first else 0)
-    tail = [channels, *behind_channels]  # sizes of the axes along which the channels lie
+    tail = own  # sizes of the axes along which the channels lie
     while (step := _next(found.through[-1], on_path)) is not None:
         constant = _constant(step, on_path, tail)
         if step.type in SHIFTS and constant is not None:
@@ -152,7 +153,7 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
         else:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
-    return found if found.b is None else replace(found, b=tf.reshape(found.b, [-1, *behind_channels]))
+    return found if found.b is None else replace(found, b=tf.reshape(found.b, own))
 
 
 def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -191,16 +192,22 @@ def _again(op: tf.Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
     return current.create_op(op.type, inputs, [tf.float32], attrs=attributes, op_def=op.op_def).outputs[0]
 
 
-def _last_axis_is_weights(op: tf.Operation) -> bool:
-    """Whether the channels of an einsum's output are the last axis of its weights."""
+def _channel_axes(op: tf.Operation) -> int:
+    """How many of the last axes of a layer's output are the last of its weights, and so hold its channels."""
+    if op.type != "Einsum":
+        return 1
     left, _, output = op.get_attr("equation").decode().partition("->")
-    return left.split(",")[1][-1:] == output[-1:]
+    data, weights = left.split(",")
+    pairs = zip(reversed(weights), reversed(output), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1] and pair[0] not in data, pairs)))
 
 
 def _scaled(layer: Affine, scale: tf.Tensor, axis: int) -> Affine:
     transposed = any(layer.op.node_def.attr[name].b for name in ("transpose_b", "adj_y"))
     if layer.op.type == "DepthwiseConv2dNative" and scale.shape[0] != 1:
         along = tf.reshape(scale, layer.W.shape[-2:])
+    elif layer.op.type == "Einsum":
+        along = tf.reshape(scale, layer.W.shape[-_channel_axes(layer.op) :])
     else:
         along = scale[:, None] if (axis == -2 or transposed) and scale.shape[0] != 1 else scale
     return replace(layer, W=layer.W * along, b=None if layer.b is None else layer.b * scale)

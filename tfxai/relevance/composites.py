@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from tfxai.relevance.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, ZPlus
+from tfxai.checks import above, one_of
+from tfxai.relevance.operations import Attention, Norms
+from tfxai.relevance.rules import EPSILON, NEARLY_ZERO, AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, ZPlus
 from tfxai.types import Bound
 
 
@@ -50,6 +52,9 @@ CompositeName: TypeAlias = Literal[
     "epsilon_alpha2_beta1_flat",
     "deep_taylor",
     "excitation_backprop",
+    "attn_lrp",
+    "attn_lrp_gamma",
+    "cp_lrp",
 ]
 
 
@@ -64,15 +69,32 @@ class Composite:
         ``"block1_*"``, that is compared with every end of the name.
     default : Rule
         For layers that meet none. Default `Epsilon`.
+    attention : {"half", "constant"}
+        What the weights of attention get of their product with values: half of it (Achtibat et al. 2024, default), so
+        that queries and keys have a part, or nothing (Ali et al. 2022).
+    norms : {"pass", "share"}
+        What a layer normalisation hands to its input: all (default), or shares by contribution, with the spread as a
+        constant, in which the mean that is taken away and the shift take part (Achtibat et al. 2024).
+    epsilon : float
+        Keeps shares finite of sums that have no weights, such as those of skip connections. Default 1e-6.
 
     Examples
     --------
     >>> from tfxai.relevance import Composite, Flat, Gamma, ZPlus, convolution, first, upto
     >>> rules = Composite([(first, Flat()), (upto(0.3), ZPlus()), ("block4_*", Gamma(0.5)), (convolution, Gamma(0.25))])
+    >>> transformers = Composite([(convolution, Gamma(0.25))], Gamma(0.05), attention="constant", norms="share")
     """
 
     choices: Sequence[tuple[Condition | str, Rule]]
     default: Rule = field(default_factory=Epsilon)
+    attention: Attention = field(default="half", kw_only=True)
+    norms: Norms = field(default="pass", kw_only=True)
+    epsilon: float = field(default=EPSILON, kw_only=True)
+
+    def __post_init__(self) -> None:
+        one_of("attention", self.attention, get_args(Attention))
+        one_of("norms", self.norms, get_args(Norms))
+        above(0, epsilon=self.epsilon)
 
     def __call__(self, layer: LayerFacts) -> Rule:
         """The rule of a layer."""
@@ -131,6 +153,9 @@ def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> C
         "epsilon_alpha2_beta1_flat": Composite([(first, Flat()), (convolution, AlphaBeta(2, 1))]),
         "deep_taylor": Composite([(first, zbox or WSquare())], ZPlus()),
         "excitation_backprop": Composite([], ZPlus()),
+        "attn_lrp": Composite([], Epsilon(NEARLY_ZERO), norms="share", epsilon=NEARLY_ZERO),
+        "attn_lrp_gamma": Composite([(convolution, Gamma(0.25))], Gamma(0.05), norms="share", epsilon=NEARLY_ZERO),
+        "cp_lrp": Composite([], Epsilon(NEARLY_ZERO), attention="constant", norms="share", epsilon=NEARLY_ZERO),
     }
     if name not in known:
         raise ValueError(f"Expected composite to be one of {list(known)}, a rule or a Composite, got {name!r}.")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.models import attention
 from tfxai.options import ModelOptions
 from tfxai.relevance.affine import Affine
-from tfxai.relevance.composites import CompositeName, LayerFacts, by_name
+from tfxai.relevance.composites import Composite, CompositeName, LayerFacts, by_name
 from tfxai.relevance.network import Network
+from tfxai.relevance.operations import Conventions
 from tfxai.relevance.rules import Rule
 from tfxai.run import Run
 from tfxai.types import Bound, Layer, Model, Tensors
+
+RuleOfLayer: TypeAlias = Callable[[LayerFacts], Rule]
 
 
 class LRP(Explainer):
@@ -31,11 +35,14 @@ class LRP(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
-    composite : str, Rule, Composite or callable
-        ``"epsilon"``, ``"epsilon_plus"`` (default), ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
-        ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``; one
-        rule for all layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a
-        `tfxai.relevance.Composite`.
+    composite : str, Rule, Composite or callable, optional
+        ``"epsilon"``, ``"epsilon_plus"``, ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
+        ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``, and
+        for transformers ``"attn_lrp"``, ``"attn_lrp_gamma"`` (less noisy, for images), ``"cp_lrp"``; one rule for all
+        layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a `tfxai.relevance.Composite`.
+        Default: ``"attn_lrp"`` of a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
+        The others give a layer normalisation's input all relevance and let the mean that is taken away have no part,
+        which makes values explode from block to block of a ViT.
     at : str, keras layer or sequence of str, optional
         Layer at whose output relevance is wanted. Default: at the input, or where its integers are embedded. Names of
         inputs: those of several whose embeddings are meant.
@@ -85,7 +92,7 @@ class LRP(Explainer):
         self,
         model: Model,
         *,
-        composite: CompositeName | Rule | Callable[[LayerFacts], Rule] = "epsilon_plus",
+        composite: CompositeName | Rule | RuleOfLayer | None = None,
         at: Layer | Sequence[str] | None = None,
         low: Bound | None = None,
         high: Bound | None = None,
@@ -94,9 +101,10 @@ class LRP(Explainer):
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
+        self.composite_name = composite if isinstance(composite, str) else None
         if isinstance(composite, str):
             composite = by_name(composite, low, high)
-        elif not isinstance(composite, Rule) and not callable(composite):
+        elif composite is not None and not isinstance(composite, Rule) and not callable(composite):
             raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
         self.composite, self.bias, self.operations = composite, bias, operations
         named = at if isinstance(at, list | tuple) else [at]  # inputs, perhaps
@@ -119,14 +127,16 @@ class LRP(Explainer):
         if signal is None:
             raise ValueError("The score does not depend on the model's output in a way that can be differentiated.")
         R = tf.cast(start, tf.float32) * tf.cast(signal, tf.float32)
-        network = Network(inputs, start, self.operations)
-        facts = network.facts()
+        network = Network(inputs, start, self.operations, bool(run.integers))
+        composite, facts = self._composite(run, inputs, start), network.facts()
 
         def rule_of(layer: Affine) -> Rule:
-            rule = self.composite if isinstance(self.composite, Rule) else self.composite(facts[layer.op.name])
+            rule = composite if isinstance(composite, Rule) else composite(facts[layer.op.name])
             return rule if self.bias else replace(rule, bias=False)
 
-        relevance = network.propagate(R, rule_of, self.bias)
+        of_sums = composite if isinstance(composite, Composite) else Composite([])
+        conventions = Conventions(self.bias, of_sums.attention, of_sums.norms, of_sums.epsilon)
+        relevance = network.propagate(R, rule_of, conventions)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function
@@ -135,3 +145,13 @@ class LRP(Explainer):
                 raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
         return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
+
+    def _composite(self, run: Run, inputs: Sequence[tf.Tensor], output: tf.Tensor) -> Rule | RuleOfLayer:
+        """The composite that was asked for, or that suits the model."""
+        name, found = self.composite_name, self.composite
+        if found is None:
+            name = "attn_lrp" if attention.find(inputs, output) else "epsilon_plus"
+            found = by_name(name)
+        if name is not None:
+            run.facts["composite"] = name
+        return found

@@ -17,19 +17,8 @@ from tfxai.models.operations import CLIPS, NORMS, SCALES, SHIFTS, SOFTMAXES
 from tfxai.relevance.affine import LINEAR
 from tfxai.relevance.flow import data_of
 from tfxai.relevance.network import Network
-from tfxai.relevance.operations import (
-    CHOICES,
-    ELEMENTWISE,
-    MEANS,
-    MOVES,
-    Share,
-    function_of,
-    hands_on,
-    made_of_one,
-    pulled_back,
-    summed_to,
-    way_out,
-)
+from tfxai.relevance.operations import CHOICES, MEANS, MOVES, Share, hands_on, pulled_back, summed_to, way_out
+from tfxai.relevance.origins import ELEMENTWISE, function_of, made_of_one
 
 TINY = 1e-30  # a smaller change counts as none, and the slope is the derivative: its quotients would overflow
 _LINEAR = MOVES | MEANS | SHIFTS | NORMS | {"AddN", "Cumsum", "Neg"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +14,7 @@ from tfxai.relevance.affine import Affine, find_affine
 from tfxai.relevance.composites import LayerFacts, fits
 from tfxai.relevance.flow import Flow
 from tfxai.relevance.given import shares_by
-from tfxai.relevance.operations import Share, shares, way_out
+from tfxai.relevance.operations import Conventions, Share, shares, way_out
 
 RuleOf = Callable[[Affine], Callable[[Affine, tf.Tensor], tf.Tensor]]
 
@@ -27,6 +28,8 @@ class Network:
         Where they begin and end.
     operations : dict, optional
         Rules that the user gives, by type or by pattern of names.
+    embedded : bool
+        Whether the inputs are embeddings. Then no shift is one of their units, even if it comes before all layers.
 
     Attributes
     ----------
@@ -44,8 +47,14 @@ class Network:
         Names of these operations, and of those that depend on one.
     """
 
-    def __init__(self, inputs: Sequence[tf.Tensor], output: tf.Tensor, operations: Mapping[str, Any] | None = None):
-        self.output = output
+    def __init__(
+        self,
+        inputs: Sequence[tf.Tensor],
+        output: tf.Tensor,
+        operations: Mapping[str, Any] | None = None,
+        embedded: bool = False,
+    ):
+        self.output, self.embedded = output, embedded
         self.between = {op.name for x in inputs for op in graph.between(x, output)}
         self.operations = operations or {}
         self.path = Flow(inputs, output, self.between, lambda op: self._given(op) is not None).path
@@ -83,7 +92,7 @@ class Network:
             for tensor, earlier in zip(layer.through, (None, *layer.through), strict=False)
         }
 
-    def propagate(self, R: tf.Tensor, rule_of: RuleOf, bias: bool = True) -> dict[str, tf.Tensor]:
+    def propagate(self, R: tf.Tensor, rule_of: RuleOf, conventions: Conventions) -> dict[str, tf.Tensor]:
         """Relevance of every tensor, by its name, given that of the output and the rule of each affine layer.
 
         Parameters
@@ -92,8 +101,8 @@ class Network:
             Relevance of the output.
         rule_of : callable
             The rule of an affine layer.
-        bias : bool
-            Whether constants that are added, but belong to no affine layer, take their part.
+        conventions : Conventions
+            What is a matter of choice where operations belong to no affine layer.
 
         Raises
         ------
@@ -104,7 +113,7 @@ class Network:
 
         def step(op: tf.Operation, signals: list[tf.Tensor | None]) -> list[Share]:
             if op.name not in parts:
-                return self._shares(op, signals, bias)
+                return self._shares(op, signals, conventions)
             layer, earlier = parts[op.name]
             signal = next(one for one in signals if one is not None)
             if earlier is not None:
@@ -141,11 +150,12 @@ class Network:
                     found[tensor.name] = share if known is None else tf.nest.map_structure(tf.add, known, share)
         return found
 
-    def _shares(self, op: tf.Operation, signals: list[tf.Tensor | None], bias: bool) -> list[Share]:
+    def _shares(self, op: tf.Operation, signals: list[tf.Tensor | None], conventions: Conventions) -> list[Share]:
         if (rule := self._given(op)) is not None:
             return shares_by(rule, op, signals, self.on_path)
-        bias = bias and op.name in self.behind  # a shift before all layers changes the unit of the inputs, no more
-        found = shares(op, signals, self.on_path, bias)
+        if not self.embedded and op.name not in self.behind:  # a shift of the inputs changes their unit, no more
+            conventions = replace(conventions, bias=False)
+        found = shares(op, signals, self.on_path, conventions)
         if found is None:
             raise ValueError(
                 f"There is no sound relevance rule for the operation {op.name!r} ({op.type}). {way_out(op)}Give one: "

@@ -1,26 +1,25 @@
 """What operations without weights do with relevance.
 
 What only moves values, or chooses among them, moves their relevance. An activation keeps it where it is, and so does
-rounding. A sum or mean
-shares it by contribution, as the epsilon rule does. Gates (Arras et al. 2017) and the statistics of a normalisation get
-none, and what they scale gets all. Products and softmax in attention follow Achtibat et al. (2024). For anything else
-there is no sound rule, and none is made up.
+rounding. A sum or mean shares it by contribution, as the epsilon rule does. Gates (Arras et al. 2017) and the spread of
+a normalisation get none, and what they scale gets all. Products and softmax in attention follow Achtibat et al. (2024).
+For anything else there is no sound rule, and none is made up. Where the literature has two, `Conventions` say which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.operations import (
-    ACTIVATIONS,
     ADDITIONS,
     AVERAGE_POOLINGS,
     BLOCKS,
     CLIPS,
-    EXPONENTIALS,
     FOURIER,
     HANDING_ON,
     LOOPS,
@@ -34,25 +33,49 @@ from tfxai.models.operations import (
     SCALES,
     SHIFTS,
 )
-from tfxai.relevance.flow import ROUNDS, data_of, in_floats, is_number
-from tfxai.relevance.rules import stabilized
+from tfxai.relevance.centring import find_centred
+from tfxai.relevance.flow import data_of, in_floats, is_number
+from tfxai.relevance.origins import ELEMENTWISE, function_of, is_attention, is_spread, made_by
+from tfxai.relevance.rules import EPSILON, stabilized
 
 Share = tuple[tf.Tensor, tf.Tensor]  # a tensor that the operation takes, and its relevance
+Attention: TypeAlias = Literal["half", "constant"]
+Norms: TypeAlias = Literal["pass", "share"]
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What is a matter of choice where operations have no weights.
+
+    Attributes
+    ----------
+    bias : bool
+        Whether a constant that is added takes its part.
+    attention : {"half", "constant"}
+        What the weights of attention get of a product with values: half, or nothing, as constants.
+    norms : {"pass", "share"}
+        What a normalisation that takes a mean away hands to its input: all, or shares by contribution, where the mean
+        and the shift take part.
+    epsilon : float
+        Keeps shares of sums finite.
+    """
+
+    bias: bool = True
+    attention: Attention = "half"
+    norms: Norms = "pass"
+    epsilon: float = EPSILON
+
 
 _ELSEWHERE = {"BroadcastTo", "GatherNd", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Tile", "Transpose"}
 MOVES = RESHAPES | PARTS | PADDINGS | BLOCKS | _ELSEWHERE
 CHOICES = MAX_POOLINGS - {"MaxPoolWithArgmax"} | {"Max", "Min"}  # those with one output
-_FUNCTIONS = ACTIVATIONS | EXPONENTIALS | ROUNDS | {"Abs", "Erf", "Erfc", "Neg", "Pow", "Sqrt", "Square"}
-ELEMENTWISE = _FUNCTIONS | SHIFTS | SCALES | CLIPS | {"SelectV2"}
 MEANS = AVERAGE_POOLINGS | RESIZES - {"ResizeNearestNeighbor"} | {"Mean", "Sum"}
 _SUMS = MEANS | ADDITIONS | {"AddN", "Sub"}
-_STATISTICS = {"Rsqrt", "Sqrt"}  # one over a spread
 _GATES = ({"Relu6", "Sigmoid", "Softmax"}, {"Tanh"})  # the first counts: sigmoid(i) * tanh(g) belongs to g
-_RESHAPES = RESHAPES | {"BroadcastTo", "Cast", "Identity", "StopGradient"}
 
 
 def shares(
-    op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str], bias: bool = True
+    op: tf.Operation, R: Sequence[tf.Tensor | None], on_path: Collection[str], conventions: Conventions
 ) -> list[Share] | None:
     """Relevance of what an operation takes, given that of its outputs; None if there is no sound rule.
 
@@ -64,8 +87,8 @@ def shares(
         Relevance of its outputs.
     on_path : collection of str
         Names of all operations between inputs and output, these included.
-    bias : bool
-        Whether a constant that is added takes its part.
+    conventions : Conventions
+        What is a matter of choice.
     """
     data = data_of(op, on_path)
     if hands_on(op):
@@ -77,24 +100,25 @@ def shares(
         return []
     if op.type in NORMS and op.get_attr("is_training"):
         return None
-    if len(data) == 1 and op.type in (*SHIFTS, *NORMS) and bias:
-        return _by_part(op, r, data)
+    if len(data) == 1 and op.type in (*SHIFTS, *NORMS) and conventions.bias:
+        return _by_part(op, r, data, conventions.epsilon)
     if len(data) == 1 and op.type in (*ELEMENTWISE, *NORMS):
         return [(data[0], summed_to(data[0], r))]
     common = function_of(data[0], data[1], on_path) if len(data) == 2 and op.type in ELEMENTWISE else None
     if common is not None:  # x * sigmoid(x), relu(x) - a relu(-x): activations that are written with several operations
         return [(common, summed_to(common, r))]
-    scaled = _normalized(op, data, on_path)
-    if scaled is not None:
-        return [(scaled, r)]
+    if len(data) == 2 and (centred := find_centred(op, data, on_path)) is not None:
+        if conventions.norms == "pass":
+            return [(centred.scaled, r)]
+        return [(centred.x, centred.share(r, conventions.bias, conventions.epsilon))]
     if op.type in _SUMS:
-        return _by_part(op, r, data)
+        return _by_part(op, r, data, conventions.epsilon)
     if op.type == "Real":
-        return _by_frequency(op, r, on_path)
+        return _by_frequency(op, r, on_path, conventions.epsilon)
     if op.type in SCALES:
         return _product(op, r, data, on_path)
     if op.type in PRODUCTS:
-        return [(x, share / len(data)) for x, share in _by_part(op, r, data)]
+        return _of_factors(op, r, data, on_path, conventions)
     if op.type == "Softmax":
         x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
         x = tf.where(x > -1e8, x, 0.0)  # what a mask has taken out
@@ -109,13 +133,13 @@ def hands_on(op: tf.Operation) -> bool:
     )
 
 
-def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor]) -> list[Share]:
+def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], epsilon: float) -> list[Share]:
     """Each value by what it adds to the output."""
-    s = [r / stabilized(tf.cast(op.outputs[0], tf.float32)), *[None] * (len(op.outputs) - 1)]
+    s = [r / stabilized(tf.cast(op.outputs[0], tf.float32), epsilon), *[None] * (len(op.outputs) - 1)]
     return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, s, data)]
 
 
-def _by_frequency(op: tf.Operation, r: tf.Tensor, on_path: Collection[str]) -> list[Share] | None:
+def _by_frequency(op: tf.Operation, r: tf.Tensor, on_path: Collection[str], epsilon: float) -> list[Share] | None:
     """The real part of a Fourier transform of real numbers is a sum of these; what lies between is complex."""
     x = op.inputs[0]
     while x.dtype.is_complex:
@@ -124,7 +148,7 @@ def _by_frequency(op: tf.Operation, r: tf.Tensor, on_path: Collection[str]) -> l
             return None
         x = data[0]
     y = op.outputs[0]
-    (g,) = tf.gradients(y, x, r / stabilized(y), stop_gradients=[x])
+    (g,) = tf.gradients(y, x, r / stabilized(y, epsilon), stop_gradients=[x])
     return [(x, tf.cast(x, tf.float32) * tf.cast(g, tf.float32))]
 
 
@@ -132,61 +156,24 @@ def _product(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Col
     """All to what is scaled, if there is such a thing; half to each factor else."""
     a, b = data
     if op.type == "RealDiv":
-        return [(a, summed_to(a, r))] if _STATISTICS & _made_of(b, on_path) else None
-    for kinds in (_STATISTICS, *_GATES):
-        left, right = (bool(kinds & _made_of(x, on_path)) for x in data)
+        return [(a, summed_to(a, r))] if is_spread(b, on_path) else None
+    spreads = [is_spread(x, on_path) for x in data]
+    gates = [[bool(kinds & made_by(x, on_path)) for x in data] for kinds in _GATES]
+    for left, right in (spreads, *gates):
         if left != right:
             return [(b, summed_to(b, r))] if left else [(a, summed_to(a, r))]
     return [(x, summed_to(x, r) / 2) for x in data]
 
 
-def _normalized(op: tf.Operation, data: list[tf.Tensor], on_path: Collection[str]) -> tf.Tensor | None:
-    """What gets all relevance where a mean is taken away: x in x - mean(x), x k in x k + (b - mean(x) k)."""
-    if op.type == "Sub":
-        x, mean = data
-        *_, origin = _back(mean, _RESHAPES, on_path)
-        return x if origin.op.type == "Mean" and origin.op.inputs[0].name in _names(x, on_path) else None
-    if op.type == "AddV2":
-        for scaled, shift in (data, reversed(data)):
-            factors = [t for t in scaled.op.inputs if scaled.op.type == "Mul" and _STATISTICS & _made_of(t, on_path)]
-            inside = [shift, *shift.op.inputs]
-            if any(t.op.type == "Mul" and k.name in (u.name for u in t.op.inputs) for k in factors for t in inside):
-                return scaled
-    return None
-
-
-def function_of(a: tf.Tensor, b: tf.Tensor, on_path: Collection[str]) -> tf.Tensor | None:
-    """The last tensor of which both are elementwise functions."""
-    behind = {t.name for t in made_of_one(b, on_path)}
-    return next((t for t in made_of_one(a, on_path) if t.name in behind), None)
-
-
-def made_of_one(tensor: tf.Tensor, on_path: Collection[str]) -> Iterator[tf.Tensor]:
-    """A tensor, and what it is an elementwise function of, from the last to the first."""
-    return _back(tensor, ELEMENTWISE | HANDING_ON, on_path)
-
-
-def _back(tensor: tf.Tensor, kinds: frozenset[str], on_path: Collection[str]) -> Iterator[tf.Tensor]:
-    """A tensor, and what it was made of by operations of one argument, from the last to the first."""
-    while True:
-        yield tensor
-        data = data_of(tensor.op, on_path)
-        if len(data) == 2 and tensor.op.type in kinds & ELEMENTWISE:
-            common = function_of(data[0], data[1], on_path)
-            data = [] if common is None else [common]
-        if tensor.op.type not in kinds or len(data) != 1:
-            return
-        tensor = data[0]
-
-
-def _names(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
-    return {t.name for t in _back(tensor, _RESHAPES, on_path)}
-
-
-def _made_of(tensor: tf.Tensor, on_path: Collection[str]) -> set[str]:
-    """Types of the operations that a factor comes from, but for what only scales, shifts and reshapes it."""
-    kinds = _RESHAPES | SHIFTS | CLIPS | SCALES | {"Reciprocal"}
-    return {t.op.type for t in _back(tensor, kinds, on_path)}
+def _of_factors(
+    op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str], conventions: Conventions
+) -> list[Share]:
+    """Of a matrix product of data: half to each factor, or all to the values that constant weights mix."""
+    found = _by_part(op, r, data, conventions.epsilon)
+    values = [(x, share) for x, share in found if not is_attention(x, on_path)]
+    if conventions.attention == "constant" and len(values) == 1 < len(found):
+        return values
+    return [(x, share / len(data)) for x, share in found]
 
 
 def way_out(op: tf.Operation) -> str:

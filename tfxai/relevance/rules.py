@@ -15,6 +15,7 @@ from tfxai.models import graph
 from tfxai.relevance.affine import Affine, parts
 
 EPSILON = 1e-6  # keeps shares of what is zero finite
+NEARLY_ZERO = 1e-9  # the same, where values may be small
 
 
 @dataclass(frozen=True)
