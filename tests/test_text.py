@@ -299,3 +299,22 @@ def test_long_texts_are_wrapped():
     for box, ground in zip(letters[1:], backgrounds, strict=True):
         assert ground.x0 <= box.x0
         assert box.x1 <= ground.x1 + 0.02
+
+
+@pytest.mark.parametrize("give", [str, str.encode, tf.constant, lambda text: [text]])
+def test_tokenizers_that_only_detokenize(give):
+    """As those that leave the pieces open, whatever they give a text as."""
+
+    class Detokenizer:
+        def id_to_token(self, number):
+            raise NotImplementedError
+
+        def detokenize(self, ids):
+            return give(" ".join(vectorization().get_vocabulary()[one] for one in ids))
+
+    def preprocessor(texts):
+        return vectorization()(texts)
+
+    preprocessor.tokenizer = Detokenizer()
+    found = tfxai.GradientXInput(classifier(), preprocessor=preprocessor)(TEXTS[:1], 1)
+    assert [word for word, _ in found.words(0)][:3] == TEXTS[0].split()

@@ -96,10 +96,30 @@ def with_pieces(explanation: Explained, preprocessor: Any) -> Explained:
 def _spelling(tokenizer: Any) -> Callable[[int], str] | None:
     """From integers to pieces, as KerasHub, other tokenizers and TextVectorization tell them."""
     for name in ("id_to_token", "convert_ids_to_tokens"):
-        if hasattr(tokenizer, name):
+        if _implements(tokenizer, name):
             return getattr(tokenizer, name)
     vocabulary = _vocabulary(tokenizer)
-    return vocabulary.__getitem__ if vocabulary else None
+    if vocabulary:
+        return vocabulary.__getitem__
+    return (lambda one: _plain(tokenizer.detokenize([one]))) if hasattr(tokenizer, "detokenize") else None
+
+
+def _implements(tokenizer: Any, name: str) -> bool:
+    """Whether a tokenizer has a method, and not only the name of one that its base class leaves open."""
+    try:
+        getattr(tokenizer, name)(0)
+    except (AttributeError, NotImplementedError):
+        return False
+    except LookupError:  # it knows no 0, but others
+        return True
+    return True
+
+
+def _plain(text: Any) -> str:
+    """One text, in whatever a tokenizer gives it."""
+    text = text.numpy() if tf.is_tensor(text) else text
+    text = np.asarray(text).ravel()[0]
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
 
 
 def _vocabulary(tokenizer: Any) -> list[str]:
