@@ -107,3 +107,33 @@ def test_columns_of_a_table_are_hidden():
     found = tfxai.Occlusion(model, fill="mean")(TABLE, 1)
     assert found.values.shape == TABLE.shape
     assert found.heatmaps().shape == TABLE.shape
+
+
+def recurrent(layer):
+    size = (4, 6, 6, 2) if isinstance(layer, layers.ConvLSTM2D) else (6, 3)
+    return keras.Sequential([keras.Input(size), layer, layers.Flatten(), layers.Dense(2)]), RNG.normal(size=(2, *size))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.LSTM(3),
+        lambda: layers.Bidirectional(layers.LSTM(3)),
+        lambda: layers.Bidirectional(layers.GRU(3)),
+        lambda: layers.ConvLSTM2D(2, 3),
+    ],
+)
+def test_loops_are_told_how_to_unroll(make):
+    """And gradients need none of that: those of the loop are those of its steps."""
+    model, x = recurrent(make())
+    gradients = tfxai.Saliency(model)(x, 0).values
+    for method in (tfxai.LRP, tfxai.DeepLift):
+        with pytest.raises(ValueError, match=r"Set layer\.unroll = True, of a Bidirectional that of its forward_layer"):
+            method(model)(x, 0)
+    layer = model.layers[0]
+    for one in (getattr(layer, "forward_layer", layer), getattr(layer, "backward_layer", layer)):
+        one.unroll = True
+    np.testing.assert_allclose(tfxai.Saliency(model)(x, 0).values, gradients, atol=1e-6)
+    assert tfxai.LRP(model, composite="epsilon")(x, 0).values.any()
+    found = tfxai.DeepLift(model)(x, 0)
+    np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-5)

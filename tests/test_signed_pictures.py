@@ -174,7 +174,7 @@ class TestGrid:
 
     def test_series(self):
         values = [[-4.0, 0, 1]]
-        figure = explanation(values, np.ones((1, 3, 2))).plot()
+        figure = plot_grid(explanation(values, np.ones((1, 3, 2))))
         image = figure.axes[1].images[0]
         assert image.get_clim() == (-1, 1)
         np.testing.assert_allclose(image.get_array()[0], [-1, 0, 0.25], atol=0.03)
@@ -267,7 +267,7 @@ class TestVolumes:
         return explanation(values, rng.uniform(size=(2, 5, 4, 6, 1)), **changes)
 
     def test_the_slice_with_most(self):
-        figure = self.volumes().plot()
+        figure = plot_grid(self.volumes())
         assert [figure.axes[0].get_xlabel(), figure.axes[2].get_xlabel()] == [
             *("class 0\nscore 1\nslice 3 of 5", "class 1\nscore 1\nslice 1 of 5")
         ]

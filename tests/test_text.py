@@ -224,7 +224,8 @@ def test_errors_of_strings():
     with pytest.raises(ValueError, match="to make 3 rows of as many strings, got 2"):
         tfxai.Saliency(classifier(), preprocessor=lambda texts: vectorization()(texts[1:]))(TEXTS)
     text = keras.Input((1,), dtype="string")
-    other = keras.Model(text, layers.Dense(2)(layers.StringLookup(vocabulary=["a"], output_mode="one_hot")(text)))
+    joined = layers.Lambda(tf.strings.lower, output_shape=(1,), dtype="string")(text)
+    other = keras.Model(text, layers.StringLookup(vocabulary=["a"], output_mode="one_hot")(joined))
     with pytest.raises(TypeError, match=r"takes strings.*preprocessor= may be what makes"):
         tfxai.Saliency(other)(TEXTS)
 
@@ -298,3 +299,22 @@ def test_long_texts_are_wrapped():
     for box, ground in zip(letters[1:], backgrounds, strict=True):
         assert ground.x0 <= box.x0
         assert box.x1 <= ground.x1 + 0.02
+
+
+@pytest.mark.parametrize("give", [str, str.encode, tf.constant, lambda text: [text]])
+def test_tokenizers_that_only_detokenize(give):
+    """As those that leave the pieces open, whatever they give a text as."""
+
+    class Detokenizer:
+        def id_to_token(self, number):
+            raise NotImplementedError
+
+        def detokenize(self, ids):
+            return give(" ".join(vectorization().get_vocabulary()[one] for one in ids))
+
+    def preprocessor(texts):
+        return vectorization()(texts)
+
+    preprocessor.tokenizer = Detokenizer()
+    found = tfxai.GradientXInput(classifier(), preprocessor=preprocessor)(TEXTS[:1], 1)
+    assert [word for word, _ in found.words(0)][:3] == TEXTS[0].split()

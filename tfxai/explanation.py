@@ -137,14 +137,16 @@ class Explanation(OfWords):
         ValueError
             For an unknown polarity, interpolation or input, or values that have no places in the input.
         """
-        one_of("interpolation", interpolation, INTERPOLATIONS)
         polarity = self.polarity if polarity is None else polarity
-        maps = self.reduced(polarity, input)
-        _, shown = self.of(input)
-        maps = self._place(input).laid(maps, shown.shape[1:], interpolation)
+        maps = self.laid(polarity, interpolation, input)
         if polarity == "signed":
             return symmetric(maps)
         return normalize(np.maximum(maps, 0))  # cubic interpolation undershoots beside a peak
+
+    def laid(self, polarity: str, interpolation: str = "linear", input: str | None = None) -> np.ndarray:
+        """Values without channels at the size of the input, not scaled; parameters as for `heatmaps`."""
+        one_of("interpolation", interpolation, INTERPOLATIONS)
+        return self._place(input).laid(self.reduced(polarity, input), self.of(input)[1].shape[1:], interpolation)
 
     def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
         """Values without channels, neither enlarged nor scaled.
@@ -235,15 +237,18 @@ class Explanation(OfWords):
         return "output" if only else f"class {class_id}"
 
     def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
-        """Figure with a row for each input: the image with its heat-map, or coloured words; of tables, bars with names.
+        """Figure with a row for each input: the image with its heat-map, coloured words, or bars with names of tables.
+
+        Series are drawn as lines with their values below, volumes by the slice of largest values along each axis.
 
         Parameters
         ----------
         images : ndarray, optional
             Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
         **options
-            As for `tfxai.plot_grid`. Of tables: ``features``, ``groups`` and ``input`` as for `tfxai.tables.Table`,
-            ``rows`` and ``top`` as for its ``plot_bars``.
+            As for `tfxai.plot_grid`, which draws where `plot` has not the option. Of tables: ``features``, ``groups``
+            and ``input`` as for `tfxai.tables.Table`, ``rows`` and ``top`` as for its ``plot_bars``; ``series=True``
+            if the columns are steps of a series.
 
         Returns
         -------

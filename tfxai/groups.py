@@ -1,9 +1,10 @@
-"""Columns of a table that belong together, such as those of one category."""
+"""Columns of a table: what they are called, and which belong together, such as those of one category."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -75,3 +76,50 @@ def _column(called: str, one: int | str, features: Sequence[str]) -> int:
 def numbered(count: int) -> list[str]:
     """Names of columns that have none."""
     return [f"feature {number}" for number in range(count)]
+
+
+def column_names(
+    features: Any, parts: Sequence[tuple[str, int]], categories: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[str]:
+    """Names of all columns of the inputs that are tables.
+
+    Parameters
+    ----------
+    features : sequence of str or DataFrame, optional
+        The names, or a table that has them. Default: those of the inputs, numbered where an input has several columns.
+    parts : sequence of (str, int)
+        Name and number of columns of each input; the name is empty where there is one input.
+    categories : mapping of str to sequence of str, optional
+        What the columns of an input stand for.
+    """
+    if features is None:
+        (name, columns), *more = parts
+        alone = not more and columns > 1
+        if not name or (alone and name not in categories):
+            return numbered(columns)
+        return [one for name, columns in parts for one in _of_input(name, columns, categories.get(name))]
+    if isinstance(features, str):
+        raise ValueError(f"Expected features= to be a list of names, got the text {features!r}.")
+    names = [str(name) for name in getattr(features, "columns", features)]
+    count = sum(columns for _, columns in parts)
+    if len(names) != count:
+        raise ValueError(
+            f"Expected features= to name each of {count} columns, got {len(names)} names. Groups are named by groups=."
+        )
+    return different(names)
+
+
+def different(names: Any) -> Any:
+    """The same names; ValueError if one occurs twice."""
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise ValueError(f"Expected features and groups to have different names, got {twice} more than once.")
+    return names
+
+
+def _of_input(name: str, columns: int, categories: Sequence[str] | None) -> list[str]:
+    if columns == 1:
+        return [name]
+    if categories is None or len(categories) != columns:
+        return [f"{name} {number}" for number in range(columns)]
+    return [f"{name}={one}" for one in categories]

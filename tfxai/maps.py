@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.graph import channel_axis
 from tfxai.models.placement import Placement, layers_in_inputs
 from tfxai.models.token_layers import grids_of
 from tfxai.models.token_places import Grid
@@ -131,6 +132,11 @@ class Place:
             return tf.einsum(equation, maps, *(tf.constant(one, maps.dtype) for one in operands))
         return np.einsum(equation, maps, *(one.astype(maps.dtype) for one in operands), optimize=True)
 
+    def with_channels(self, axis: int) -> Place:
+        """Of values that hold channels too, along an axis."""
+        moved = [side._replace(along=side.along + (side.along >= axis)) if side.along else side for side in self.sides]
+        return Place(tuple(moved), (axis,))
+
     def inside(self, size: Sequence[int]) -> np.ndarray:
         """1 in the region that the values tell of, 0 outside: (h, w) for an image."""
         found = np.ones(())
@@ -222,8 +228,10 @@ def of_values(run: Run, layer: str | None, values: Any) -> dict[str, Place] | No
     """
     if layer is not None:
         places = of_layers(run.view, [layer], run.taken)[layer]
-        channels = (values.shape.rank - 1,) if values.shape.rank == run.read[layer].shape.rank else ()
-        return {name: replace(place, channels=channels) for name, place in places.items()}
+        if values.shape.rank < run.read[layer].shape.rank:
+            return places
+        channel = channel_axis(run.read[layer])
+        return {name: place.with_channels(channel) for name, place in places.items()}
     inputs = by_name(run.inputs)
     if not isinstance(values, dict):
         values = dict.fromkeys([run.chosen] if run.chosen else inputs, values)

@@ -14,16 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.legend_handler import HandlerTuple
-from matplotlib.patches import Patch
 
-from tfxai import text_pictures
+from tfxai import series_pictures, text_pictures, volume_pictures
 from tfxai.display import (
     COLOURS,
     GAP,
     INK,
     LINE,
-    composite,
     overlay,
     palette,
     photographs,
@@ -32,14 +29,14 @@ from tfxai.display import (
     to_display,
 )
 from tfxai.explanation import Explanation
-from tfxai.reading import SIGNED_KEY, Reading, read
+from tfxai.figure_parts import CELL, add_key, bare
+from tfxai.reading import Reading, read
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
 
 __all__ = ["CELL", "GAP", "INK", "LINE", "overlay", "plot_grid", "saturate", "sheet", "to_display"]
 
 MAX_ROWS = 16
-CELL = 1.9  # inches
 STRONG = 0.8  # where bars have their colour, on the way from the middle to an end
 LINE_HEIGHT = 0.13  # inches, of the text beneath a cell
 HEADING, HEADING_HEIGHT = 22, 0.17  # letters in a line above a column, and inches of another line
@@ -56,12 +53,25 @@ class Row:
 
 
 def plot(explanation: Explanation, images: np.ndarray | Sequence[np.ndarray] | None = None, **options: Any) -> Figure:
-    """One explanation: of a table by the names of its features, of all else as a grid."""
+    """One explanation: tables by the names of features, series and volumes by themselves, and all else as a grid."""
+    series = options.pop("series", False)
     own = {name: options[name] for name in ("features", "groups", "input") if name in options}
     bars = {name: options[name] for name in ("rows", "top") if name in options}
-    if images is not None or len(own) + len(bars) < len(options) or not is_table(explanation, own.get("input")):
+    is_named = images is None and len(own) + len(bars) == len(options) and is_table(explanation, own.get("input"))
+    if is_named and not series:
+        return Table(explanation, **own).plot_bars(**bars)
+    if is_read(explanation, own.get("input")) or len(explanation) > MAX_ROWS:
         return plot_grid([explanation], images, **options)
-    return Table(explanation, **own).plot_bars(**bars)
+    shown = ("polarity", "percentile", "input")
+    reading = read(explanation, **{name: options[name] for name in shown if name in options})
+    places, axes = reading.maps[0].ndim, reading.inputs[0].ndim - 1
+    drawn = options.keys() - set(shown)
+    if places == 1 and (series or axes == 2) and images is None and drawn <= {"cmap"}:
+        return series_pictures.figure(explanation, reading, **options)
+    if places == 3 and drawn <= {"cmap", "alpha"}:
+        options.pop("percentile", None)
+        return volume_pictures.figure(explanation, reading, images, **options)
+    return plot_grid([explanation], images, **options)
 
 
 def plot_grid(
@@ -168,14 +178,14 @@ def plot_grid(
     )
     for row, cells, text in zip(rows, axes, texts, strict=True):
         for cell, content in zip(cells, text, strict=True):
-            _bare(cell, content)
+            bare(cell, content)
         _draw_input(cells[0], row.drawn)
         for column, cell in enumerate(cells[1:]):
             what = values[column][row.number] if table else row.drawn
             draw(cell, what, row.maps[column], readings[column].signed, alpha, cmap)
     for cell, title in zip(axes[0], headings, strict=True):
         cell.set_title(title, fontsize=10, color=INK, parse_math=False)
-    _add_key(figure, {reading.signed for reading in readings}, cmap)
+    add_key(figure, {reading.signed for reading in readings}, cmap)
     return figure
 
 
@@ -199,37 +209,27 @@ def _rows(readings: Sequence[Reading], images: Any, slice: Any) -> tuple[list[Ro
         pictures, done = photographs(images, *parts)
         caption = f"{done}\n(images= takes a composite)" if done.startswith("mean") else done
         return [Row(n, *content, caption) for n, content in enumerate(zip(pictures, maps, strict=True))], _draw_overlay
-    return _slices(inputs if images is None else _alike(images, inputs), maps, slice), _draw_overlay
+    return _slices(inputs if images is None else volume_pictures.alike(images, inputs), maps, slice), _draw_overlay
 
 
 def _slices(volumes: Sequence[np.ndarray], maps: Sequence[list[np.ndarray]], slice: Any) -> list[Row]:
-    """Slices of volumes, each of which has one range of pixels."""
+    """Slices of volumes along their first axis."""
     rows = []
     for number, (volume, own) in enumerate(zip(volumes, maps, strict=True)):
-        pictures, done = composite(volume.reshape(1, -1, *volume.shape[2:]))
-        pictures = pictures.reshape(*volume.shape[:3], 3)
+        shown, done = volume_pictures.pictures(volume)
         for z in _chosen(slice, own):
             caption = f"slice {z} of {len(volume)}\n{done}".strip()
-            rows.append(Row(number, pictures[z], [one[z] for one in own], caption))
+            rows.append(Row(number, shown[z], [one[z] for one in own], caption))
     if len(rows) > MAX_ROWS:
         raise ValueError(f"Expected at most {MAX_ROWS} rows, got {len(rows)}: fewer inputs, or fewer slices of each.")
     return rows
-
-
-def _alike(images: Any, volumes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Images that replace volumes, which must have their size."""
-    given = [np.asarray(one) for one in images]
-    sizes, expected = [one.shape[:3] for one in given], [one.shape[:3] for one in volumes]
-    if sizes != expected:
-        raise ValueError(f"Expected images of the volumes' sizes, {expected}, got {sizes}.")
-    return given
 
 
 def _chosen(slice: Any, maps: Sequence[np.ndarray]) -> list[int]:
     """The slices of a volume that are drawn."""
     depth = len(maps[0])
     if slice is None:
-        return [int(sum(np.abs(one).sum((1, 2)) for one in maps).argmax())]
+        return [volume_pictures.strongest(sum(np.abs(one) for one in maps))[0]]
     wanted = np.atleast_1d(np.asarray(slice))
     if wanted.dtype.kind not in "iu" or wanted.ndim != 1 or not ((-depth <= wanted) & (wanted < depth)).all():
         raise ValueError(f"Expected slice to be one or several of 0 to {depth - 1}, got {slice!r}.")
@@ -307,37 +307,6 @@ def _draw_lines(cell: Axes, series: np.ndarray) -> None:
 def _bars(cell: Axes, values: np.ndarray, colours: Any) -> None:
     cell.bar(np.arange(len(values)), values, color=colours, width=0.85)
     cell.axhline(0, color=INK, linewidth=0.6)
-
-
-def _add_key(figure: Figure, kinds: set[bool], cmap: str | Colormap | None) -> None:
-    """What the colours mean, at the foot of the figure."""
-    keys = {False: "from nothing to most", True: SIGNED_KEY if cmap is None else "from against to for"}
-    bars = []
-    for signed in sorted(kinds):
-        colours = palette(cmap, signed) / 255
-        bars.append(tuple(Patch(facecolor=colours[n]) for n in np.linspace(0, len(colours) - 1, 24).astype(int)))
-    figure.legend(
-        handles=bars,
-        labels=[keys[signed] for signed in sorted(kinds)],
-        handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
-        handlelength=6,
-        handleheight=0.6,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-    )
-
-
-def _bare(cell: Axes, text: str) -> None:
-    cell.set_anchor("N")  # space that is left is not taken from the title
-    cell.set_xticks([])
-    cell.set_yticks([])
-    for spine in cell.spines.values():
-        spine.set_visible(False)
-    if text:
-        cell.set_xlabel(text, fontsize=8.5, color=INK, labelpad=3, parse_math=False)
 
 
 def _heading(title: str) -> str:

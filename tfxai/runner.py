@@ -18,8 +18,9 @@ from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model
 from tfxai.models.embedded import EmbeddedModel
+from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
-from tfxai.models.view import by_name, cut, padded
+from tfxai.models.view import Forward, by_name, cut, padded
 from tfxai.options import by_xla
 from tfxai.output_targets import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
@@ -108,7 +109,7 @@ class Runner:
             raise TypeError(f"{type(self).__name__} looks at no embeddings, so it takes no at=.")
         self.at = (at,) if isinstance(at, str) else None if at is None else tuple(at)
         self._traces: dict[Any, _Trace] = {}
-        self._embeddings: dict[Any, EmbeddedModel] = {}
+        self._embeddings: dict[Any, EmbeddedModel | None] = {}
         self._steady: set[Any] = set()  # kinds of batches for which the model was seen to be no random one
         self._tracing = threading.RLock()  # threads that share a runner trace it once
 
@@ -125,18 +126,19 @@ class Runner:
         ``numbers``: what the embeddings of words are to be, by the names of inputs.
         """
         reads = tuple(dict.fromkeys([*self.reads, *goal.reads, *self._layers_at(inputs)]))
-        model, integers = self._embedded(inputs, reads), {}
+        model, forward = self._embedded(inputs, reads)
+        integers: dict[str, Any] = {}
         if model is None and self.at:
             raise ValueError(
                 f"at={list(self.at)} says where integers are embedded, and the model takes none. Relevance at a layer "
                 "has LRP(model, at=layer); maps of a layer have CAM methods, with layer=."
             )
-        if model is None:
-            forward = self.view.forward(inputs, reads, self.backward)
-        else:
+        if model is not None:
             forward, values = model.forward(inputs, self.backward, numbers)
             integers = {name: by_name(inputs)[name] for name in values}
             inputs = inputs | values if isinstance(inputs, dict) else values["input"]
+        elif forward is None:
+            forward = self.view.forward(inputs, reads, self.backward)
         if relu_gradient(self.backward) and not forward.modified_relus:
             check_floating(inputs)  # what is advised needs numbers
             raise ValueError(
@@ -153,15 +155,25 @@ class Runner:
         """Of the places at which the model is looked at, those that are layers."""
         return [self.view.find(name) for name in self.at or () if name not in by_name(inputs)]
 
-    def _embedded(self, inputs: Any, reads: tuple[str, ...]) -> EmbeddedModel | None:
-        """The model as a function of the embeddings of its integers, where that is what this looks at."""
-        if not self.embeds or self.view.opaque or not any(_may_be_words(x) for x in tf.nest.flatten(inputs)):
-            return None
+    def _embedded(self, inputs: Any, reads: tuple[str, ...]) -> tuple[EmbeddedModel | None, Forward | None]:
+        """The model as a function of the embeddings of its words, if it has such; and a pass, if one was made to see.
+
+        A model of tables is traced once: in its pass one sees that numbers are no words.
+        """
+        if not self.embeds or self.view.opaque:
+            return None, None
+        flat, forward = tf.nest.flatten(inputs), None
         specs = self.view.specs_like(inputs)
         key = tuple(tf.nest.flatten(specs)), tuple(by_name(inputs)), reads
         if key not in self._embeddings:
-            self._embeddings[key] = EmbeddedModel(self.view, inputs, reads, self.at)
-        return self._embeddings[key] if self._embeddings[key].embedded else None
+            words = any(x.dtype.is_integer for x in flat)
+            if not words and any(x.shape.rank == 2 for x in flat):  # Keras has floats as inputs of embeddings too
+                others = {op.name for x in flat for op in x.consumers()}
+                forward = self.view.forward(inputs, reads, self.backward)
+                words = any(may_be_words(x, others) for x in flat)
+            found = EmbeddedModel(self.view, inputs, reads, self.at) if words else None
+            self._embeddings[key] = found if found and found.embedded else None
+        return self._embeddings[key], forward
 
     def _scores(self, outputs: tf.Tensor, what: Any) -> head.Scores:
         if isinstance(what, Neuron | Channel):
@@ -202,7 +214,7 @@ class Runner:
         request, fixed = parse(target, self.classes), self.view.batch_size
         batch_size = fixed or positive("batch_size", batch_size)
         at_once = fixed or rows
-        size, reader = max(1, (at_once or batch_size) // request.repeats), text.Reader(self.view.preprocessor)
+        size, reader = max(1, (at_once or batch_size) // request.repeats), text.Reader(self.view)
         stream, steps, total = given.batches(inputs, self.view.takes, size, reader)
         if total is not None and request.count not in (None, total):
             raise ValueError(f"Expected one target for each of the {total} inputs, got {request.count}.")
@@ -228,7 +240,7 @@ class Runner:
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Batches of inputs with their labels, see `tfxai.inputs.labelled`, none longer than the model takes."""
         size = self.view.batch_size or positive("batch_size", batch_size)
-        reader = text.Reader(self.view.preprocessor)
+        reader = text.Reader(self.view)
         stream = given.with_progress(*given.labelled(inputs, labels, self.view.takes, size, reader), verbose)
         for batch, own in stream:
             rows = (batch,) if own is None else (batch, own)
@@ -318,11 +330,6 @@ class Runner:
                     self._steady.add(key[0])
                 self._traces[key] = trace
             return self._traces[key]
-
-
-def _may_be_words(x: tf.Tensor) -> bool:
-    """Whether an input may be embedded; Keras has floats as inputs of embeddings, if nobody says otherwise."""
-    return x.dtype.is_integer or (x.dtype.is_floating and x.shape.rank == 2)
 
 
 class _Trace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tfxai import table_figures
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
-from tfxai.groups import Groups, numbered, partition
+from tfxai.groups import Groups, column_names, different, partition
 
 MAX_ROWS = 16
 
@@ -45,9 +45,10 @@ class Table:
         Of rows of numbers, by any method that gives each of them a value.
     features : sequence of str or DataFrame, optional
         Names of the columns, or a table that has them. Default "feature 0" and so on; of a model with an input for each
-        column, the names of the inputs.
+        column, the names of the inputs, and of categories that its layers make of strings.
     groups : mapping of str to sequence of int or str, optional
-        Columns that are one feature, by number or name, ``{"colour": [3, 4, 5]}``: their values are summed.
+        Columns that are one feature, by number or name, ``{"colour": [3, 4, 5]}``: their values are summed. Default:
+        the categories that layers of the model make of one column.
     input : str, optional
         Which of several inputs is the table. Default: all that are tables, side by side.
 
@@ -85,12 +86,16 @@ class Table:
         parts = _tables(explanation, input)
         columns = np.concatenate([values for _, values, _ in parts], 1)
         self.explanation = explanation
-        self._names = _names(features, parts)
+        self._categories = explanation.facts.get("categories", {})
+        sizes = [(name, values.shape[1]) for name, values, _ in parts]
+        self._names = column_names(features, sizes, self._categories)
+        if features is None and groups is None:
+            groups = _of_inputs(sizes, self._categories)
         self._data = np.concatenate([data for _, _, data in parts], 1)
         self._parts = partition(groups, self._names)
         self.features = tuple(name for name, _ in self._parts)
         self.values = np.stack([columns[:, own].sum(1) for _, own in self._parts], 1)
-        _different(self.features)
+        different(self.features)
         every = explanation.values.values() if isinstance(explanation.values, dict) else [explanation.values]
         total = sum(values.reshape(len(explanation), -1).sum(1) for values in every)
         others = isinstance(explanation.values, dict) and len(explanation.values) > len(parts)
@@ -164,6 +169,40 @@ class Table:
                 "value": self.values.ravel(),
             }
         )
+
+    def told(self, row: int, top: int = 12) -> list[tuple[str, float]]:
+        """The features of a row with their own values, and what each speaks for (above 0) or against.
+
+        Parameters
+        ----------
+        row : int
+            Which row.
+        top : int
+            How many features are told, those with the largest values first; the rest is told as one.
+
+        Returns
+        -------
+        list of (str, float)
+
+        Examples
+        --------
+        >>> import numpy as np, tfxai
+        >>> explanation = tfxai.Occlusion(lambda x: x * x)(np.eye(3), target=0)
+        >>> tfxai.tables.Table(explanation, ["a", "b", "c"]).told(0, top=1)
+        [('a = 1', 1.0), ('2 other features', 0.0)]
+        """
+        values = self.values[row]
+        order = np.argsort(-np.abs(values), kind="stable")
+        told = []
+        for feature in order[:top]:
+            own = self._own(row, feature)
+            text = f"{own:.4g}" if isinstance(own, float) else own
+            told.append((self.features[feature] + (f" = {text}" if text else ""), float(values[feature])))
+        if rest := len(order[top:]):
+            told.append((f"{rest} other feature{'s' if rest > 1 else ''}", float(values[order[top:]].sum())))
+        if self.start is not None and self._elsewhere.any():
+            told.append(("other inputs", float(self._elsewhere[row])))
+        return told
 
     def plot_bars(self, rows: int | Sequence[int] | None = None, top: int = 12) -> Figure:
         """What pushed the score of a row up, and what down.
@@ -271,19 +310,9 @@ class Table:
         return [int(row) % n for row in chosen]
 
     def _panel(self, row: int, top: int) -> table_figures.Panel:
-        """A row as it is drawn: the largest values first, last what has no bar of its own."""
-        values, score = self.values[row], float(self.explanation.score[row])
-        order = np.argsort(-np.abs(values), kind="stable")
-        bars = []
-        for feature in order[:top]:
-            own = self._own(row, feature)
-            text = f"{own:.4g}" if isinstance(own, float) else own
-            bars.append((self.features[feature] + (f" = {text}" if text else ""), values[feature]))
-        if rest := len(order[top:]):
-            bars.append((f"{rest} other feature{'s' if rest > 1 else ''}", values[order[top:]].sum()))
-        if self.start is not None and self._elsewhere.any():
-            bars.append(("other inputs", self._elsewhere[row]))
-        names, lengths = zip(*bars, strict=True)
+        """A row as it is drawn."""
+        names, lengths = zip(*self.told(row, top), strict=True)
+        score = float(self.explanation.score[row])
         title = f"{self.explanation.label(row)}, row {row}: score {score:.3g}"
         start = None if self.start is None else float(self.start[row])
         return table_figures.Panel(title, list(names), np.array(lengths), score, start)
@@ -306,7 +335,8 @@ class Table:
         columns = self._parts[feature][1]
         own = self._data[row, columns]
         if len(columns) == 1:
-            return float(own[0])
+            known = self._categories.get(self._names[columns[0]])
+            return known[int(own[0])] if known else float(own[0])
         on = np.flatnonzero(own)
         if len(on) != 1:
             return None
@@ -316,20 +346,39 @@ class Table:
 
 def is_table(explanation: Explanation, input: str | None = None) -> bool:
     """Whether an explanation is of numbers in columns, so that it is drawn by their names."""
+    known = explanation.facts.get("categories", {})
     return all(
-        not isinstance(data, list) and data.dtype.kind == "f" and data.ndim <= 2 and values.shape == data.shape
-        for _, values, data in _pairs(explanation, input)
+        not isinstance(data, list)
+        and (data.dtype.kind == "f" or name in known)
+        and data.ndim <= 2
+        and values.shape == data.shape
+        for name, values, data in _pairs(explanation, input)
     )
 
 
 def _pairs(explanation: Explanation, input: str | None) -> list[tuple[str, Any, Any]]:
-    """Name, values and data of the input that is chosen, or of all that have values."""
+    """Name, values and data of the input that is chosen, or of all that have values; embedded categories summed up."""
+    known = explanation.facts.get("categories", {})
     if isinstance(explanation.values, dict) and input is None:
-        return [(name, values, explanation.inputs[name]) for name, values in explanation.values.items()]
-    values, data = explanation.of(input)
-    if not isinstance(explanation.inputs, dict):
-        return [("", values, data)]
-    return [(next(name for name, one in explanation.inputs.items() if one is data), values, data)]
+        found = [(name, values, explanation.inputs[name]) for name, values in explanation.values.items()]
+    else:
+        values, data = explanation.of(input)
+        inputs = explanation.inputs if isinstance(explanation.inputs, dict) else {next(iter(known), ""): data}
+        found = [(next(name for name, one in inputs.items() if one is data), values, data)]
+    return [
+        (name, values.sum(-1) if name in known and values.ndim > data.ndim else values, data)
+        for name, values, data in found
+    ]
+
+
+def _of_inputs(sizes: Sequence[tuple[str, int]], known: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The columns of inputs that are one feature each, where these are several."""
+    ends = np.cumsum([columns for _, columns in sizes]).tolist()
+    return {
+        name: list(range(end - columns, end))
+        for (name, columns), end in zip(sizes, ends, strict=True)
+        if name in known and columns > 1
+    }
 
 
 def _tables(explanation: Explanation, input: str | None) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -348,32 +397,3 @@ def _tables(explanation: Explanation, input: str | None) -> list[tuple[str, np.n
             f"{', '.join(shapes)}. Explanation.plot() draws images, series and volumes."
         )
     return found
-
-
-def _names(features: Any, parts: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> list[str]:
-    """Names of all columns."""
-    if features is None:
-        own = [(name, values.shape[1]) for name, values, _ in parts]
-        alone = len(own) == 1 and own[0][1] > 1
-        return numbered(own[0][1]) if alone or not own[0][0] else [one for pair in own for one in _of_input(*pair)]
-    if isinstance(features, str):
-        raise ValueError(f"Expected features= to be a list of names, got the text {features!r}.")
-    names = [str(name) for name in getattr(features, "columns", features)]
-    count = sum(values.shape[1] for _, values, _ in parts)
-    if len(names) != count:
-        raise ValueError(
-            f"Expected features= to name each of {count} columns, got {len(names)} names. Groups are named by groups=."
-        )
-    return _different(names)
-
-
-def _of_input(name: str, columns: int) -> list[str]:
-    return [name] if columns == 1 else [f"{name} {number}" for number in range(columns)]
-
-
-def _different(names: Any) -> Any:
-    """The same names; ValueError if one occurs twice."""
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise ValueError(f"Expected features and groups to have different names, got {twice} more than once.")
-    return names

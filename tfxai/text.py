@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.view import ModelView
+
 Explained = TypeVar("Explained", bound=Any)  # an Explanation, which imports this module
 
 CONTINUES = "##"  # how WordPiece begins a piece inside a word
@@ -25,16 +27,19 @@ class Reader:
 
     Parameters
     ----------
-    preprocessor : callable, optional
-        As for `tfxai.Explainer`. None: strings stay as they are, which the checks of inputs do not let pass.
+    view : ModelView
+        The model, which may have a preprocessor for texts, or for columns; without, strings stay as they are, which the
+        checks of inputs do not let pass.
     """
 
-    def __init__(self, preprocessor: Callable[[list[str]], Any] | None):
-        self._preprocessor = preprocessor
+    def __init__(self, view: ModelView):
+        self._preprocessor, self._columns = view.preprocessor, view.columns
         self._texts: deque[str] = deque()
 
     def __call__(self, data: Any) -> Any:
         """The model's inputs."""
+        if self._columns is not None:
+            return self._columns(data)
         if self._preprocessor is None:
             return data
         if isinstance(data, str | bytes):
@@ -91,10 +96,30 @@ def with_pieces(explanation: Explained, preprocessor: Any) -> Explained:
 def _spelling(tokenizer: Any) -> Callable[[int], str] | None:
     """From integers to pieces, as KerasHub, other tokenizers and TextVectorization tell them."""
     for name in ("id_to_token", "convert_ids_to_tokens"):
-        if hasattr(tokenizer, name):
+        if _implements(tokenizer, name):
             return getattr(tokenizer, name)
     vocabulary = _vocabulary(tokenizer)
-    return vocabulary.__getitem__ if vocabulary else None
+    if vocabulary:
+        return vocabulary.__getitem__
+    return (lambda one: _plain(tokenizer.detokenize([one]))) if hasattr(tokenizer, "detokenize") else None
+
+
+def _implements(tokenizer: Any, name: str) -> bool:
+    """Whether a tokenizer has a method, and not only the name of one that its base class leaves open."""
+    try:
+        getattr(tokenizer, name)(0)
+    except (AttributeError, NotImplementedError):
+        return False
+    except LookupError:  # it knows no 0, but others
+        return True
+    return True
+
+
+def _plain(text: Any) -> str:
+    """One text, in whatever a tokenizer gives it."""
+    text = text.numpy() if tf.is_tensor(text) else text
+    text = np.asarray(text).ravel()[0]
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
 
 
 def _vocabulary(tokenizer: Any) -> list[str]:

@@ -82,18 +82,22 @@ def as_html(explanation: Any, title: str) -> str:
     -------
     str
     """
-    paragraphs = []
-    for number in range(len(explanation)):
-        told = explanation.words(number)
+    rows = range(len(explanation))
+    return coloured([(_heading(title, explanation, row), explanation.words(row)) for row in rows])
+
+
+def coloured(paragraphs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> str:
+    """Words on coloured backgrounds as HTML, in paragraphs with a heading, each on a scale of its own."""
+    written = []
+    for heading, told in paragraphs:
         spans = [
             f'<span style="background:{_colour(share)};padding:1px 3px;border-radius:2px" title="{value:+.4g}">'
             f"{html.escape(word)}</span>"
             for (word, value), (_, share) in zip(told, _shades(told), strict=True)
         ]
-        heading = html.escape(_heading(title, explanation, number))
-        paragraphs.append(f'<p><small style="color:{PALE}">{heading}</small><br>{" ".join(spans)}</p>')
+        written.append(f'<p><small style="color:{PALE}">{html.escape(heading)}</small><br>{" ".join(spans)}</p>')
     style = f"background:#fff;color:{INK};padding:4px 8px;max-width:50em;line-height:1.7"
-    return f'<div style="{style}">{"".join(paragraphs)}</div>'
+    return f'<div style="{style}">{"".join(written)}</div>'
 
 
 def _heading(title: str, explanation: Any, number: int) -> str:

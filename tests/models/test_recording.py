@@ -117,3 +117,21 @@ def test_models_are_freed_after_their_explainers(make):
     del model, explainer, explainers
     gc.collect()
     assert alive() is None
+
+
+def test_the_pass_of_a_table_shows_that_it_holds_no_words(monkeypatch):
+    """So nothing is recorded for it; numbers that a model rounds may be words, and functions are not looked into."""
+    recorded = []
+    monkeypatch.setattr("tfxai.models.embedded.in_flat_graph", lambda *given: recorded.append(given))
+    table = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="tanh"), layers.Dense(2)])
+    for method in ("saliency", "smooth_grad:samples=2", "lrp", "integrated_gradients:steps=3"):
+        assert np.isfinite(tfxai.explain(table, X[:, 0, :4, 0], method, 0).values).all()
+    assert not recorded
+    words = keras.Sequential([keras.Input((4,)), layers.Embedding(9, 3), layers.Flatten(), layers.Dense(2)])
+    function = tf.function(lambda x: tf.cast(x, tf.int32))
+    hidden = keras.Sequential([keras.Input((4,)), layers.Lambda(function, output_shape=(4,), dtype="int32")])
+    for model in (words, keras.Sequential([*hidden.layers, *words.layers])):
+        assert not recorded
+        with pytest.raises(ValueError, match="no gradient"):
+            tfxai.Saliency(model)(np.ones((2, 4)), 0)
+        assert recorded.pop()

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid, of_layers, unit
+from tfxai.models.graph import channel_axis
 from tfxai.models.stack import TokensAreLast
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -90,7 +91,9 @@ class LayerMap(Explainer):
 
     def as_maps(self, run: Run, layer: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """(n, h, w, c) float32 of what has the shape of a layer: tokens are laid out as the grid in which they lie."""
-        return as_maps(x, grids(run, self.name(run, layer), self.grid))
+        known = grids(run, self.name(run, layer), self.grid)
+        maps = as_maps(x, known)
+        return maps if known else _channels_last(maps, channel_axis(layer))
 
     def name(self, run: Run, layer: tf.Tensor) -> str:
         """Which of the layers that are read has this output."""
@@ -160,6 +163,12 @@ def map_facts(name: str, **changes: Any) -> Facts:
         "drawback": "as coarse as the layer",
     }
     return Facts(name, **(usual | changes))
+
+
+def _channels_last(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """A stack of maps whose channels are those of an axis, (n, h, w, c)."""
+    rank = x.shape.rank
+    return x if axis == rank - 1 else tf.transpose(x, [*(other for other in range(rank) if other != axis), axis])
 
 
 def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: Sequence[int]) -> tf.Tensor:

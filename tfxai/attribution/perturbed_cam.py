@@ -100,7 +100,9 @@ class AblationCAM(LayerMap):
     )
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
-        goal, channels = run.goal, layer.shape[-1]
+        goal, axis = run.goal, graph.channel_axis(layer)
+        channels = layer.shape[axis]
+        size = [channels if other == axis else 1 for other in range(1, layer.shape.rank)]
         scored = run.read[goal.reads[0]] if goal.reads else run.outputs
         keep = 1 - tf.eye(channels, dtype=layer.dtype)
         # Where something bypasses the layer, its batch must stay as it was in the first pass.
@@ -110,7 +112,7 @@ class AblationCAM(LayerMap):
             batch_size = min(batch_size, max(1, CACHE // (layer.dtype.size * (layer.shape[1:].num_elements() or 1))))
 
         def scores(index: tf.Tensor) -> tf.Tensor:
-            without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, *[1] * (layer.shape.rank - 1), channels]))
+            without = merge(layer * tf.reshape(tf.gather(keep, index), [-1, 1, *size]))
             again = graph.rerun(layer, without, scored)
             score, _ = goal.repeat(tf.size(index)).score(again, dict.fromkeys(goal.reads, again))
             return split(score, run.count)

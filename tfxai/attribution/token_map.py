@@ -82,12 +82,15 @@ class TokenMap(Explainer):
         counts = {(one.stream, facts.queries) for one, facts in zip(maps, described, strict=False)}
         if windows is None and len(counts) == len({stream for stream, _ in counts}):
             return
-        what = "tokens that are merged on the way, and this model merges some"
+        what, more = (
+            "tokens that are merged on the way, and this model merges some",
+            ", or AttentionGradient of one map",
+        )
         if windows is not None:
-            what = f"windows, and {windows.name!r} has {windows.windows} of them"
+            what, more = f"windows, and {windows.name!r} has {windows.windows} of them", ""
         raise ValueError(
-            f"{type(self).__name__} follows tokens from layer to layer, which is not defined across {what}. Use LRP; "
-            "GradCAM, which takes the tokens of a layer; or AttentionGradient, which shows one map."
+            f"{type(self).__name__} follows tokens from layer to layer, which is not defined across {what}. Use LRP, "
+            f"or GradCAM, which takes the tokens of a layer{more}."
         )
 
     def places(self, run: Run, values: Any) -> dict[str, Place] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Command(Protocol):
@@ -19,6 +19,18 @@ class Command(Protocol):
 
     def run(self, arguments: argparse.Namespace) -> int | None:
         """Run the command; the exit status, None for 0."""
+
+
+class InPlaceOf(argparse.Action):
+    """An option that stands in place of words that the command takes otherwise."""
+
+    def __init__(self, *names: Any, words: argparse.Action, **options: Any):
+        super().__init__(*names, **options)
+        self._words = words
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        self._words.required = False  # an optional positional would take its words only where it stands first
+        setattr(namespace, self.dest, values)
 
 
 def add_commands(parser: argparse.ArgumentParser, kind: str, commands: Sequence[Command]) -> None:

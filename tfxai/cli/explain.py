@@ -6,10 +6,12 @@ import argparse
 
 from tfxai.cli.explaining import add_image_options, add_result_options, add_target_options, explain_files
 from tfxai.cli.options import add_method_options, add_model_options, chosen_methods
+from tfxai.cli.tables import add_table_options, explain_table
+from tfxai.cli.texts import add_text_options, explain_texts
 from tfxai.plotting import plot_grid
 
 NAME = "explain"
-HELP = "Explain a model's predictions for image files."
+HELP = "Explain a model's predictions for image files, texts or the rows of a table."
 EXAMPLES = """examples:
   tfxai explain model.keras cat.jpg
   tfxai explain saved_model/ cat.jpg --signature serve
@@ -17,10 +19,15 @@ EXAMPLES = """examples:
   tfxai explain model.keras "photos/*.jpg" --method grad_cam rise:masks=500,cells=9 --layer conv5 --target "tabby cat"
   tfxai explain model.keras cat.jpg --method "smooth_grad(guided_backprop):samples=20" relevant_features:features=f.npz
   tfxai explain model.keras cat.jpg --custom-objects my_layers:Scale
+  tfxai explain model.keras --text reviews.txt --classes names.txt
+  echo "a film without a dull minute" | tfxai explain model.keras --text - --preprocessor my_words:numbers
+  tfxai explain model.keras --table rows.csv --without label --groups colour=red,green,blue --method occlusion
 
-The class that is explained is the predicted one, or --target for all images. Each image gives a figure, each method
-a .npz file with the raw values of all images: tfxai.Explanation.load(FILE). Both are written as the work goes on, as is
-the page of --html. A file that cannot be read is reported and left out, and the exit status is then 1.
+The class that is explained is the predicted one, or --target for all. Each image or text gives a figure, each method a
+.npz file with all raw values: tfxai.Explanation.load(FILE). They are written as the work goes on, as is the page of
+--html. In place of images, --text takes lines, and --table rows: of a table, each method gives a figure of the first
+rows, one of all rows, and a .csv file of values by name. An image that cannot be read is reported and left out, and
+the exit status is then 1.
 
 --preprocess is what was done to the pixels, 0 to 255, when the model was trained:
   none    nothing, or the model does it itself      0..1   divided by 255
@@ -32,14 +39,23 @@ the page of --html. A file that cannot be read is reported and left out, and the
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``tfxai explain`` to its parser."""
     add_model_options(parser)
-    add_image_options(parser)
+    images = add_image_options(parser)
+    add_text_options(parser, images)
+    add_table_options(parser, images)
     add_method_options(parser)
     add_target_options(parser)
     add_result_options(parser, "tfxai-output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain the images; 1 if some of the files were no images, else 0."""
+    """Explain what is given; 1 if some of several images were none, else 0."""
+    given = [bool(arguments.images), arguments.text is not None, arguments.table is not None]
+    if sum(given) != 1:
+        raise ValueError("Expected one of these: image files, --text FILE, or --table FILE.")
+    if arguments.text is not None:
+        return explain_texts(arguments)
+    if arguments.table is not None:
+        return explain_table(arguments)
     methods = chosen_methods(arguments)
     return explain_files(
         arguments,

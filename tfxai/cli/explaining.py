@@ -21,9 +21,9 @@ from tfxai.targets import class_id
 Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
 
 
-def add_image_options(parser: argparse.ArgumentParser) -> None:
+def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
     """Which images; the next words that the command takes."""
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
+    return parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -107,15 +107,14 @@ def explain_files(
     try:
         for group, photographs, inputs in given:
             predicted = predict(inputs)
-            if names is not None and len(names) != predicted.values.shape[1]:
-                raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
+            check_names(names, predicted)
             found = {
                 name: explainer.explain(inputs, target, arguments.batch_size, verbose=0)
                 for name, explainer in explainers.items()
             }
             written.add(found, group)
             for row, path in enumerate(group):
-                said = _said(predicted, row, names, arguments.top)
+                said = told(predicted, row, names, arguments.top)
                 print("\n".join([f"\n{path}", *said]))
                 own = {name: one[row] for name, one in found.items()}
                 files.save(draw(own, photographs[row]), arguments.output / f"{titles[path]}.png")
@@ -128,8 +127,14 @@ def explain_files(
     return given.status("explained")
 
 
-def _said(predicted: Predicted, row: int, names: Sequence[str] | None, top: int) -> list[str]:
-    """What the model says of an image, a line for each of the classes or outputs with the largest values."""
+def check_names(names: Sequence[str] | None, predicted: Predicted) -> None:
+    """ValueError if there are more or fewer names than classes."""
+    if names is not None and len(names) != predicted.values.shape[1]:
+        raise ValueError(f"Expected the names of {predicted.values.shape[1]} classes, got {len(names)}.")
+
+
+def told(predicted: Predicted, row: int, names: Sequence[str] | None, top: int) -> list[str]:
+    """What the model says of an input, a line for each of the classes or outputs with the largest values."""
     values = predicted.values[row]
     kind, form = ("class", "7.2%") if predicted.probable else ("output", "7.4g")
     return [

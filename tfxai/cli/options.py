@@ -55,20 +55,26 @@ def _custom_objects(given: Sequence[str]) -> dict[str, Any]:
     """What ``module:name`` or ``module`` stand for, by the names under which files may know it."""
     found: dict[str, Any] = {}
     for one in given:
-        module_name, _, name = one.partition(":")
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
-        try:
-            module = importlib.import_module(module_name)
-            value: Any = functools.reduce(getattr, name.split("."), module) if name else {}  # importing it registers
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            raise ValueError(
-                f"Expected --custom-objects as MODULE:NAME, such as my_layers:Scale, got {one!r}: {error}."
-            ) from error
+        value = imported("--custom-objects", one, "my_layers:Scale")
+        name = one.partition(":")[2]
+        if not name:  # importing a module registers what it holds
+            continue
         if not isinstance(value, Mapping) and not callable(value):
             raise ValueError(f"Expected {one!r} to be a class, a function or a dict, got {type(value).__name__}.")
         found |= value if isinstance(value, Mapping) else {name: value, getattr(value, "__name__", name): value}
     return found
+
+
+def imported(option: str, given: str, example: str) -> Any:
+    """What ``module:name`` stands for, or the module alone where there is no name."""
+    module_name, _, name = given.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
+    try:
+        module = importlib.import_module(module_name)
+        return functools.reduce(getattr, name.split("."), module) if name else module
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ValueError(f"Expected {option} as MODULE:NAME, such as {example}, got {given!r}: {error}.") from error
 
 
 def check_folder(folder: Path) -> None:
@@ -97,7 +103,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         help="one or more methods, as `tfxai methods` lists them, each with options if need be, such as "
         "rise:masks=500,cells=9, or one around another: smooth_grad(guided_backprop) "
-        f"(default: {' '.join(DEFAULT_METHODS)})",
+        f"(default: {' '.join(DEFAULT_METHODS)}, or of texts and tables {DEFAULT_METHODS[1]})",
     )
     parser.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     parser.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
@@ -154,12 +160,12 @@ def check_batch_size(arguments: argparse.Namespace) -> None:
         raise ValueError(f"Expected --batch-size to be at least 1, got {arguments.batch_size}.")
 
 
-def chosen_methods(arguments: argparse.Namespace) -> dict[str, Named]:
+def chosen_methods(arguments: argparse.Namespace, default: Sequence[str] = DEFAULT_METHODS) -> dict[str, Named]:
     """The methods as they were given."""
     check_batch_size(arguments)
     chosen: dict[str, Named] = {}
     takes_layer = False
-    for text in arguments.method or DEFAULT_METHODS:
+    for text in arguments.method or default:
         method = api.named(text)
         common = {"score": arguments.score} if arguments.score else {}
         if arguments.layer is not None and "layer" in inspect.signature(method.innermost.cls).parameters:

@@ -58,6 +58,8 @@ class FeatureInversion(Explainer, Seeded):
         The image moves by up to so many pixels in each step. Default 0 (paper).
     seed : int
         The same seed gives the same noise and jitter.
+    input : str, optional
+        Which of several inputs is reconstructed. Default: the only one with positions.
     **options
         As for `Explainer`.
 
@@ -114,9 +116,11 @@ class FeatureInversion(Explainer, Seeded):
         start: Baseline = "noise",
         jitter: int = 0,
         seed: int = 0,
+        input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
         Explainer.__init__(self, model, **options)
+        self.input = input
         Seeded.__init__(self, seed)
         above(0, learning_rate=learning_rate)
         at_least(0, alpha_weight=alpha_weight, tv_weight=tv_weight)

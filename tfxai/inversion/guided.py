@@ -66,6 +66,8 @@ class GuidedFeatureInversion(Contrast):
         The first alone explains no class; the second alone starts from equal weights.
     head : {"softmax", "sigmoid"}, optional
         What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+    input : str, optional
+        Which of several inputs is masked. Default: the only one with positions.
     **options
         Any attribute of `tfxai.inversion.Settings`, in place of the preset's; and as for `Explainer`.
 
@@ -120,12 +122,14 @@ class GuidedFeatureInversion(Contrast):
         preset: Preset | Settings = "tfxai",
         stages: Stages = "both",
         head: Head | None = None,
+        input: str | None = None,
         **options: Unpack[SettingsOptions],
     ):
         own = {field.name for field in fields(Settings)}
         changes: dict[str, Any] = {name: value for name, value in options.items() if name in own}
         of_model: dict[str, Any] = {name: value for name, value in options.items() if name not in own}
         super().__init__(model, head=head, **of_model)
+        self.input = input
         self.settings = resolve(preset, changes)
         self.reference = self.settings.fill
         one_of("stages", stages, get_args(Stages))

@@ -73,6 +73,8 @@ class MeaningfulPerturbation(Contrast, Seeded):
         The same seed gives the same jitter.
     head : {"softmax", "sigmoid"}, optional
         What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+    input : str, optional
+        Which of several inputs is blurred in parts. Default: the only one with positions.
     **options
         As for `Explainer`.
 
@@ -134,9 +136,11 @@ class MeaningfulPerturbation(Contrast, Seeded):
         patience: int | None = None,
         seed: int = 0,
         head: Head | None = None,
+        input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
         Contrast.__init__(self, model, head=head, **options)
+        self.input = input
         Seeded.__init__(self, seed)
         one_of("game", game, GAMES)
         one_of("objective", objective, get_args(Objective))

@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import Layer as KerasLayer
 from keras import Model
 
+from tfxai.models import categories, strings
 from tfxai.models.function import FunctionView
 from tfxai.models.keras import KerasView
 from tfxai.models.loading import load
 from tfxai.models.saved_model import is_saved_model, open_saved_model
-from tfxai.models.strings import apart
 from tfxai.models.traced import TracedView
 from tfxai.models.view import Layer, ModelView
 
@@ -58,7 +58,10 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
         model = load(Path(path))
     view = _open(model, output, signature)
     name = getattr(model, "name", None) or getattr(model, "__name__", None) or view.kind
-    origin = {"model": str(name), "model_kind": view.kind, "model_path": path, "output": output, "signature": signature}
+    origin: dict[str, Any] = {"model": str(name), "model_kind": view.kind, "model_path": path}
+    origin |= {"output": output, "signature": signature}
+    if view.columns is not None:
+        origin["categories"] = view.columns.categories
     view.origin = {fact: value for fact, value in origin.items() if value is not None}
     return view
 
@@ -69,9 +72,10 @@ def _open(model: Any, output: str | int | None, signature: str | None) -> ModelV
     if signature is not None:
         raise ValueError(f"Only SavedModels have signatures, got signature={signature!r} for {type(model).__name__}.")
     if isinstance(model, Model):
-        model, preprocessor = apart(model)
+        model, preprocessor = strings.apart(model)
+        model, columns = categories.apart(model)
         view = KerasView(model, output)
-        view.preprocessor = preprocessor
+        view.preprocessor, view.columns = preprocessor, columns
         return view
     if isinstance(model, tf.types.experimental.ConcreteFunction):
         return TracedView(model, output, f"the function {model.name!r}", owner=model)

@@ -6,13 +6,13 @@ row up in a table, make a one-hot vector, or only change the type.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.ops.resource_variable_ops import get_eager_safe_handle_data  # has no public name
 
-from tfxai.models.operations import COMPARISONS, CONSTANTS, HANDING_ON, SIZES
+from tfxai.models.operations import CALLS, COMPARISONS, CONSTANTS, HANDING_ON, SIZES
 
 KINDS = 8  # a table of so few rows tells kinds apart, such as segments, and not words
 
@@ -88,14 +88,27 @@ def apart(numbers: tf.Tensor, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.cast(part, x.dtype) for part, x in zip(parts, tensors, strict=True)]
 
 
-def _rounded(x: tf.Tensor) -> list[tf.Tensor]:
-    """The integers that are made of an input of numbers, if nothing else is made of it but truth values."""
+def may_be_words(x: tf.Tensor, others: Collection[str] = ()) -> bool:
+    """Whether an input may stand for words, as a graph tells in which functions are not looked into.
+
+    ``others`` are names of operations that are no part of the model.
+    """
+    return x.dtype.is_integer or (x.dtype.is_floating and x.shape.rank == 2 and bool(_rounded(x, CALLS, others)))
+
+
+def _rounded(x: tf.Tensor, unknown: Collection[str] = (), others: Collection[str] = ()) -> list[tf.Tensor]:
+    """The integers that are made of an input of numbers, if nothing else is made of it but truth values.
+
+    Outputs of ``unknown`` types of operations may be such; ``others`` are operations that do not count.
+    """
     waiting, found = [x], []
     while waiting:
         for op in waiting.pop().consumers():
+            if op.name in others:
+                continue
             if op.type in HANDING_ON:
                 waiting += op.outputs
-            elif op.type == "Cast" and op.outputs[0].dtype.is_integer:
+            elif op.type in unknown or (op.type == "Cast" and op.outputs[0].dtype.is_integer):
                 found += op.outputs
             elif op.type not in SIZES | COMPARISONS:
                 return []

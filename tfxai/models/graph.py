@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import get_gradient_function  # has no public name
 from tensorflow.python.ops.cond_v2 import get_func_graphs  # nor has this
 
-from tfxai.models.operations import COPIES, SIZES
+from tfxai.models.operations import COPIES, ELEMENTWISE, PADDINGS, SIZES
 
 Edit = Callable[[tf.Tensor], tf.Tensor]
 
@@ -30,6 +30,24 @@ def within(outer: tf.Graph) -> bool:
 def channels_first(op: tf.Operation) -> bool:
     """Whether an operation takes channels before positions."""
     return op.node_def.attr["data_format"].s.startswith(b"NC")
+
+
+def channel_axis(x: tf.Tensor) -> int:
+    """The axis that holds channels: as the operation has them that made the tensor; the last, if none of them says."""
+    rank, seen = x.shape.rank or 1, {x.op.name}
+    waiting = [x]
+    while waiting:
+        op = waiting.pop().op
+        if "data_format" in op.node_def.attr and op.type != "BiasAdd":  # which Keras guesses from the sizes
+            return 1 if channels_first(op) else rank - 1
+        if op.type == "Transpose":
+            order = tf.get_static_value(op.inputs[1])
+            return rank - 1 if order is None else order.tolist().index(channel_axis(op.inputs[0]))
+        if op.type in ELEMENTWISE | PADDINGS | {"ConcatV2"}:
+            before = [y for y in op.inputs if y.shape.rank == rank and y.op.name not in seen]
+            seen.update(y.op.name for y in before)
+            waiting += before
+    return rank - 1
 
 
 class Step(NamedTuple):

@@ -49,7 +49,7 @@ class Placement(NamedTuple):
     positions : tuple of int
         The axes of the input that are positions; the others are channels.
     stretches : tuple of Stretch
-        For each of these axes; the axis of its span is that of the layer.
+        For each of these axes; the axis of its span is that of the layer with its channels last.
     """
 
     positions: tuple[int, ...]
@@ -121,10 +121,11 @@ def _axes(x: tf.Tensor) -> list[Span]:
 
 def _of_units(stretch: Stretch, layer: tf.Tensor) -> Stretch:
     """With a unit at each place along an axis of the layer that is neither batch nor channels, or of all together."""
-    span = stretch.span
-    if span.axis not in range(1, layer.shape.rank - 1) or stretch.merged or span.apart > 1:
+    span, channel = stretch.span, graph.channel_axis(layer)
+    if span.axis in (0, channel) or stretch.merged or span.apart > 1:
         return stretch._replace(span=together(span))
-    return stretch._replace(span=along_axis(span, layer))
+    found = along_axis(span, layer)
+    return stretch._replace(span=found._replace(axis=found.axis - (found.axis > channel)))
 
 
 def _marked(stretches: list[Stretch]) -> list[Stretch]:

@@ -30,6 +30,7 @@ from tfxai.models.operations import (
     SOFTMAXES,
     TRANSPOSED_CONVOLUTIONS,
 )
+from tfxai.models.reshapes import groups, known
 
 Axes = tuple[tuple[int, ...], ...]
 
@@ -71,11 +72,14 @@ class Positions(NamedTuple):
         return dimensions(self.axes)
 
     def is_map(self, tensor: tf.Tensor) -> bool:
-        """Whether the tensor is a stack of maps, channels last, with more than one position."""
-        if len(self.axes) < 3 or self.axes[0] != (0,) or self.axes[-1] or not has_positions(tensor):
+        """Whether the tensor is a stack of maps, with channels last or first, and more than one position."""
+        if len(self.axes) < 3 or self.axes[0] != (0,):
             return False
-        between = zip(self.axes[1:-1], tensor.shape[1:-1], strict=True)
-        return all(len(held) == 1 or (not held and size == 1) for held, size in between)
+        channel = graph.channel_axis(tensor)
+        places = list(zip(self.axes, tensor.shape, strict=True))[1:]
+        channels, _ = places.pop(channel - 1)
+        alone = all(len(held) == 1 or (not held and size == 1) for held, size in places)
+        return not channels and alone and any(size != 1 for _, size in places)
 
     @property
     def upright(self) -> bool:
@@ -109,7 +113,18 @@ def has_positions(tensor: tf.Tensor) -> bool:
 
 def positions(flow: Sequence[graph.Step], inputs: Sequence[tf.Tensor]) -> dict[str, Positions]:
     """What is known of each tensor of a flow that begins with these inputs, by its name."""
-    found = {tensor.name: Positions(axes_of_input(tensor), raw=True) for tensor in inputs}
+    found = _followed(flow, {tensor.name: axes_of_input(tensor) for tensor in inputs})
+    for op, sources, _ in flow:
+        first = found[sources[0][1]]
+        if op.type in _WINDOWED and graph.channels_first(op) and first.raw and dimensions(first.axes[1:2]):
+            turned = ((0,), (), *((axis,) for axis in range(1, len(first.axes) - 1)))  # channels come before positions
+            axes = {x.name: turned if x.shape.rank == len(turned) else axes_of_input(x) for x in inputs}
+            return _followed(flow, axes)
+    return found
+
+
+def _followed(flow: Sequence[graph.Step], begin: dict[str, Axes]) -> dict[str, Positions]:
+    found = {name: Positions(axes, raw=True) for name, axes in begin.items()}
     for op, sources, outputs in flow:
         given = [(number, found[name]) for number, name in sources]
         for output in outputs:
@@ -302,7 +317,7 @@ def _reshaped(op: tf.Operation, sources: _Sources, output: tf.Tensor) -> Axes:
     after[-1] = after[-1] or _width(output)
     old, new = [_rows(before, after), *before[1:]], [_rows(after, before), *after[1:]]
     found: list[tuple[int, ...]] = [()] * len(new)
-    for olds, news in _groups(old, new):
+    for olds, news in groups(old, new):
         if [old[axis] for axis in olds] == [new[axis] for axis in news]:
             for axis, source in zip(news, olds, strict=True):
                 found[axis] = axes[source]
@@ -325,52 +340,10 @@ def _width(tensor: tf.Tensor) -> int | None:
 
 def _rows(shape: Sequence[int | None], other: Sequence[int | None]) -> int | None:
     """Number of rows; if it is unknown, some number, times how many there are for each of the other shape's."""
-    own, others = _known(shape[1:]), _known(other[1:])
+    own, others = known(shape[1:]), known(other[1:])
     if shape[0] is not None or own is None or others is None:
         return shape[0]
     return _MANY * max(1, math.prod(others) // max(1, math.prod(own)))
-
-
-def _known(sizes: Sequence[int | None]) -> list[int] | None:
-    """Sizes, if all of them are known."""
-    known = [size for size in sizes if size is not None]
-    return known if len(known) == len(sizes) else None
-
-
-def _groups(old: Sequence[int | None], new: Sequence[int | None]) -> list[tuple[list[int], list[int]]]:
-    """Which axes became which: the smallest groups of neighbours with equal numbers of values."""
-    known = _known(old), _known(new)
-    if known[0] is not None and known[1] is not None:
-        return _grouped(known[0], known[1])
-    shorter = min(len(old), len(new))
-    first = next((n for n in range(shorter) if old[n] != new[n]), shorter)
-    last = 0
-    while last < shorter - first and old[-1 - last] == new[-1 - last]:
-        last += 1
-    if first and shorter == first + last < max(len(old), len(new)):  # the rest was merged with the axis before it
-        first -= 1
-    front = [([n], [n]) for n in range(first)]
-    back = [([len(old) - n], [len(new) - n]) for n in range(last, 0, -1)]
-    return [*front, (list(range(first, len(old) - last)), list(range(first, len(new) - last))), *back]
-
-
-def _grouped(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    groups = []
-    olds: list[int] = []
-    news: list[int] = []
-    left, right = 1, 1
-    waiting, coming = list(range(len(old))), list(range(len(new)))
-    while waiting or coming:
-        if waiting and (left <= right or not coming):
-            olds.append(waiting.pop(0))
-            left *= old[olds[-1]]
-        else:
-            news.append(coming.pop(0))
-            right *= new[news[-1]]
-        if left == right and olds and news:
-            groups.append((olds, news))
-            olds, news, left, right = [], [], 1, 1
-    return [*groups, (olds, news)]
 
 
 _RULES: dict[str, Callable[[tf.Operation, _Sources, tf.Tensor], Axes]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -42,12 +42,12 @@ class Predicted(NamedTuple):
     probable: bool
 
 
-def predict(view: ModelView, inputs: np.ndarray, batch_size: int, names: int | None = None) -> Predicted:
+def predict(view: ModelView, inputs: Any, batch_size: int, names: int | None = None) -> Predicted:
     """What `predictor` says of inputs that come once."""
     return predictor(view, batch_size, names)(inputs)
 
 
-def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Callable[[np.ndarray], Predicted]:
+def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Callable[[Any], Predicted]:
     """From inputs to the probabilities of classes where the model gives some, else to its outputs; traced once.
 
     Logits and the outputs of a regression look alike. Where there are as many names of classes as outputs, these are
@@ -57,7 +57,7 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
     probable: list[bool] = []
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def predicted(x: tf.Tensor) -> tf.Tensor:
+    def predicted(x: Any) -> tf.Tensor:
         outputs = view.forward(x).outputs
         if outputs.shape.rank != 2:
             raise ValueError(f"Expected a model with outputs (n, outputs), got {tuple(outputs.shape)}.")
@@ -68,8 +68,10 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
 
     size = view.batch_size or batch_size
 
-    def predict_all(inputs: np.ndarray) -> Predicted:
-        found = [predicted(tf.constant(padded(batch, view.batch_size or len(batch)))) for batch in cut(inputs, size)]
-        return Predicted(np.concatenate(found)[: len(inputs)], probable[0])
+    def predict_all(inputs: Any) -> Predicted:
+        rows = len(tf.nest.flatten(inputs)[0])
+        batches = (padded(batch, view.batch_size) if view.batch_size else batch for batch in cut(inputs, size))
+        found = [predicted(tf.nest.map_structure(tf.constant, batch)) for batch in batches]
+        return Predicted(np.concatenate(found)[:rows], probable[0])
 
     return predict_all

@@ -81,7 +81,7 @@ def no_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> str | N
         if layer.shape.rank == 3:
             what += ". If they do, say how many rows and columns there are, such as grid=(14, 14)"
     elif not known.is_map(layer):
-        what = "something else than maps, (n, h, w, channels): channels come first, or heads of attention"
+        what = "something else than maps, (n, h, w, channels), such as heads of attention"
     else:
         return None
     return (

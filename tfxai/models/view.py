@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tfxai.models.categories import Columns
 from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.flat import FlatGraph
 from tfxai.models.overrides import Backward
@@ -117,6 +118,8 @@ class ModelView(abc.ABC):
         What it is: a Keras model, a SavedModel, a TensorFlow or a Python function.
     preprocessor : callable, optional
         From a list of strings to inputs, where the model brings such a function.
+    columns : Columns, optional
+        What makes inputs of columns with strings, where the model brings such layers.
     origin : mapping
         Which model it is: ``model``, its name, ``model_kind``, and if given ``model_path``, ``output``, ``signature``.
     """
@@ -125,6 +128,7 @@ class ModelView(abc.ABC):
     opaque: bool = False
     draw: tf.Variable | None = None
     preprocessor: Callable[[list[str]], Any] | None = None
+    columns: Columns | None = None
     kind: str
     origin: Mapping[str, Any] = MappingProxyType({})
 

@@ -1,4 +1,4 @@
-"""A page of explained images, which grows as they are explained."""
+"""A page of explained images, texts or rows, which grows as they are explained."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tfxai.reading import read
 
 
 class ExplainedPage:
-    """A page of explained images: one HTML file without scripts, and without anything to load.
+    """A page of explained images, texts or rows: one HTML file without scripts, and without anything to load.
 
-    The file is whole after each image. Guided feature inversion shows its stages and both sides of its mask, relevant
+    The file is whole after each of them. Guided feature inversion shows its stages and both sides of its mask, relevant
     features each of those that speak for the class.
 
     Parameters
     ----------
     path : path
-        Of the file, which is begun anew with the first image.
+        Of the file, which is begun anew with the first article.
     model : str
         What the model is called.
     pixels : callable, optional
@@ -77,13 +77,24 @@ class ExplainedPage:
             more = self._besides(picture, one)
             if more:
                 besides.append(f"<h3>{escape(name)}</h3>\n{tiles([*more.values()], [*more], name)}")
+        self.add_article(title, predicted, explanations, [tiles(shown, captions, title), *besides])
+
+    def add_article(
+        self, title: str, predicted: Sequence[str], explanations: Mapping[str, Explanation], content: Sequence[str]
+    ) -> None:
+        """Add what is shown as HTML, such as a text; the other parameters as for `add`.
+
+        Parameters
+        ----------
+        content : sequence of str
+            What stands below what the model says.
+        """
         lines = "<br>\n".join(map(escape, predicted))
         explained = next(iter(explanations.values())).label(0)
         section = [
             f"<article><header><h2>{escape(title)}</h2><small>explained: {escape(explained)}</small></header>",
             f"<p class='soft'>{lines}</p>",
-            tiles(shown, captions, title),
-            *besides,
+            *content,
             "</article>\n",
         ]
         with self.path.open("a" if self._begun else "w", encoding="utf-8") as stream:

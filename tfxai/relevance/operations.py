@@ -181,7 +181,10 @@ def way_out(op: tf.Operation) -> str:
     loops = op.type.startswith("TensorList") or op.type in LOOPS
     if not loops:
         return ""
-    return "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True; it may be trained. "
+    return (
+        "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True, of a Bidirectional that "
+        "of its forward_layer and its backward_layer; it may be trained. "
+    )
 
 
 def pulled_back(op: tf.Operation, signals: Sequence[tf.Tensor | None], data: Sequence[tf.Tensor]) -> list[Share]:

@@ -42,7 +42,7 @@ class Observer(Runner, Seeded):
         Runner.__init__(self, model, **options)
         Seeded.__init__(self, seed)
         if self.view.opaque:
-            raise ValueError("A Python function has no layers to look into. Give the model itself, or Occlusion it.")
+            raise ValueError("A Python function has no layers to look into. Give the model itself, or use Occlusion.")
         self.layers = named(self.view, layers)
         self.channels: dict[str, int] = {}  # of each layer, once there was an image
         self.settings = settings
