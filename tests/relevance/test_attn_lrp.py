@@ -331,3 +331,20 @@ def test_conventions_that_do_not_exist():
         Composite([], attention="all")
     with pytest.raises(ValueError, match=r"Expected norms to be one of .*'pass', 'share'.* got None"):
         Composite([], norms=None)
+
+
+def test_relevance_of_a_map_of_attention():
+    """Where all that follows is linear and without biases, half of A dS/dA."""
+    x = given = keras.Input((6, 8))
+    x = x + layers.MultiHeadAttention(2, 4, use_bias=False, name="look")(x, x)
+    model = keras.Model(given, layers.Dense(3, use_bias=False)(x[:, 0]))
+    tokens = np.random.default_rng(0).normal(size=(2, 6, 8)).astype("f")
+    wanted = tfxai.attention(model)[0]
+    found = tfxai.LRP(model, composite="attn_lrp", at=wanted)(tokens, 1)
+    expected = tfxai.AttentionGradient(model)(tokens, 1).extras["heads"] / 2
+    assert np.abs(found.values - expected).max() < 1e-5 * np.abs(expected).max()
+    assert found.facts["attention"] == "look"
+    with pytest.raises(ValueError, match="gives all to the values"):
+        tfxai.LRP(model, composite="cp_lrp", at=wanted)(tokens, 1)
+    with pytest.raises(ValueError, match="Expected at= to be one of the maps"):
+        tfxai.LRP(model, composite="attn_lrp", at=wanted._replace(name="other"))(tokens, 1)

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.maps import Place
 from tfxai.models import attention
+from tfxai.models.attention_maps import AttentionMap, known
 from tfxai.options import ModelOptions
 from tfxai.relevance.affine import Affine
 from tfxai.relevance.composites import Composite, CompositeName, LayerFacts, by_name
@@ -43,9 +45,10 @@ class LRP(Explainer):
         Default: ``"attn_lrp"`` of a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
         The others give a layer normalisation's input all relevance and let the mean that is taken away have no part,
         which makes values explode from block to block of a ViT.
-    at : str, keras layer or sequence of str, optional
-        Layer at whose output relevance is wanted. Default: at the input, or where its integers are embedded. Names of
-        inputs: those of several whose embeddings are meant.
+    at : str, keras layer, AttentionMap or sequence of str, optional
+        Layer at whose output relevance is wanted, or one of the maps that `tfxai.attention` lists: (n, heads, queries,
+        keys) then. Default: at the input, or where its integers are embedded. Names of inputs: those of several whose
+        embeddings are meant.
     low, high : float or tuple of float, optional
         Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
     bias : bool
@@ -94,7 +97,7 @@ class LRP(Explainer):
         model: Model,
         *,
         composite: CompositeName | Rule | RuleOfLayer | None = None,
-        at: Layer | Sequence[str] | None = None,
+        at: Layer | AttentionMap | Sequence[str] | None = None,
         low: Bound | None = None,
         high: Bound | None = None,
         bias: bool = True,
@@ -108,7 +111,10 @@ class LRP(Explainer):
         elif composite is not None and not isinstance(composite, Rule) and not callable(composite):
             raise TypeError(f"Expected composite to be a name, a rule or a Composite, got {type(composite).__name__}.")
         self.composite, self.bias, self.operations = composite, bias, operations
+        self.map = at if isinstance(at, AttentionMap) else None
         named = at if isinstance(at, list | tuple) else [at]  # inputs, perhaps
+        if self.map is not None:
+            return
         if set(named) <= set(self.view.takes or ()):
             self.at = tuple(map(str, named))
         elif at is not None:
@@ -119,7 +125,12 @@ class LRP(Explainer):
         return self.reads[0] if self.reads else None
 
     def describe(self) -> dict[str, Any]:
+        if self.map is not None:
+            return {"attention": self.map.name}
         return {"layer": self.reads[0]} if self.reads else {}
+
+    def places(self, run: Run, values: Any) -> dict[str, Place] | None:
+        return None if self.map is not None else super().places(run, values)
 
     def attribute(self, run: Run) -> Tensors:
         inputs = tf.nest.flatten(run.floating)
@@ -138,6 +149,8 @@ class LRP(Explainer):
         choice = composite if isinstance(composite, Composite) else Composite([])
         conventions = Conventions(self.bias, choice.attention, choice.norms, choice.epsilon)
         relevance = network.propagate(R, rule_of, conventions)
+        if self.map is not None:
+            return self._of_map(run, inputs, start, relevance)
         if self.reads:
             wanted = run.read[self.reads[0]]
             while wanted.name not in relevance and wanted.op.type == "Identity":  # it was handed out of a function
@@ -146,6 +159,23 @@ class LRP(Explainer):
                 raise ValueError(f"No relevance passes through the output of {self.reads[0]!r}; choose another layer.")
             return tf.reshape(relevance[wanted.name], tf.shape(wanted))
         return tf.nest.pack_sequence_as(run.floating, [relevance.get(x.name, tf.zeros_like(x)) for x in inputs])
+
+    def _of_map(
+        self, run: Run, inputs: Sequence[tf.Tensor], end: tf.Tensor, relevance: dict[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """(n, heads, queries, keys) relevance of the map that was asked for."""
+        names = [one.name for one in known(run.view, run.taken).maps]
+        maps = attention.find(inputs, end)
+        if self.map is None or self.map.name not in names[: len(maps)]:
+            raise ValueError(f"Expected at= to be one of the maps of attention {names}, got {self.map}.")
+        one = maps[names.index(self.map.name)]
+        R = relevance.get(one.weights.name)
+        if R is None:
+            raise ValueError(
+                f"No relevance passes through the attention of {self.map.name!r}. The composite cp_lrp "
+                "gives all to the values; use attn_lrp."
+            )
+        return one.by_head(R)
 
     def _composite(self, run: Run, inputs: Sequence[tf.Tensor], output: tf.Tensor) -> Rule | RuleOfLayer:
         """The composite that was asked for, or that suits the model."""
