@@ -16,6 +16,7 @@ from tfxai.datasets import flowers, train_flowers
 from tfxai.evaluation.flowers import (
     OF_FEATURES,
     OF_MODELS,
+    OF_TRANSFORMERS,
     GuidedGradCAMPlusPlus,
     UpsampledActivation,
     evaluate_flowers,
@@ -120,8 +121,8 @@ def test_networks_are_trained_for_each_fold_and_wrong_ones_left_out(monkeypatch,
     """A network that is right for the classes 0 to 2 only; the next seed gives another."""
     seeds = []
 
-    def train(name, seed):
-        seeds.append((name, seed))
+    def train(name, seed, architecture):
+        seeds.append((name, seed, architecture))
         model = flowers.load_model(name)
         model.get_layer("logits").bias.assign_add([0, 0, 0, -99, -99, -99])
         return model
@@ -130,9 +131,28 @@ def test_networks_are_trained_for_each_fold_and_wrong_ones_left_out(monkeypatch,
     monkeypatch.setattr("tfxai.evaluation.flowers.OF_FEATURES", {})
     monkeypatch.setattr("tfxai.evaluation.flowers.OF_MODELS", {"Grad-CAM": tfxai.GradCAM})
     found = evaluate_flowers("single-6c", 24, folds=2, retrain=True, only_correct=True)
-    assert seeds == [("single-6c", 0), ("single-6c", 1)]
+    assert seeds == [("single-6c", 0, "cnn"), ("single-6c", 1, "cnn")]
     assert found["Grad-CAM"].images == 12
     assert "fold 2 of 2" in capsys.readouterr().out
+
+
+def test_a_transformer_is_scored_by_its_own_methods(monkeypatch, capsys):
+    chosen = {"rollout": tfxai.AttentionRollout, "Grad-CAM": tfxai.GradCAM}
+    assert {made for made in OF_TRANSFORMERS.values() if isinstance(made, type)} >= set(chosen.values())
+    monkeypatch.setattr("tfxai.evaluation.flowers.OF_TRANSFORMERS", chosen)
+    assert main(["evaluate", "flowers", "--architecture", "vit", "--images", "12", "--folds", "2", "--seed", "3"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "±" in line]
+    assert [line[0] for line in lines] == list(chosen)
+    images, _, masks = flowers.make("single-6c", 12, seed=3)
+    model = flowers.load_model("single-6c", "vit")
+    for line, made in zip(lines, chosen.values(), strict=True):
+        area = metrics.iou_curve(made(model)(images.astype(np.float32), verbose=0).heatmaps(), masks).mean()
+        assert float(line[-4 if line[-1] == "*" else -3]) == pytest.approx(100 * area, abs=0.06)
+
+
+def test_no_transformer_comes_for_some_flowers(capsys):
+    assert main(["evaluate", "flowers", "--architecture", "vit", "--data", "double-12c", "--images", "6"]) == 2
+    assert "single-6c for the architecture 'vit'" in capsys.readouterr().err
 
 
 def test_iou_over_folds():

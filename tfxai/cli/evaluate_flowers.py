@@ -13,6 +13,7 @@ HELP = "Score methods by the decisive part of painted flowers."
 EXAMPLES = """examples:
   tfxai evaluate flowers
   tfxai evaluate flowers --data double-12c --images 1200 --retrain --csv table.csv
+  tfxai evaluate flowers --architecture vit --images 120
 
 Needs neither data nor a network connection. For each threshold of a heat-map, what lies above it is compared with the
 part that decides the class, by intersection over union; the area under this curve is the score, after Oramas et al.
@@ -22,8 +23,18 @@ part that decides the class, by intersection over union; the area under this cur
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``tfxai evaluate flowers`` to its parser."""
-    sets = list(flowers.CLASSES)
-    parser.add_argument("--data", nargs="+", choices=sets, default=sets, help="which flowers (default: both sets)")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        choices=list(flowers.CLASSES),
+        help="which flowers (default: all for which there is a network)",
+    )
+    parser.add_argument(
+        "--architecture",
+        choices=list(flowers.SHIPPED),
+        default="cnn",
+        help="which network: convolutions, or a vision transformer with methods for these (default: %(default)s)",
+    )
     parser.add_argument("--folds", metavar="N", type=int, default=5, help="default: %(default)s")
     parser.add_argument(
         "--images", metavar="N", type=int, default=600, help="flowers of each set (default: %(default)s)"
@@ -43,9 +54,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Score the methods, and print the table."""
     check_file(arguments.csv)
-    names = ("folds", "retrain", "only_correct", "seed", "batch_size")
+    names = ("folds", "architecture", "retrain", "only_correct", "seed", "batch_size")
     options = {"mu": bound(arguments.mu)} | {name: getattr(arguments, name) for name in names}
-    results = {name: evaluate_flowers(name, arguments.images, **options) for name in arguments.data}
+    data = flowers.SHIPPED[arguments.architecture] if arguments.data is None else arguments.data
+    results = {name: evaluate_flowers(name, arguments.images, **options) for name in data}
     print("\n" + "\n".join(table(results)))
     if arguments.csv is not None:
         write_csv(results, arguments.csv)

@@ -1,5 +1,5 @@
 """Data whose ground truth for explanations is known."""
 
-from tfxai.datasets import flowers
+from tfxai.datasets import flowers, vision_transformer
 
-__all__ = ["flowers"]
+__all__ = ["flowers", "vision_transformer"]

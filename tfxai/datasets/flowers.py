@@ -14,13 +14,17 @@ from __future__ import annotations
 
 from numbers import Integral
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import cv2
 import keras
 import numpy as np
 
+from tfxai.checks import one_of
+from tfxai.datasets import vision_transformer
+
 Name: TypeAlias = Literal["single-6c", "double-12c"]
+Architecture: TypeAlias = Literal["cnn", "vit"]
 
 COLOURS = {"red": 0.0, "yellow": 55.0, "green": 120.0, "cyan": 180.0, "blue": 230.0, "magenta": 300.0}
 """Hue of each class colour in degrees; neighbours are at least 50 degrees apart."""
@@ -30,6 +34,8 @@ CLASSES: dict[Name, tuple[str, ...]] = {
     name: tuple(f"{hue} {part}" for part in parts for hue in COLOURS) for name, parts in PARTS.items()
 }
 """Readable names of the classes of each set, in the order of the labels."""
+SHIPPED: dict[Architecture, tuple[Name, ...]] = {"cnn": ("single-6c", "double-12c"), "vit": ("single-6c",)}
+"""Sets for which a network of each architecture is shipped."""
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the shipped weights."""
 
@@ -141,23 +147,52 @@ def build_model(classes: int, name: str = "flowers") -> keras.Model:
     return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x), name=name)
 
 
-def load_model(name: Name = "single-6c") -> keras.Model:
+def new_model(name: Name = "single-6c", architecture: Architecture = "cnn") -> keras.Model:
+    """Build an untrained network for a set.
+
+    Parameters
+    ----------
+    name : {"single-6c", "double-12c"}, default "single-6c"
+        The set.
+    architecture : {"cnn", "vit"}, default "cnn"
+        Convolutions, see `build_model`, or a vision transformer, see `tfxai.datasets.vision_transformer`.
+
+    Returns
+    -------
+    keras.Model
+        Functional model from images to probabilities.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``name`` is not a string; if there is no such set, or no such architecture.
+    """
+    _check_name(name)
+    one_of("architecture", architecture, get_args(Architecture))
+    build = build_model if architecture == "cnn" else vision_transformer.build
+    return build(len(CLASSES[name]), name=f"flowers_{stem(name, architecture).replace('-', '_')}")
+
+
+def load_model(name: Name = "single-6c", architecture: Architecture = "cnn") -> keras.Model:
     """Load the network that was trained on a set and is shipped with the package.
 
     Parameters
     ----------
     name : {"single-6c", "double-12c"}, default "single-6c"
         The set.
+    architecture : {"cnn", "vit"}, default "cnn"
+        Convolutions, or a vision transformer, which there is for ``"single-6c"`` only.
 
     Returns
     -------
     keras.Model
-        See `build_model`. It was trained on images of 112 pixels.
+        See `build_model` and `tfxai.datasets.vision_transformer`. It was trained on images of 112 pixels; the
+        transformer takes no others.
 
     Raises
     ------
     TypeError, ValueError
-        If ``name`` is not a string, or there is no set of that name.
+        If ``name`` is not a string; if there is no such set, no such architecture, or none that was trained on the set.
 
     Examples
     --------
@@ -166,10 +201,19 @@ def load_model(name: Name = "single-6c") -> keras.Model:
     >>> flowers.load_model().predict(images.astype("float32"), verbose=0).shape
     (6, 6)
     """
-    _check_name(name)
-    model = build_model(len(CLASSES[name]), name=f"flowers_{name.replace('-', '_')}")
-    model.load_weights(WEIGHTS / f"{name}.weights.h5")
+    model = new_model(name, architecture)
+    if name not in SHIPPED[architecture]:
+        raise ValueError(
+            f"Expected name to be {' or '.join(SHIPPED[architecture])} for the architecture {architecture!r}, "
+            f"got {name!r}. Train one: tfxai.datasets.train_flowers.train({name!r}, architecture={architecture!r})."
+        )
+    model.load_weights(WEIGHTS / f"{stem(name, architecture)}.weights.h5")
     return model
+
+
+def stem(name: Name, architecture: Architecture) -> str:
+    """What the file of a network's weights is called, without its ending."""
+    return name if architecture == "cnn" else f"{architecture}-{name}"
 
 
 def _check_name(name: str) -> None:

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from typing import Literal
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution import GradCAM, GradCAMPlusPlus, GuidedGradCAM
+from tfxai.attribution import (
+    RISE,
+    AttentionGradient,
+    AttentionRollout,
+    GradCAM,
+    GradCAMPlusPlus,
+    GuidedGradCAM,
+    HiResCAM,
+    IntegratedGradients,
+    LayerCAM,
+    LeGrad,
+    Occlusion,
+    Saliency,
+    ScoreCAM,
+    SmoothGrad,
+    TransformerAttribution,
+)
 from tfxai.attribution.backprop import GuidedBackprop
 from tfxai.datasets import flowers, train_flowers
 from tfxai.explainer import Explainer
@@ -22,6 +40,7 @@ from tfxai.metrics.segmentation import FoldedIoU, iou_over_folds
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import predict
 from tfxai.neurons import RelevantFeatures
+from tfxai.relevance import LRP
 from tfxai.run import Run
 
 Results = dict[str, dict[str, FoldedIoU]]  # set, method
@@ -81,6 +100,24 @@ OF_MODELS: dict[str, Callable[[ModelView], Callable[..., Explanation]]] = {
     "Grad-CAM++": GradCAMPlusPlus,
     "guided Grad-CAM++": GuidedGradCAMPlusPlus,
 }
+OF_TRANSFORMERS: dict[str, Callable[[ModelView], Callable[..., Explanation]]] = {
+    "Grad-CAM": GradCAM,
+    "HiResCAM": HiResCAM,
+    "LayerCAM": LayerCAM,
+    "Score-CAM": ScoreCAM,
+    "attention rollout": AttentionRollout,
+    "transformer attribution": TransformerAttribution,
+    "LeGrad": LeGrad,
+    "attention x gradient": AttentionGradient,
+    "saliency": Saliency,
+    "SmoothGrad": SmoothGrad,
+    "integrated gradients": IntegratedGradients,
+    "LRP, attn_lrp": partial(LRP, composite="attn_lrp"),
+    "LRP, attn_lrp_gamma": partial(LRP, composite="attn_lrp_gamma"),
+    "LRP, cp_lrp": partial(LRP, composite="cp_lrp"),
+    "occlusion": Occlusion,
+    "RISE": partial(RISE, masks=500),
+}
 
 
 def evaluate_flowers(
@@ -89,6 +126,7 @@ def evaluate_flowers(
     folds: int = 5,
     mu: float | Literal["auto"] = "auto",
     *,
+    architecture: flowers.Architecture = "cnn",
     retrain: bool = False,
     only_correct: bool = False,
     seed: int = 0,
@@ -96,7 +134,8 @@ def evaluate_flowers(
 ) -> dict[str, FoldedIoU]:
     """Score methods on painted flowers, by the protocol of Oramas et al. (2019) for an8Flower.
 
-    Each fold is explained with features that were fitted on the others. The predicted class is explained.
+    Each fold is explained with features that were fitted on the others; of a transformer, without features. The
+    predicted class is explained.
 
     Parameters
     ----------
@@ -108,6 +147,8 @@ def evaluate_flowers(
         Into how many parts they are divided. Default 5 (Oramas et al.).
     mu : float or "auto"
         Bound of `RelevantFeatures`, by default its own.
+    architecture : {"cnn", "vit"}
+        Which network is explained, see `tfxai.datasets.flowers.load_model`.
     retrain : bool
         Train a network for each fold, instead of taking the one that is shipped, so that the deviation over folds is
         also that of networks.
@@ -126,29 +167,38 @@ def evaluate_flowers(
     Raises
     ------
     ValueError
-        If there are fewer flowers than folds, or fewer than two folds, or no such set.
+        If there are fewer flowers than folds, or fewer than two folds, or no such set or network.
     """
     if not 2 <= folds <= n:
         raise ValueError(f"Expected 2 folds or more and a flower for each, got {folds} folds of {n} flowers.")
     images, labels, masks = flowers.make(name, n, seed=seed)
     inputs = images.astype(np.float32)
     fold = np.arange(n) * folds // n  # labels come in random order, with each class once in a block
-    heatmaps = {method: np.zeros(masks.shape, np.float32) for method in (*OF_FEATURES, *OF_MODELS)}
+    of_features, of_models = (OF_FEATURES, OF_MODELS) if architecture == "cnn" else ({}, OF_TRANSFORMERS)
+    heatmaps = {method: np.zeros(masks.shape, np.float32) for method in (*of_features, *of_models)}
     explainers: dict[str, Callable[..., Explanation]] = {}
     correct = np.zeros(n, bool)
     for number in range(folds):
         print(f"{name}: fold {number + 1} of {folds} ...", flush=True)
         test = fold == number
         if retrain or not explainers:
-            view = open_model(train_flowers.train(name, seed=number) if retrain else flowers.load_model(name))
-            explainers = {method: made(view) for method, made in OF_MODELS.items()}
+            view = open_model(_network(name, architecture, number if retrain else None))
+            explainers = {method: made(view) for method, made in of_models.items()}
         correct[test] = predict(view, inputs[test], batch_size).values.argmax(1) == labels[test]
-        features = RelevantFeatures(view, mu=mu).fit(inputs[~test], labels[~test], batch_size=batch_size, verbose=0)
-        explainers |= {method: made(features) for method, made in OF_FEATURES.items()}
+        if of_features:
+            features = RelevantFeatures(view, mu=mu).fit(inputs[~test], labels[~test], batch_size=batch_size, verbose=0)
+            explainers |= {method: made(features) for method, made in of_features.items()}
         for method, explain in explainers.items():
             heatmaps[method][test] = explain(inputs[test], batch_size=batch_size, verbose=0).heatmaps()
     scored = correct if only_correct else None
     return {method: iou_over_folds(maps, masks, fold, scored=scored) for method, maps in heatmaps.items()}
+
+
+def _network(name: flowers.Name, architecture: flowers.Architecture, seed: int | None) -> keras.Model:
+    """The network that is shipped, or one that is trained with a seed."""
+    if seed is None:
+        return flowers.load_model(name, architecture)
+    return train_flowers.train(name, seed=seed, architecture=architecture)
 
 
 def table(results: Results) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from tfxai.models import graph
+from tfxai.models.attention import find
 from tfxai.models.operations import PRODUCTS
 from tfxai.models.positions import WEIGHING, Positions, axes_of_input, dimensions, has_positions, positions
 
@@ -56,7 +57,8 @@ def last_stack(
     passed = graph.cuts(steps, end.name)
     common = [key for key in passed if key in maps]
     last = common[-1] if common else None
-    if _are_tokens_after(last, passed, steps, known):
+    cut_by_hand = not maps and _image(inputs) and find(inputs, output)  # patches of no convolution
+    if cut_by_hand or _are_tokens_after(last, passed, steps, known):
         raise _tokens(model, maps[last] if last else None, inputs)
     if last is not None:
         return maps[last]
@@ -72,7 +74,7 @@ def no_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> str | N
     """Why the positions of a layer are known to be no grid of the input's; None if they may be one."""
     begin = {tensor.name for tensor in inputs}
     known = positions(graph.flow(inputs, layer), inputs).get(graph.origin(layer, begin).name)
-    images = any(len(dimensions(axes_of_input(tensor))) > 1 for tensor in inputs)
+    images = _image(inputs)
     if known is None or (not known.dimensions and not (images and layer.shape.rank == 3)):
         return None  # of values that nothing is known of, the user knows
     sequence = images and layer.shape.rank == 3
@@ -97,6 +99,11 @@ def instead(inputs: Sequence[tf.Tensor]) -> str:
     else:
         methods = "Occlusion" if len(inputs) == 1 else "Occlusion with input="
     return f"Use a method that needs no layer, such as {methods}."
+
+
+def _image(inputs: Sequence[tf.Tensor]) -> bool:
+    """Whether an input has more than one axis of positions."""
+    return any(len(dimensions(axes_of_input(tensor))) > 1 for tensor in inputs)
 
 
 def _starts(inputs: Sequence[tf.Tensor], output: tf.Tensor, known: Mapping[str, Positions]) -> list[tf.Tensor]:
