@@ -261,3 +261,22 @@ def test_a_place_behind_no_embedding_is_refused():
     )
     with pytest.raises(ValueError, match=r"at=\['conv'\] says where integers are embedded, and the model takes none"):
         tfxai.Saliency(model, at="conv")(np.ones((1, 4, 4, 1)), 0)
+
+
+@pytest.mark.parametrize("method", [tfxai.Saliency, tfxai.Occlusion])
+def test_a_mask_that_hides_everything(method):
+    inputs = {name: x.copy() for name, x in token_networks.inputs("text").items()}
+    inputs["padding_mask"][1] = False
+    with pytest.raises(ValueError, match=r"'padding_mask' of row 1 is nothing but zeros.*hides everything"):
+        method(token_networks.known("text"))(inputs, 0)
+
+
+def test_texts_of_one_padded_length_are_traced_once():
+    model, inputs = token_networks.known("text"), token_networks.inputs("text")
+    explainer = tfxai.Saliency(model)
+    first = explainer(inputs, 0)
+    other = {name: x[::-1][:3].copy() for name, x in inputs.items()}
+    again = explainer(other, 1)
+    assert len(explainer._traces) == 1
+    assert len(first.values["token_ids"]) == 4
+    assert len(again.values["token_ids"]) == 3

@@ -15,6 +15,7 @@ from tfxai.models import masks
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import of_tokens
 from tfxai.models.placement import position_axes
+from tfxai.models.token_places import Grid
 from tfxai.models.view import by_name
 
 
@@ -84,6 +85,7 @@ class Run:
     view: Any = None
     chosen: str | None = None
     _positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _grids: dict[Any, dict[str, Grid]] = field(default_factory=dict)  # of layers of tokens, see `tfxai.token_maps`
 
     @property
     def count(self) -> tf.Tensor:

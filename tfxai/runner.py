@@ -289,6 +289,7 @@ class Runner:
         found = tf.nest.map_structure(lambda x: x.numpy()[:n], found)
         if not np.isfinite(found["score"]).all():
             first = "Check where the target function divides or takes a logarithm. " if target == "function" else ""
+            first = _all_hidden(batch, found["score"]) or first
             raise self.not_finite("score", f"{first}Check the model's weights and its precision.")
         return Outcome(batch, found, trace.known, request, target)
 
@@ -330,6 +331,18 @@ class Runner:
                     self._steady.add(key[0])
                 self._traces[key] = trace
             return self._traces[key]
+
+
+def _all_hidden(batch: Any, score: np.ndarray) -> str:
+    """What is to be said of a row without a score, if an input holds nothing but zeros there, as a mask may."""
+    row = int(np.flatnonzero(~np.isfinite(score))[0])
+    names = [name for name, x in by_name(batch).items() if x.dtype.kind in "biu" and x.ndim == 2 and not x[row].any()]
+    if not names:
+        return ""
+    return (
+        f"The input {names[0]!r} of row {row} is nothing but zeros: if it is a mask, it hides everything. Leave the "
+        "row out, or keep at least one step of it. "
+    )
 
 
 class _Trace:

@@ -41,6 +41,12 @@ def grids(run: Run, layer: str, given: Sequence[int] | None = None) -> dict[str,
     ValueError
         If the positions of the layer are known to be no grid of an input's.
     """
+    if layer not in run._grids:  # it takes a walk through the graph
+        run._grids[layer] = _grids(run, layer, given)
+    return run._grids[layer]
+
+
+def _grids(run: Run, layer: str, given: Sequence[int] | None) -> dict[str, Grid]:
     x = run.read[layer]
     reason = no_maps(layer, x, tf.nest.flatten(run.inputs))
     if reason is None:
