@@ -5,6 +5,7 @@ import networks
 import numpy as np
 import pytest
 import tensorflow as tf
+import token_networks
 from keras import layers
 
 import tfxai
@@ -23,9 +24,16 @@ QUICK = {
     "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 3},
 }
 METHODS = list(tfxai.methods("decision"))
+OF_ATTENTION = ["attention_rollout", "transformer_attribution", "le_grad", "attention_gradient"]
+OF_ANY = [method for method in METHODS if method not in OF_ATTENTION]
 # The same computation as that of another method, but for a formula at its end.
 DESCENTS = ["guided_feature_inversion", "meaningful_perturbation"]  # slow to trace; "feature_inversion" stands for them
 VARIANTS = ["square_grad", "var_grad", "deconvnet", "hi_res_cam", "x_grad_cam", "grad_cam_plus_plus", "deep_taylor"]
+
+
+def network(method, small):
+    """The small network, or for methods that read attention one of the same inputs and classes that has some."""
+    return token_networks.known("vit") if method in OF_ATTENTION else small
 
 
 def make(method, model, **options):
@@ -42,7 +50,7 @@ def counting(explainer):
 @pytest.fixture(scope="module")
 def explainers(small):
     before = small.get_weights()
-    yield {method: counting(make(method, small)) for method in METHODS}
+    yield {method: counting(make(method, network(method, small))) for method in METHODS}
     for was, weights in zip(before, small.get_weights(), strict=True):
         np.testing.assert_array_equal(was, weights)
 
@@ -100,11 +108,11 @@ class TestEveryMethod:
         assert (a.target == 0).all()
         assert (b.target == 3).all()
         assert np.abs(a.score - b.score).max() > 0.1
-        if method not in ("eigen_cam", "feature_inversion"):  # they explain no class
+        if method not in ("eigen_cam", "feature_inversion", "attention_rollout"):  # they explain no class
             assert np.abs(a.values - b.values).max() > 1e-3 * np.abs(a.values).max()
 
     def test_predicted_class_is_the_default(self, explainers, method, small, x):
-        logits = small.predict(x, verbose=0)
+        logits = network(method, small).predict(x, verbose=0)
         default, named = explainers[method](x), explainers[method](x, logits.argmax(1))
         np.testing.assert_array_equal(default.target, logits.argmax(1))
         np.testing.assert_allclose(default.values, named.values, rtol=1e-5, atol=1e-7)
@@ -118,9 +126,9 @@ class TestEveryMethod:
         single = explainers[method](x, 1)
         np.testing.assert_allclose(double.score, 2 * single.score, rtol=1e-5)
         power = {"var_grad": 4, "square_grad": 4, "guided_grad_cam": 4, "eigen_cam": 1, "ablation_cam": 1}
-        expected = (power | {"feature_inversion": 1}).get(method, 2) * single.values
+        expected = (power | {"feature_inversion": 1, "attention_rollout": 1}).get(method, 2) * single.values
         nonlinear = ("score_cam", "grad_cam_plus_plus", "x_grad_cam", "guided_feature_inversion")
-        nonlinear += ("meaningful_perturbation",)
+        nonlinear += ("meaningful_perturbation", "transformer_attribution")
         if method in nonlinear:  # not homogeneous in the score
             assert np.corrcoef(double.values.ravel(), expected.ravel())[0, 1] > 0.9
         else:
@@ -131,6 +139,8 @@ class TestEveryMethod:
 
         Of the variants of a method the first alone sees two sizes.
         """
+        if method in OF_ATTENTION:
+            pytest.skip("its network has no attention; see test_attention.py")
         model, alive = any_size
         model.set_weights([np.zeros_like(weights) for weights in alive])
         explainer = make(method, model)
@@ -401,7 +411,7 @@ def of_tables():
 
 
 class TestOtherModels:
-    @pytest.mark.parametrize("method", [m for m in METHODS if m != "cam" and m not in VARIANTS])
+    @pytest.mark.parametrize("method", [m for m in OF_ANY if m != "cam" and m not in VARIANTS])
     def test_several_inputs(self, two_inputs, method):
         rng = np.random.default_rng(0)
         image, table = rng.normal(size=(3, 8, 8, 3)), rng.normal(size=(3, 5))
@@ -462,7 +472,7 @@ class TestOtherModels:
 
     @pytest.mark.parametrize(
         "method",
-        [m for m in METHODS if m not in ("rise", "score_cam") and not m.endswith(("inversion", "perturbation"))],
+        [m for m in OF_ANY if m not in ("rise", "score_cam") and not m.endswith(("inversion", "perturbation"))],
     )
     def test_series(self, of_series, method):
         explanation = make(method, of_series)(np.random.default_rng(0).normal(size=(3, 20, 3)))

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.goal import Goal
-from tfxai.models import masks
+from tfxai.models import graph, masks
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import of_tokens
 from tfxai.models.placement import position_axes
@@ -234,6 +234,15 @@ class Run:
             return cast(images, own.dtype) if x is own else tiled(x, repeats)
 
         return tf.nest.map_structure(swap, self.inputs)
+
+    def edited(self, tensor: tf.Tensor, edit: graph.Edit, custom: bool = True) -> tf.Tensor:
+        """(n,) what the score would be, of the same classes, if a tensor of the pass were what an edit makes of it.
+
+        ``custom``: see `tfxai.models.graph.edited`.
+        """
+        scored = self.read[self.goal.reads[0]] if self.goal.reads else self.outputs
+        again = graph.edited([(tensor, edit)], scored, custom)
+        return self.goal.score(again, dict.fromkeys(self.goal.reads, again))[0]
 
     def gradients(self, wrt: Any = None) -> Any:
         """Gradient of the score of each input with respect to ``wrt`` (default: `floating`), see `gradients`."""

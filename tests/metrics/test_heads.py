@@ -33,6 +33,12 @@ def test_a_head_that_is_off_hands_on_nothing():
         for heads, drop in ((0, drops[:, 0]), (1, drops[:, 1]), ([0, 1], report.layers[layer])):
             after = without(model, layer, heads).predict(x, verbose=0)[rows, labels]
             np.testing.assert_allclose(drop, before - after, atol=1e-4)
+    predicted = model.predict(x, verbose=0).argmax(1)
+    default, named = (
+        tfxai.metrics.head_ablation(model, x[::-1]),
+        tfxai.metrics.head_ablation(model, x[::-1], predicted[::-1]),
+    )
+    np.testing.assert_allclose(default.drops["attention1"], named.drops["attention1"], atol=1e-5)
     table = report.table()
     assert [row[2] for row in table] == sorted((row[2] for row in table), reverse=True)
     assert all(low <= drop <= high for _, _, drop, (low, high) in table)

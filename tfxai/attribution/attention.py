@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tfxai.attribution.token_map import TokenMap, token_facts
 from tfxai.checks import one_of
-from tfxai.models import graph
 from tfxai.models.attention import Attention, block_ends
 from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.options import InputOptions
@@ -255,7 +254,7 @@ class LeGrad(TokenMap):
         """The score if the last tokens were these, or the mean of these."""
         if self.read == "mean":
             x = tf.reduce_mean(x, 1, keepdims=True) + tf.zeros_like(x)
-        return graph.edited([(last, lambda _: x)], run.score, custom=False)
+        return run.edited(last, lambda _: x, custom=False)
 
 
 class AttentionGradient(TokenMap):

@@ -112,9 +112,9 @@ OF_TRANSFORMERS: dict[str, Callable[[ModelView], Callable[..., Explanation]]] = 
     "saliency": Saliency,
     "SmoothGrad": SmoothGrad,
     "integrated gradients": IntegratedGradients,
-    "LRP, attn_lrp": partial(LRP, composite="attn_lrp"),
-    "LRP, attn_lrp_gamma": partial(LRP, composite="attn_lrp_gamma"),
-    "LRP, cp_lrp": partial(LRP, composite="cp_lrp"),
+    "AttnLRP": partial(LRP, composite="attn_lrp"),
+    "AttnLRP with gamma": partial(LRP, composite="attn_lrp_gamma"),
+    "CP-LRP": partial(LRP, composite="cp_lrp"),
     "occlusion": Occlusion,
     "RISE": partial(RISE, masks=500),
 }

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.metrics.statistics import bootstrap_interval
-from tfxai.models import graph
 from tfxai.models.attention import find
 from tfxai.models.attention_maps import known
 from tfxai.run import Run
@@ -136,8 +135,7 @@ class _WithoutHeads(Runner):
             heads = one.by_head(one.weights).shape[1]
 
             def lost(keep: tf.Tensor, one: Any = one) -> tf.Tensor:
-                edit = (one.weights, lambda A: A * one.over_heads(keep))
-                return run.score - graph.edited([edit], run.score)
+                return run.score - run.edited(one.weights, lambda A: A * one.over_heads(keep))
 
             off = tf.concat([1 - tf.eye(heads), tf.zeros([1, heads])], 0)
             found[name] = tf.transpose(tf.map_fn(lost, off, parallel_iterations=1))
