@@ -179,7 +179,8 @@ def plans(model: keras.Model) -> list[tuple[str, Plan]]:
         "meaningful_perturbation": Plan(GRADIENT),
         "deep_lift": Plan(GRADIENT),
     }
-    usual = [(name, special.get(name, Plan())) for name in tfxai.methods("decision")]
+    found = tfxai.methods("decision").items()  # what reads attention is measured by tokens.py
+    usual = [(name, special.get(name, Plan())) for name, cls in found if "attention" not in cls.facts.needs]
     others = [("lrp", _composite(name, limit)) for name, limit in (("epsilon", 2.5), ("epsilon_alpha2_beta1", 6))]
     reveal = Plan(GRADIENT, options={"rule": "reveal_cancel"}, setting="reveal_cancel")
     return [*usual, ("ablation_cam", _channels(narrow, 1.2)), *others, ("deep_lift", reveal)]

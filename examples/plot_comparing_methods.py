@@ -23,7 +23,8 @@ model = flowers.load_model("single-6c")
 # `tfxai.methods` knows them all. Most run with their defaults, which are those of the papers. The baseline of
 # integrated gradients, the fill of occlusion and the level of noise are chosen for these images, because they matter
 # (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples and
-# meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it explains no class.
+# meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it explains no class, and so are
+# methods that read attention, which this network has not (:ref:`sphx_glr_gallery_plot_transformer.py`).
 
 noise = {"samples": 15, "noise": 0.03}
 options = {
@@ -37,7 +38,7 @@ options = {
 }
 explanations = {}
 for name, method in tfxai.methods("decision").items():
-    if name == "feature_inversion":
+    if name == "feature_inversion" or "attention" in method.facts.needs:
         continue
     explainer = method(model, **options.get(name, {}))
     explanations[name] = explainer(images, target=labels, verbose=0)
