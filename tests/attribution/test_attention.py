@@ -245,6 +245,8 @@ def test_what_cannot_be_explained_is_told():
         tfxai.AttentionGradient(model, head=2)(x, 0)
     with pytest.raises(ValueError, match="product is at most 6"):
         tfxai.AttentionRollout(model, grid=(7,))(x, 0)
+    with pytest.raises(ValueError, match="one of 6 tokens, got 6"):
+        tfxai.AttentionRollout(model, query=6)(x, 0)
     with pytest.raises(TypeError, match="the number of a token"):
         tfxai.AttentionRollout(model, query="first")
     with pytest.raises(ValueError, match="cannot be looked into"):

@@ -143,9 +143,7 @@ class TokenMap(Explainer):
         found = {}
         for stream, one in last.items():
             if self.query is not None:
-                count = tf.shape(one.by_head(one.weights))[2]
-                row = tf.one_hot([self.query % count if self.query < 0 else self.query], count)
-                found[stream] = tf.tile(row, [run.count, 1])
+                found[stream] = tf.tile(_one_of(self.query, one), [run.count, 1])
                 continue
             tokens = last_tokens(tf.nest.flatten(run.inputs), run.score, one)
             if tokens is one.weights:
@@ -155,6 +153,15 @@ class TokenMap(Explainer):
             read = tf.cast(depends, tf.float32)
             found[stream] = tf.math.divide_no_nan(read, tf.reduce_sum(read, 1, keepdims=True))
         return found
+
+
+def _one_of(query: int, one: Attention) -> tf.Tensor:
+    """(1, queries) 1 for one of the queries of a map, counted from the end if it is negative."""
+    shares = one.by_head(one.weights)
+    known, count = shares.shape[2], tf.shape(shares)[2]
+    if known is not None and not -known <= query < known:
+        raise ValueError(f"Expected query to be the number of one of {known} tokens, got {query}.")
+    return tf.one_hot([query % count], count)
 
 
 def token_facts(name: str, **changes: Any) -> Facts:
