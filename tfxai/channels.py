@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.maps import of_tokens, one_row
+from tfxai.maps import token_grids
 from tfxai.models import ModelView
 from tfxai.models.graph import edited
 from tfxai.models.receptive_field import ReceptiveField, TokenField, receptive_fields
@@ -32,10 +32,12 @@ def named(view: ModelView, layers: Sequence[Layer] | None) -> tuple[str, ...] | 
 
 def fields(view: ModelView, layers: tuple[str, ...], inputs: Any) -> dict[str, ReceptiveField]:
     """What the units of layers see of inputs of this size; of tokens of an image, the part that each stands for."""
-    specs = one_row(view, inputs)
-    ranks = {layer.name: len(layer.shape) for layer in view.layers(specs)}
-    of_images = any(x.shape.rank == 4 for x in tf.nest.flatten(specs))
-    tokens = {name: of_tokens(view, name, inputs) for name in layers if of_images and ranks.get(name) == 3}
+    specs = view.one_row(inputs)
+    sequences: list[str] = []
+    if any(x.shape.rank == 4 for x in tf.nest.flatten(specs)):
+        ranks = {layer.name: len(layer.shape) for layer in view.layers(specs)}
+        sequences = [name for name in layers if ranks.get(name) == 3]
+    tokens = token_grids(view, sequences, inputs) if sequences else {}
     found = receptive_fields(view, [name for name in layers if not tokens.get(name)], specs)
     for name, grids in tokens.items():
         for input, grid in grids.items():

@@ -182,7 +182,7 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     inputs : tf.Tensor or dict
         A batch, or tensors of its shape.
     """
-    specs = one_row(view, inputs)
+    specs = view.one_row(inputs)
     key = (tuple(layers), tuple(tf.nest.flatten(specs)))
     known = _KNOWN.setdefault(view, {})
     if key not in known:
@@ -195,20 +195,15 @@ def of_layers(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, 
     return known[key]
 
 
-def of_tokens(view: ModelView, layer: str, inputs: Any) -> dict[str, Grid]:
-    """Where the tokens of a layer lie in images like these, by the names of inputs; empty if that is not known."""
-    specs = one_row(view, inputs)
-    key = ("tokens", layer, *tf.nest.flatten(specs))
+def token_grids(view: ModelView, layers: Sequence[str], inputs: Any) -> dict[str, dict[str, Grid]]:
+    """Where the tokens of layers lie in images like these: for each layer, by the names of inputs, if that is known."""
+    specs = view.one_row(inputs)
+    key = ("tokens", *layers, *tf.nest.flatten(specs))
     known = _KNOWN.setdefault(view, {})
     if key not in known:
         with tf.init_scope():
-            known[key] = grids_of(view, [layer], specs)[layer]
+            known[key] = grids_of(view, layers, specs)
     return known[key]
-
-
-def one_row(view: ModelView, inputs: Any) -> Any:
-    """Specs of a single input like those of a batch, or of as many as the model takes."""
-    return tf.nest.map_structure(lambda x: tf.TensorSpec([view.batch_size or 1, *x.shape[1:]], x.dtype), inputs)
 
 
 _KNOWN: WeakKeyDictionary[ModelView, dict] = WeakKeyDictionary()

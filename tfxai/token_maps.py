@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.maps import of_tokens, one_row
+from tfxai.maps import token_grids
 from tfxai.models import ModelView
 from tfxai.models.stack import TokensAreLast, no_maps
 from tfxai.models.token_layers import last_tokens
@@ -23,9 +23,7 @@ def last_layer(view: ModelView, inputs: Any = None) -> str:
     try:
         return view.last_spatial(inputs)
     except TokensAreLast:
-        known = view.inputs or {}
-        given = inputs if inputs is not None else known if len(known) > 1 else next(iter(known.values()))
-        last = last_tokens(view, one_row(view, given))
+        last = last_tokens(view, view.one_row(view.declared if inputs is None else inputs))
         if last is None:
             raise
         return last
@@ -53,7 +51,7 @@ def _grids(run: Run, layer: str, given: Sequence[int] | None) -> dict[str, Grid]
         return {}
     if given is not None and x.shape.rank == 3:
         return {run.name(run.image): evenly(given, run.size(run.image), x.shape[1])}
-    found = of_tokens(run.view, layer, run.inputs)
+    found = token_grids(run.view, [layer], run.inputs)[layer]
     if not found:
         raise ValueError(reason)
     return found

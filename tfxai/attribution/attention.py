@@ -68,6 +68,7 @@ class AttentionRollout(TokenMap):
         drawback="the same for all classes",
         reference="Abnar and Zuidema 2020",
     )
+    one_sequence = "is a product of maps within one sequence"
 
     def __init__(
         self,
@@ -81,14 +82,6 @@ class AttentionRollout(TokenMap):
         super().__init__(model, query=query, grid=grid, **options)
         one_of("fusion", fusion, get_args(Fusion))
         self.fusion = fusion
-
-    def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
-        super().check(described, maps)
-        if any(one.stream != one.source for one in maps):
-            raise ValueError(
-                "AttentionRollout is a product of maps within one sequence, and the model attends from one sequence to "
-                "another. Use TransformerAttribution, which has a rule for that."
-            )
 
     def of_tokens(self, run: Run, maps: list[Attention]) -> dict[int, tf.Tensor]:
         found = self.rows(run, maps)
@@ -213,6 +206,7 @@ class LeGrad(TokenMap):
         drawback="positive evidence only",
         reference="Bousselham et al. 2025",
     )
+    one_sequence = "reads the score after each layer of one sequence"
 
     def __init__(
         self, model: Model, *, read: Read = "model", grid: Sequence[int] | None = None, **options: Unpack[InputOptions]
@@ -220,14 +214,6 @@ class LeGrad(TokenMap):
         super().__init__(model, grid=grid, **options)
         one_of("read", read, get_args(Read))
         self.read = read
-
-    def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
-        super().check(described, maps)
-        if any(one.stream != one.source for one in maps):
-            raise ValueError(
-                "LeGrad reads the score after each layer of one sequence, and the model attends from one sequence to "
-                "another. Use TransformerAttribution, which has a rule for that."
-            )
 
     def of_tokens(self, run: Run, maps: list[Attention]) -> dict[int, tf.Tensor]:
         found = {}

@@ -37,6 +37,7 @@ class TokenMap(Explainer):
 
     backward = "flat"
     embeds = True
+    one_sequence: str = ""  # what the method does within one sequence, if it has no rule for several
 
     def __init__(
         self,
@@ -78,6 +79,11 @@ class TokenMap(Explainer):
 
     def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
         """ValueError for attention that the method has no formula for."""
+        if self.one_sequence and any(one.stream != one.source for one in maps):
+            raise ValueError(
+                f"{type(self).__name__} {self.one_sequence}, and the model attends from one sequence to another. Use "
+                "TransformerAttribution, which has a rule for that."
+            )
         windows = next((one for one in described if one.windows > 1), None)
         counts = {(one.stream, facts.queries) for one, facts in zip(maps, described, strict=False)}
         if windows is None and len(counts) == len({stream for stream, _ in counts}):

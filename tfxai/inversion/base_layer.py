@@ -49,6 +49,4 @@ def _leading(names: Sequence[str], inversion: str, view: ModelView, inputs: Any)
                 found[name] = is_nonnegative(tensor)
         return found
 
-    if inputs is None and view.inputs:
-        inputs = view.inputs if len(view.inputs) > 1 else next(iter(view.inputs.values()))
-    return traced(view, [*names, inversion], inputs, look) if names else {}
+    return traced(view, [*names, inversion], view.declared if inputs is None else inputs, look) if names else {}

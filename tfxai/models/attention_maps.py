@@ -101,16 +101,12 @@ def attention(
         inputs = dict(zip(view.takes or [f"input_{number}" for number in range(len(inputs))], inputs, strict=True))
     if inputs is None and view.inputs is None:
         view.layers()  # tells why nothing is known
-    given = view.inputs if inputs is None else tf.nest.map_structure(np.asarray, inputs)
-    if isinstance(given, dict) and len(given) == 1:
-        given = next(iter(given.values()))
-    return known(view, given).maps
+    return known(view, view.declared if inputs is None else tf.nest.map_structure(np.asarray, inputs)).maps
 
 
 def known(view: ModelView, inputs: Any) -> Known:
     """What is known of the attention of a model, for inputs like these."""
-    rows = view.batch_size or 1
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([rows, *x.shape[1:]], x.dtype), inputs)
+    specs, rows = view.one_row(inputs), view.batch_size or 1
     key = tuple(tf.nest.flatten(specs))
     found = _KNOWN.setdefault(view, {})
     if key not in found:

@@ -166,6 +166,17 @@ class ModelView(abc.ABC):
         """Specs of arrays, tensors or specs, with as many rows as the model takes."""
         return tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size, *x.shape[1:]], x.dtype), inputs)
 
+    def one_row(self, inputs: Any) -> Any:
+        """The same for a single row, or as many as the model takes: what can be known of shapes is known then."""
+        return tf.nest.map_structure(lambda x: tf.TensorSpec([self.batch_size or 1, *x.shape[1:]], x.dtype), inputs)
+
+    @property
+    def declared(self) -> Any:
+        """The specs of the inputs as they are handed in: one alone, or several by name; None if they are not known."""
+        if not self.inputs:
+            return None
+        return self.inputs if len(self.inputs) > 1 else next(iter(self.inputs.values()))
+
     @functools.cached_property
     def _probes(self) -> dict[tuple, ConcreteFunction]:
         return {}
