@@ -51,6 +51,8 @@ class Run:
         Masks that layers of the model gave to their outputs.
     baselines : dict
         What each input is compared with, by name; tensors have a row for each input.
+    beside : dict
+        What else has a row for each input, see `Runner.beside`.
     extras : dict
         Further results for each input; an explainer adds to them.
     facts : dict
@@ -78,6 +80,7 @@ class Run:
     repeats: int = 1
     masks: list[tf.Tensor] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, tf.Tensor] = field(default_factory=dict)
     extras: dict[str, tf.Tensor] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     integers: dict[str, tf.Tensor] = field(default_factory=dict)
@@ -173,6 +176,11 @@ class Run:
                 f"Use {'a gradient method, such as IntegratedGradients, or ' if numbers else ''}Occlusion{choice}."
             )
         return inputs[images[0]]
+
+    def chosen_or_only(self) -> Run:
+        """The run with its only input chosen, if it has but one: also one without channels, a table or words."""
+        single = self.chosen is None and not isinstance(self.inputs, dict)
+        return replace(self, chosen="input") if single else self
 
     def given(self, name: str) -> tf.Tensor:
         """An input by its name."""

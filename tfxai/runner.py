@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +30,7 @@ from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Preprocessor
 MOST_TRACES = 32  # kept by one runner; the oldest goes
 
 Part = TypeVar("Part")
+Beside: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]  # rows of baselines by input, and of the rest
 
 
 class Outcome(NamedTuple):
@@ -71,6 +72,7 @@ class Runner:
     embeds: bool = False  # whether it looks at numbers, so that words are taken where they have become such
     without_relus: str = "Use Saliency or IntegratedGradients."  # where there is no ReLU whose gradient it modifies
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
+    beside: Mapping[str, np.ndarray] = {}  # what else `compute` looks at, with a row for each input: `Run.beside`
 
     @provenance.recorded
     def __init__(
@@ -223,7 +225,7 @@ class Runner:
             end = done + given.count(batch)
             if request.count is not None and end > request.count:
                 raise ValueError(f"Expected one target for each input, got {request.count} for at least {end}.")
-            beside = baselines.rows(self.reference, self._named(batch), done, total, self.embeds)
+            beside = self._rows_beside(batch, done, total)
             wanted, rows_read = request.rows(done, end), (batch, beside, reader.texts(end - done))
             if request.repeats > 1:
                 rows_read = tf.nest.map_structure(lambda x: np.repeat(x, request.repeats, 0), rows_read)
@@ -249,9 +251,20 @@ class Runner:
     def outcome(self, batch: Any, target: Target = None, batch_size: int = 32) -> Outcome:
         """What is computed of one batch, which `tfxai.inputs` has checked."""
         request, n = parse(target, self.classes), given.count(batch)
-        beside = baselines.rows(self.reference, self._named(batch), 0, n, self.embeds)
+        beside = self._rows_beside(batch, 0, n)
         size = self.view.batch_size or positive("batch_size", batch_size)
         return self._outcome(batch, beside, request.rows(0, n), request, size, 1, n)
+
+    def _rows_beside(self, batch: Any, start: int, total: int | None) -> Beside:
+        """Of baselines, and of what else stands beside the inputs: the rows of a batch, with ``start`` before it."""
+        end = start + given.count(batch)
+        for name, rows in self.beside.items():
+            if len(rows) != total and (total is not None or len(rows) < end):
+                raise ValueError(
+                    f"Expected {name} with a row for each of {total or f'at least {end}'} inputs, got {len(rows)}."
+                )
+        own = {name: rows[start:end] for name, rows in self.beside.items()}
+        return baselines.rows(self.reference, self._named(batch), start, total, self.embeds), own
 
     def _named(self, batch: Any) -> dict[str, Any]:
         return batch if isinstance(batch, dict) else {next(iter(self.view.inputs or ["input"])): batch}
@@ -259,7 +272,7 @@ class Runner:
     def _outcome(
         self,
         batch: Any,
-        beside: dict[str, np.ndarray],
+        beside: Beside,
         wanted: list[np.ndarray],
         request: Request,
         batch_size: int,
@@ -297,7 +310,7 @@ class Runner:
         """The error for numbers that ought to be finite."""
         return ValueError(f"{type(self).__name__} found NaN or infinite {what} for finite inputs. {advice}")
 
-    def _averaged(self, trace: _Trace, batch: Any, beside: dict[str, np.ndarray], wanted: list[np.ndarray]) -> Any:
+    def _averaged(self, trace: _Trace, batch: Any, beside: Beside, wanted: list[np.ndarray]) -> Any:
         """The result for a batch; of a random model, the mean over its draws."""
         draw = self.view.draw
         if self.draws is None or draw is None:
@@ -320,7 +333,7 @@ class Runner:
         with self._tracing:
             self.view.prepare(batch)
             self.adapt(batch)
-            key = ((*tf.nest.flatten(specs), batch_size), *beside, what, repeats, self.reads, self.of_classes)
+            key = ((*tf.nest.flatten(specs), batch_size), *beside[0], what, repeats, self.reads, self.of_classes)
             if key not in self._traces:
                 if len(self._traces) >= MOST_TRACES:  # a new function as target in each call must not fill the memory
                     del self._traces[next(iter(self._traces))]
@@ -351,10 +364,10 @@ class _Trace:
     def __init__(self, runner: Runner, specs: Any, compared: dict[str, Any], what: Any, batch_size: int, repeats: int):
         self.classes: int | None = None
 
-        def step(inputs: Any, beside: dict[str, tf.Tensor], wanted: list[tf.Tensor]) -> dict[str, Any]:
+        def step(inputs: Any, beside: Any, wanted: list[tf.Tensor]) -> dict[str, Any]:
             ids, *rows = wanted
             run = runner.run(inputs, Goal(ids, what, tuple(rows), runner.of_classes), batch_size)
-            run.repeats, run.baselines = repeats, compared | beside
+            run.repeats, run.baselines, run.beside = repeats, compared | beside[0], beside[1]
             if what is None:
                 self.classes = run.outputs.shape[-1]
             self.of_classes = run.head is not None or run.scale == "probability" or runner.of_classes

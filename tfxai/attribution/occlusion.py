@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -92,7 +91,7 @@ class Occlusion(Explainer):
         self.window, self.stride, self.reference = window, stride, fill
 
     def attribute(self, run: Run) -> tf.Tensor:
-        run = _with_any(run)
+        run = run.chosen_or_only()
         image, x = run.image, run.pixels
         covers = self._columns(image) if self._has_columns(image) else self._windows(run.size(image))
         grid = [len(rows) for rows in covers]
@@ -241,7 +240,7 @@ class RISE(Explainer, Seeded):
         return tf.slice(enlarged, shift, size)
 
     def attribute(self, run: Run) -> tf.Tensor:
-        run = _with_any(run)
+        run = run.chosen_or_only()
         image, x = run.image, run.pixels
         size = run.size(image)
         kind: MaskKind = "smooth"
@@ -267,12 +266,6 @@ class RISE(Explainer, Seeded):
 
         total = accumulate(masked, tf.zeros([run.count, *size]), self.masks, run.count, run.batch_size)
         return run.unpadded(total / (self.masks * self.probability))
-
-
-def _with_any(run: Run) -> Run:
-    """The run with a single input chosen, also one without channels: a table, numbers of words."""
-    single = run.chosen is None and not isinstance(run.inputs, dict)
-    return replace(run, chosen="input") if single else run
 
 
 def cover(length: int, window: int, stride: int) -> np.ndarray:
