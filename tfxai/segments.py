@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 CELLS, ROUNDS = 7, 5  # super-pixels along each axis, and rounds of k-means
+MOST = CELLS * CELLS  # super-pixels of an image
 
 
 def superpixels(x: tf.Tensor) -> tf.Tensor:

@@ -3,33 +3,50 @@
 from tfxai.metrics.ablation import AblationReport, Accuracy, ablation
 from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
+from tfxai.metrics.curves import Curve, deletion, insertion, pixel_flipping
 from tfxai.metrics.heads import HeadReport, head_ablation
+from tfxai.metrics.infidelity import infidelity
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
+from tfxai.metrics.road import road
 from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
+from tfxai.metrics.subsets import mu_fidelity, sensitivity_n
+from tfxai.metrics.sufficiency import average_drop, comprehensiveness, increase, sufficiency
 
 __all__ = [
     "AblationReport",
     "Accuracy",
+    "Curve",
     "FoldedIoU",
     "HeadReport",
     "LocalizationScore",
     "ablation",
+    "average_drop",
     "bootstrap_interval",
     "box_error",
     "centre_box",
     "centre_point",
     "compare_localization",
+    "comprehensiveness",
+    "deletion",
     "f_beta",
     "find_boxes",
     "head_ablation",
+    "increase",
+    "infidelity",
+    "insertion",
     "iou",
     "iou_curve",
     "iou_over_folds",
     "localization_error",
     "mae",
     "mean_by_class",
+    "mu_fidelity",
+    "pixel_flipping",
     "pointing_game",
+    "road",
+    "sensitivity_n",
+    "sufficiency",
     "tune_threshold",
     "whole_image",
 ]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfxai.explanation import Explanation
-from tfxai.types import Inputs, Target
+from tfxai.runner import Runner
+from tfxai.types import Inputs, Target, Verbose
 
 
 def maps_of(explanation: Explanation | np.ndarray, input: str | None = None) -> np.ndarray:
@@ -57,3 +58,12 @@ def explained(explanation: Any, inputs: Inputs | None, target: Target) -> tuple[
             )
         target = explanation.target
     return explanation.inputs if inputs is None else inputs, target
+
+
+def of_all(
+    runner: Runner, explanation: Any, inputs: Inputs | None, target: Target, batch_size: int, verbose: Verbose
+) -> dict[str, np.ndarray]:
+    """What a runner finds for all that was explained, with a row for each input."""
+    inputs, target = explained(explanation, inputs, target)
+    parts = [one.found for one in runner.outcomes(inputs, target, batch_size, verbose)]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
 
-from tfxai.segments import CELLS, superpixels
+from tfxai.segments import MOST, superpixels
 
 CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additive", "mask_superpixel", "crop_shift"]
 Perturbation: TypeAlias = CloudName | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -76,7 +76,7 @@ def _mask_superpixel(x: tf.Tensor, sigma: float) -> Sample:
     mean = tf.reduce_mean(x, [1, 2], keepdims=True)
 
     def sample(seed: tf.Tensor) -> tf.Tensor:
-        off = tf.random.stateless_uniform([CELLS * CELLS], seed) < sigma
+        off = tf.random.stateless_uniform([MOST], seed) < sigma
         return tf.where(tf.gather(off, labels)[..., None], mean, x)
 
     return sample

@@ -1,0 +1,136 @@
+"""Players: the parts of an input that can be absent, each as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.checks import one_of, positive
+from tfxai.groups import Groups, numbered, partition
+from tfxai.run import Run
+from tfxai.segments import MOST, superpixels
+
+# The side of patches, or GRID of these along the longest axis; regions of like colour; columns of a table; or to which
+# part each position belongs, for all inputs or for each.
+Parts: TypeAlias = int | Literal["patches", "superpixels"] | Groups | np.ndarray | None
+GRID = 9  # as muFidelity takes it (Bhatt et al. 2020, in Xplique)
+ROWS = "groups"  # the name in `Run.beside` of parts that differ between inputs
+
+
+@dataclass(frozen=True)
+class Players:
+    """The parts into which the positions of an input are divided.
+
+    Attributes
+    ----------
+    size : list of int
+        How many positions the input has along each axis.
+    count : int
+        How many parts there are, at most.
+    labels : tf.Tensor, optional
+        (1 or n, positions) to which part a position belongs; None: each is a part of its own.
+    kept : tf.Tensor, optional
+        (n, positions) False where an input has padding, which is no part of it.
+    """
+
+    size: list[int]
+    count: int
+    labels: tf.Tensor | None = None
+    kept: tf.Tensor | None = None
+
+    def totals(self, values: tf.Tensor) -> tf.Tensor:
+        """(n, *size) values of positions, summed up over each part: (n, count)."""
+        flat = tf.reshape(values, [-1, int(np.prod(self.size))])
+        if self.kept is not None:
+            flat = tf.where(self.kept, flat, 0)
+        if self.labels is None:
+            return flat
+        n = tf.shape(flat)[0]
+        own = self.labels + self.count * tf.range(n)[:, None]  # the parts of one input are not those of another
+        return tf.reshape(tf.math.unsorted_segment_sum(flat, own, self.count * n), [-1, self.count])
+
+    def over(self, parts: tf.Tensor) -> tf.Tensor:
+        """(k, 1 or n, count) something of each part, for each of its positions: (k, 1 or n, *size)."""
+        if self.labels is not None and self.labels.shape[0] == 1:
+            parts = tf.gather(parts, self.labels[0], axis=2)
+        elif self.labels is not None:
+            n = tf.shape(self.labels)[0]
+            parts = tf.broadcast_to(parts, [tf.shape(parts)[0], n, self.count])
+            parts = tf.vectorized_map(lambda own: tf.gather(own, self.labels, axis=1, batch_dims=1), parts)
+        return tf.reshape(parts, [tf.shape(parts)[0], -1, *self.size])
+
+
+def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
+    """The parts of one of a run's inputs.
+
+    Parameters
+    ----------
+    run : Run
+        Whose input it is; an array of ``groups`` with a row for each input is in its ``beside``.
+    x : tf.Tensor
+        The input.
+    groups : int, "patches", "superpixels", mapping, sequence or array, optional
+        See `Parts`. Default: each position, of all channels, is one.
+
+    Returns
+    -------
+    Players
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit the input.
+    """
+    size, kept = run.size(x), run.kept(x)
+    if kept is not None:
+        over = tf.zeros([1, *size], tf.bool)  # steps of a sequence, for all positions beside them
+        kept = tf.reshape(tf.reshape(kept, [-1, size[0], *[1] * (len(size) - 1)]) | over, [-1, int(np.prod(size))])
+    if isinstance(groups, str):
+        one_of("groups", groups, ["patches", "superpixels"])
+    if isinstance(groups, str) and groups == "patches":  # of a series, a table or words each position is one
+        groups = None if len(size) == 1 else -(-max(size) // GRID)
+    if groups is None:
+        return Players(size, int(np.prod(size)), None, kept)
+    if isinstance(groups, str):
+        return Players(size, MOST, _flat(superpixels(tf.cast(x, tf.float32)), size), kept)
+    if isinstance(groups, np.ndarray):
+        each = groups.ndim == len(size) + 1
+        if list(groups.shape[-len(size) :]) != size or (not each and groups.ndim != len(size)):
+            raise ValueError(
+                f"Expected groups= with the number of a part for each position, {tuple(size)}, or such a row for each "
+                f"input, got an array of shape {groups.shape}."
+            )
+        labels = run.beside[ROWS] if each else tf.constant(groups[None], tf.int32)
+        return Players(size, int(groups.max()) + 1, _flat(labels, size), kept)
+    if isinstance(groups, int | np.integer):
+        labels = _patches(positive("groups", groups), size)
+    elif len(size) == 1:
+        labels = np.zeros(size[0], int)
+        for number, (_, columns) in enumerate(partition(groups, numbered(size[0]))):
+            labels[columns] = number
+    else:
+        raise ValueError(f"Groups of columns are of tables, and the input has the positions {tuple(size)}.")
+    return Players(size, int(labels.max()) + 1, tf.constant(labels.reshape(1, -1), tf.int32), kept)
+
+
+def as_parts(groups: Parts) -> Parts:
+    """What users give as groups, checked: arrays hold whole numbers from 0."""
+    if not hasattr(groups, "__array__"):
+        return groups
+    labels = np.asarray(groups)
+    if labels.ndim == 0 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(f"Expected an array of groups= to hold whole numbers from 0, got {labels.dtype}.")
+    return labels.astype(np.int32)
+
+
+def _patches(side: int, size: list[int]) -> np.ndarray:
+    """Squares, or what has as many axes; those at the end are cut by the border."""
+    places = np.indices(size) // side
+    return np.ravel_multi_index(tuple(places), [-(-length // side) for length in size])
+
+
+def _flat(labels: tf.Tensor, size: list[int]) -> tf.Tensor:
+    return tf.reshape(labels, [labels.shape[0] if labels.shape[0] == 1 else -1, int(np.prod(size))])
