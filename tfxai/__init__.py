@@ -8,6 +8,7 @@ from tfxai.examples import examples_for
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.inversion import FeatureInversion, GuidedFeatureInversion, MeaningfulPerturbation
+from tfxai.metrics.trust import TrustReport, trust
 from tfxai.models import layers
 from tfxai.models.attention_maps import attention
 from tfxai.models.receptive_field import receptive_field
@@ -30,6 +31,7 @@ __all__ = [
     "MeaningfulPerturbation",
     "RelevantFeatures",
     "SimpleTaylor",
+    "TrustReport",
     "__version__",
     "attention",
     "attribution",
@@ -51,5 +53,6 @@ __all__ = [
     "tables",
     "targets",
     "transforms",
+    "trust",
 ]
 __all__ += attribution.__all__ + synthesis.__all__

@@ -1,9 +1,11 @@
 """How good is an explanation? Scores of heat-maps and of features, whoever made them."""
 
 from tfxai.metrics.ablation import AblationReport, Accuracy, ablation
+from tfxai.metrics.blind import centre_maps, random_maps
 from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
 from tfxai.metrics.curves import Curve, deletion, insertion, pixel_flipping
+from tfxai.metrics.figures import plot_curves
 from tfxai.metrics.heads import HeadReport, head_ablation
 from tfxai.metrics.infidelity import infidelity
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
@@ -12,6 +14,7 @@ from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_fo
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
 from tfxai.metrics.subsets import mu_fidelity, sensitivity_n
 from tfxai.metrics.sufficiency import average_drop, comprehensiveness, increase, sufficiency
+from tfxai.metrics.trust import TrustReport, trust
 
 __all__ = [
     "AblationReport",
@@ -20,11 +23,13 @@ __all__ = [
     "FoldedIoU",
     "HeadReport",
     "LocalizationScore",
+    "TrustReport",
     "ablation",
     "average_drop",
     "bootstrap_interval",
     "box_error",
     "centre_box",
+    "centre_maps",
     "centre_point",
     "compare_localization",
     "comprehensiveness",
@@ -43,10 +48,13 @@ __all__ = [
     "mean_by_class",
     "mu_fidelity",
     "pixel_flipping",
+    "plot_curves",
     "pointing_game",
+    "random_maps",
     "road",
     "sensitivity_n",
     "sufficiency",
+    "trust",
     "tune_threshold",
     "whole_image",
 ]

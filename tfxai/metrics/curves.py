@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
@@ -101,8 +101,12 @@ class Ordered(Hiding):
         batch_size: int,
         verbose: Verbose,
     ) -> Curve:
-        found = self.judged(explanation, inputs, target, batch_size, verbose)
-        return Curve(found["shares"].astype(np.float64), found["scores"].astype(np.float64))
+        return curve_of(self.judged(explanation, inputs, target, batch_size, verbose))
+
+
+def curve_of(found: Mapping[str, np.ndarray]) -> Curve:
+    """What `Ordered` found, as a curve."""
+    return Curve(found["shares"].astype(np.float64), found["scores"].astype(np.float64))
 
 
 def ranked(values: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:

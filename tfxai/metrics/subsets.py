@@ -118,7 +118,7 @@ def mu_fidelity(
     """
     runner = Subsets(model, [share], subsets, seed=seed, fill=fill, groups=groups, input=input, **options)
     found = runner.judged(explanation, inputs, target, batch_size, verbose)
-    return correlation(stats.rankdata(found["mass"], axis=1), stats.rankdata(found["drops"], axis=1))
+    return rank_correlation(found["mass"], found["drops"])
 
 
 def sensitivity_n(
@@ -180,6 +180,11 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(...,) of Pearson, along the last axis; 0 where one of the two is constant."""
     x, y = (_standardised(np.asarray(one, np.float64)) for one in (x, y))
     return (x * y).sum(-1)
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(...,) of Spearman, along the last axis; 0 where one of the two is constant."""
+    return correlation(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1))
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:
