@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from tfxai.cli import evaluate_flowers, evaluate_localization, evaluate_resampling
+from tfxai.cli import evaluate_faithfulness, evaluate_flowers, evaluate_localization, evaluate_resampling
 from tfxai.cli.commands import Command, add_commands
 
 NAME = "evaluate"
-HELP = "Score methods by what is known about images."
+HELP = "Score methods by what is known about images, or by what the model does."
 EXAMPLES = """examples:
+  tfxai evaluate faithfulness model.keras photos/ --method grad_cam lrp
   tfxai evaluate localization --help
   tfxai evaluate flowers
 """
-COMMANDS: tuple[Command, ...] = (evaluate_localization, evaluate_flowers, evaluate_resampling)
+COMMANDS: tuple[Command, ...] = (evaluate_localization, evaluate_faithfulness, evaluate_flowers, evaluate_resampling)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from tfxai._version import __version__
-from tfxai.api import Named
 from tfxai.cli.options import (
     add_csv_option,
     add_method_options,
@@ -16,6 +15,7 @@ from tfxai.cli.options import (
     check_file,
     check_folder,
     chosen_methods,
+    facts_of,
     opened,
 )
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
         given,
         None if arguments.target == "predicted" else given.classes,
         arguments.cache,
-        {name: facts | _facts(method) for name, method in methods.items()},
+        {name: facts | facts_of(method) for name, method in methods.items()},
         batch_size=arguments.batch_size,
         threshold=arguments.threshold,
         component=arguments.component,
@@ -113,10 +113,3 @@ def run(arguments: argparse.Namespace) -> None:
     print("\n" + "\n".join(table(rows)))
     if arguments.csv is not None:
         write_csv(rows, arguments.csv)
-
-
-def _facts(method: Named) -> dict[str, Any]:
-    """A method with its options, and what is in the file of features that it may have."""
-    file = method.innermost.options.get("features")
-    content = {} if file is None else {"features": digest(file)}
-    return method.described() | content

@@ -17,6 +17,7 @@ import keras
 
 from tfxai import api, images
 from tfxai.api import Named
+from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
 from tfxai.models.loading import UnknownObject
 from tfxai.neurons.prediction import PredictionByFeatures
@@ -180,6 +181,13 @@ def chosen_methods(arguments: argparse.Namespace, default: Sequence[str] = DEFAU
     if arguments.layer is not None and not takes_layer:
         raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
     return chosen
+
+
+def facts_of(method: Named) -> dict[str, Any]:
+    """A method with its options, and what is in the file of features that it may have."""
+    file = method.innermost.options.get("features")
+    content = {} if file is None else {"features": digest(file)}
+    return method.described() | content
 
 
 def _short(method: Named, taken: Collection[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import zlib
 from collections import defaultdict
 from os import PathLike
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tfxai import images
+from tfxai.evaluation.image_files import ImageFiles, checksum
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 CLASS = ("class", "class_index")
@@ -70,7 +70,7 @@ def read_boxes(table: str | PathLike, limit: int | None = None) -> Boxes:
     return dict(itertools.islice(found.items(), limit))
 
 
-class BoxedImages:
+class BoxedImages(ImageFiles):
     """Images with boxes, checked, and read in batches as a network takes them.
 
     An image with boxes of several classes counts once for each of them.
@@ -111,8 +111,8 @@ class BoxedImages:
     ):
         if not Path(folder).is_dir():
             raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")
-        self._files = [Path(folder) / file for file, _ in boxes]
-        self._channels, self._mode = channels, mode
+        files = [Path(folder) / file for file, _ in boxes]
+        self._files, self._channels, self._mode, self._upright = files, channels, mode, False
         self.classes = np.array([class_id for _, class_id in boxes])
         self.boxes: list[np.ndarray] = []
         self.keys: list[str] = []
@@ -130,10 +130,7 @@ class BoxedImages:
                     f"and {height}. Expected xmin, ymin, xmax, ymax in pixels of the file as stored."
                 )
             self.boxes.append(corners / scale * (self.size[::-1] * 2))
-            self.keys.append(f"{name} {class_id} {zlib.crc32(pixels.tobytes()):08x}")
-
-    def __len__(self) -> int:
-        return len(self.keys)
+            self.keys.append(f"{name} {class_id} {checksum(pixels)}")
 
     def check_classes(self, count: int) -> None:
         """ValueError if there is a box of a class that a network with so many classes does not know."""
@@ -143,8 +140,3 @@ class BoxedImages:
                 f"{str(file)!r} has boxes of class {self.classes.max()}, which is out of range: the model has {count} "
                 f"classes, 0 to {count - 1}."
             )
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """Inputs of the network."""
-        pixels = [images.read(file, upright=False) for file in self._files[rows]]
-        return images.prepare(pixels, self.size, self._channels, self._mode)

@@ -1,4 +1,4 @@
-"""Heat-maps that are stored batch by batch, so that a run that was interrupted goes on where it stopped."""
+"""What is computed of images, stored batch by batch, so that a run that was interrupted goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -7,80 +7,118 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
-from tfxai.evaluation.boxed_images import BoxedImages
+from tfxai.evaluation.image_files import ImageFiles
 from tfxai.explainer import Explainer
+
+Make: TypeAlias = Callable[[np.ndarray, slice], dict[str, np.ndarray]]  # from inputs and their rows to arrays by name
 
 
 def heatmaps(
     explainer: Explainer,
-    images: BoxedImages,
+    images: ImageFiles,
     target: np.ndarray | None,
     folder: Path,
     facts: dict[str, Any],
     batch_size: int,
 ) -> tuple[np.ndarray, float]:
-    """Heat-maps of all images: what the folder holds as it is, and what is missing made and put there.
-
-    Each file of the folder is a batch, and its name the number of the first image in it.
+    """Heat-maps of all images.
 
     Parameters
     ----------
     explainer : Explainer
         The method.
-    images : BoxedImages
-        What is explained; more or fewer of the same images than before, if need be.
     target : None or ndarray
         (n,) classes; None for the predicted ones.
-    folder : path
-        Made if need be.
-    facts : dict
-        Everything that heat-maps depend on beside the images, as JSON can tell it.
-    batch_size : int
-        As for `Explainer.explain`.
+    images, folder, facts, batch_size
+        As for `batches`.
 
     Returns
     -------
     tuple
-        (n, h, w), and the seconds for an image: the lower median over batches, so that the first, which compiles, does
-        not count unless it is alone.
+        (n, h, w), and the seconds for an image, see `typical`.
 
     Raises
     ------
     ValueError
-        If the folder holds heat-maps of other settings or images, or a damaged file.
+        As `batches`.
+    """
+
+    def explained(inputs: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
+        begin = time.perf_counter()
+        own = None if target is None else target[rows]
+        found = explainer.explain(inputs, own, batch_size, 0).heatmaps()
+        return {"heatmaps": found, "seconds": np.asarray((time.perf_counter() - begin) / len(inputs))}
+
+    parts = batches(explained, images, folder, facts, batch_size)
+    return np.concatenate([part["heatmaps"] for part in parts])[: len(images)], typical(parts, "seconds")
+
+
+def typical(parts: Sequence[dict[str, np.ndarray]], name: str) -> float:
+    """The lower median over batches, so that the first, which compiles, does not count unless it is alone."""
+    return float(np.percentile([part[name] for part in parts], 50, method="lower"))
+
+
+def batches(
+    make: Make,
+    images: ImageFiles,
+    folder: Path,
+    facts: dict[str, Any],
+    batch_size: int,
+) -> list[dict[str, np.ndarray]]:
+    """What is computed of each batch of images: what the folder holds as it is, and what is missing made and put there.
+
+    Each file of the folder is a batch, and its name the number of the first image in it.
+
+    Parameters
+    ----------
+    make : callable
+        See `Make`.
+    images : ImageFiles
+        Of which it is computed; more or fewer of the same images than before, if need be.
+    folder : path
+        Made if need be.
+    facts : dict
+        Everything that results depend on beside the images, as JSON can tell it.
+    batch_size : int
+        How many images are in a batch.
+
+    Returns
+    -------
+    list of dict
+        Arrays by name, of each batch; the last may reach beyond the images, if there were more before.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds results of other settings or images, or a damaged file.
     """
     facts = json.loads(json.dumps(facts, default=str))
-    made: list[np.ndarray] = []
-    seconds: list[float] = []
+    made: list[dict[str, np.ndarray]] = []
     done = 0
     while done < len(images) and (file := _file(folder, done)).exists():
         content = _load(file)
         _check(content, facts, images.keys[done:], file)
-        made.append(content["heatmaps"])
-        seconds.append(float(content["seconds"]))
-        done += len(made[-1])
+        done += len(content["images"])
+        made.append({name: x for name, x in content.items() if name not in ("images", "facts")})
     if done:
         print(f"{min(done, len(images))} of {len(images)} images are stored in {folder}")
     starts = range(done, len(images), batch_size)
     progress = keras.utils.Progbar(len(starts), unit_name="batch")
     for start in starts:
         rows = slice(start, start + batch_size)
-        inputs = images[rows]
-        begin = time.perf_counter()
-        made.append(explainer.explain(inputs, None if target is None else target[rows], batch_size, 0).heatmaps())
-        seconds.append((time.perf_counter() - begin) / len(inputs))
-        _save(_file(folder, start), made[-1], seconds[-1], images.keys[rows], facts)
+        made.append(make(images[rows], rows))
+        _save(_file(folder, start), made[-1], images.keys[rows], facts)
         progress.add(1)
-    return np.concatenate(made)[: len(images)], float(np.percentile(seconds, 50, method="lower"))
+    return made
 
 
 def file_name(method: str) -> str:
@@ -104,31 +142,31 @@ def _file(folder: Path, start: int) -> Path:
     return folder / f"{start:07d}.npz"
 
 
-def _save(file: Path, heatmaps: np.ndarray, seconds: float, keys: Sequence[str], facts: dict[str, Any]) -> None:
+def _save(file: Path, content: dict[str, np.ndarray], keys: Sequence[str], facts: dict[str, Any]) -> None:
     """Under another name first: a file that has its name is complete."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".unfinished")
     with open(unfinished, "wb") as stream:
-        np.savez(stream, heatmaps=heatmaps, seconds=seconds, images=np.array(keys), facts=json.dumps(facts))
+        np.savez(stream, images=np.array(keys), facts=json.dumps(facts), **content)  # type: ignore[arg-type]
     os.replace(unfinished, file)
 
 
 def _load(file: Path) -> dict[str, np.ndarray]:
     try:
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as content:
-            return {name: content[name] for name in ("heatmaps", "seconds", "images", "facts")}
+            return {name: content[name] for name in {"images", "facts", *content.files}}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ValueError(f"Expected heat-maps in {str(file)!r}: {error}. Delete it, and run again.") from error
+        raise ValueError(f"Expected stored results in {str(file)!r}: {error}. Delete it, and run again.") from error
 
 
 def _check(content: dict[str, np.ndarray], facts: dict[str, Any], keys: Sequence[str], file: Path) -> None:
-    """ValueError if heat-maps were made under other settings, or of other images."""
+    """ValueError if results were made under other settings, or of other images."""
     before = json.loads(str(content["facts"]))
     changes = [(name, before.get(name), facts.get(name)) for name in {**before, **facts}]
     changes += [("the image", was, now) for was, now in zip(content["images"].tolist(), keys, strict=False)]
     other = [f"{name} was {was!r} and is {now!r}" for name, was, now in changes if was != now]
     if other:
         raise ValueError(
-            f"{str(file.parent)!r} holds heat-maps of another run: {'; '.join(other[:5])}. "
+            f"{str(file.parent)!r} holds results of another run: {'; '.join(other[:5])}. "
             "Choose another folder by --cache, or delete this one."
         )

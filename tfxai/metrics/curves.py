@@ -82,12 +82,13 @@ class Ordered(Hiding):
             shares = np.linspace(0, 1, min(shares, parts.count) + 1)
         playing = parts.totals(tf.ones_like(values)) > 0
         total = parts.totals(values)
-        ranks = parts.over(ranked(total if self.order == "most" else -total, playing)[None])[0]
+        ranks = ranked(total if self.order == "most" else -total, playing)
+        ranks = run.over(parts.over(ranks[None])[0], run.image)  # at once, and not at each step
         number = tf.reduce_sum(tf.cast(playing, tf.float32), 1)  # (n,)
         counts = tf.round(tf.constant(shares[:, None], tf.float32) * number)  # (points, n)
 
         def hide(index: tf.Tensor) -> tf.Tensor:
-            reached = tf.reshape(tf.gather(counts, index), [-1, run.count, *[1] * len(parts.size)])
+            reached = tf.reshape(tf.gather(counts, index), [-1, run.count, *[1] * (ranks.shape.rank - 1)])
             first = tf.cast(ranks < reached, tf.float32)
             return 1 - first if self.insert else first
 
@@ -115,7 +116,9 @@ def ranked(values: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
     Of equal parts the first in reading order comes first; those that do not play come last.
     """
     order = tf.argsort(tf.where(playing, values, -np.inf), direction="DESCENDING", stable=True)
-    return tf.cast(tf.argsort(order, stable=True), tf.float32)
+    before = tf.shape(values)[1] * tf.range(tf.shape(values)[0])[:, None]  # one permutation for all is sorted but once
+    places = tf.math.invert_permutation(tf.reshape(order + before, [-1]))
+    return tf.cast(tf.reshape(places, tf.shape(values)) - before, tf.float32)
 
 
 def deletion(

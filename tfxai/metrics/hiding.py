@@ -73,8 +73,8 @@ class Hiding(Runner):
         Returns
         -------
         tuple
-            The number of copies; a function from the numbers (k,) of copies to (k, 1 or n, *size), 1 where a
-            position is hidden; and further results.
+            The number of copies; a function from the numbers (k,) of copies to (k, 1 or n, ...) of the
+            input's shape, 1 where it is hidden; and further results.
         """
         raise NotImplementedError
 
@@ -86,7 +86,7 @@ class Hiding(Runner):
         fills = input_references(run, image)
 
         def score(index: tf.Tensor) -> tf.Tensor:
-            hidden = run.over(hide(index % copies), image)
+            hidden = hide(index % copies)
             if self.around is not None:
                 fill = self.finished(self.around(x, hidden), x, index)
             else:

@@ -47,7 +47,11 @@ class Subsets(Hiding):
         chosen = tf.constant(self._chosen(parts.count), tf.float32)
         mass = tf.matmul(parts.totals(values), chosen, transpose_b=True)
         found = {"mass": mass}
-        return chosen.shape[0], lambda index: parts.over(tf.gather(chosen, index)[:, None]), found
+
+        def hide(index: tf.Tensor) -> tf.Tensor:
+            return run.over(parts.over(tf.gather(chosen, index)[:, None]), run.image)
+
+        return chosen.shape[0], hide, found
 
     def _chosen(self, count: int) -> np.ndarray:
         """(subsets, count) true where a part is hidden."""

@@ -211,7 +211,8 @@ class Veiled(Hiding):
     """One copy of each input, hidden as far as its values in [0, 1] say."""
 
     def plan(self, run: Run, parts: Players, values: tf.Tensor) -> tuple[int, Hide, dict[str, tf.Tensor]]:
-        return 1, lambda index: tf.tile(1 - values[None], [tf.size(index), *[1] * values.shape.rank]), {}
+        hidden = run.over(1 - values, run.image)[None]
+        return 1, lambda index: tf.tile(hidden, [tf.size(index), *[1] * (hidden.shape.rank - 1)]), {}
 
 
 def _veiled(
