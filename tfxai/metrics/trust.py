@@ -297,14 +297,17 @@ def _sentence(name: str, rows: Mapping[str, Row]) -> str:
     won = [measure for measure, row in rows.items() if better(row)]
     lost = [measure for measure, row in rows.items() if any(high < 0 for _, high in row.gain.values())]
     first = [measure for measure, row in rows.items() if row.behind[0] <= 0 <= row.behind[1]]
-    said = f"{name}: better than maps that know nothing by {', '.join(won) or 'no measure'}"
+    blind = " and ".join(one.removesuffix(" map") for one in BLIND if one in next(iter(rows.values())).gain)
+    said = f"{name}: better than {blind} maps by {', '.join(won) or 'no measure'}"
     if lost:
         said += f"; worse than one of them by {', '.join(lost)}"
     return f"{said}; none of the others is better by {', '.join(first)}." if first else f"{said}."
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
-    return bootstrap_interval(values, samples=2000) if np.ptp(values) else (float(values[0]), float(values[0]))
+    if not np.ptp(values):  # a method beside itself
+        return float(values[0]) + 0.0, float(values[0]) + 0.0  # and no negative zero
+    return bootstrap_interval(values, samples=2000)
 
 
 def _ends(ends: tuple[float, float], sign: str = "") -> str:
