@@ -31,41 +31,26 @@ names = [found.name for found in tfxai.attention(model)]
 # %%
 # What one token looks at
 # -----------------------
-# A map of attention has a row for each token: how it shares its attention among all others. `tfxai.AttentionGradient`
+# A map of attention has a row for each token: how it shares its attention among all others. `tfxai.plot_attention`
 # shows one row, by default that of the class token. Here are the four heads of the last map, side by side.
 
-
-def heads(layer, query=None):
-    shown = {f"head {n}": {"head": n} for n in range(4)} | {"all heads": {}}
-    return {
-        title: tfxai.AttentionGradient(model, layer=layer, query=query, weight="attention", classes=classes, **head)
-        for title, head in shown.items()
-    }
-
-
-figure = tfxai.plot_grid({title: one(images[:3], verbose=0) for title, one in heads(names[-1]).items()})
+figure = tfxai.plot_attention(model, images[:3], layer=names[-1], classes=classes)
 
 # %%
 # Any other token can be asked too, by its number. The one in row r and column c has the number 1 + 14 r + c; its patch
 # is marked.
 
 row, column = 6, 4
-explanations = {title: one(images[:1], verbose=0) for title, one in heads(names[0], 1 + 14 * row + column).items()}
-figure = tfxai.plot_grid(explanations)
+figure = tfxai.plot_attention(model, images[:1], layer=names[0], query=1 + 14 * row + column, classes=classes)
 for cell in figure.axes[:6]:
     cell.add_patch(plt.Rectangle((8 * column - 0.5, 8 * row - 0.5), 8, 8, fill=False, color="white"))
 
 # %%
 # From layer to layer
 # -------------------
-# The class token's attention in each layer, and what rollout makes of all of them together.
+# The class token's attention in each layer. `tfxai.AttentionRollout` makes one map of all of them.
 
-strip = {
-    name: tfxai.AttentionGradient(model, layer=name, weight="attention", classes=classes)(images[:3], verbose=0)
-    for name in names
-}
-strip["rollout"] = tfxai.AttentionRollout(model, classes=classes)(images[:3], verbose=0)
-figure = tfxai.plot_grid(strip)
+figure = tfxai.plot_attention(model, images[:3], classes=classes)
 
 # %%
 # What speaks for the class

@@ -4,6 +4,7 @@ from tfxai import attribution, baselines, callbacks, datasets, inversion, metric
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
+from tfxai.attribution.attention_figures import plot_attention
 from tfxai.examples import examples_for
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
@@ -45,6 +46,7 @@ __all__ = [
     "methods",
     "metrics",
     "objectives",
+    "plot_attention",
     "plot_grid",
     "priors",
     "receptive_field",

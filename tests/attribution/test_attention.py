@@ -270,3 +270,32 @@ def test_windows_are_refused_by_name():
     assert tfxai.attention(model)[0].windows == 2
     with pytest.raises(ValueError, match=r"'windows' has 2 of them\. Use LRP"):
         tfxai.TransformerAttribution(model)(rows(2, 8), 0)
+
+
+def test_pictures_of_heads_and_of_layers():
+    model, x = token_networks.known("vit"), token_networks.inputs("vit")[:2]
+    heads = tfxai.plot_attention(model, x, layer="attention1", weight="gradient", target=0)
+    titles = [cell.get_title() for cell in heads.axes[:4]]
+    assert titles == ["input", "head 0", "head 1", "all heads"]
+    layers_ = tfxai.plot_attention(model, x)
+    assert [cell.get_title() for cell in layers_.axes[:3]] == ["input", "attention1", "attention2"]
+    both = tfxai.AttentionGradient(model, "attention1", query=3)(x)
+    alone = tfxai.AttentionGradient(model, "attention1", query=3, head=1)(x)
+    np.testing.assert_allclose(both.extras["by_head"][:, 1], alone.values, rtol=1e-5)
+    np.testing.assert_allclose(both.extras["by_head"].mean(1), both.values, rtol=1e-5)
+    rows = both.extras["heads"][:, 1, 3, 1:].reshape(2, 4, 4)  # the class token stands for no place
+    np.testing.assert_allclose(alone.values, rows, rtol=1e-5)
+
+
+def test_causal_attention_is_told_from_all_others():
+    assert {net: {one.causal for one in tfxai.attention(token_networks.known(net))} for net in NETS} == {
+        "vit": {False},
+        "text": {False},
+        "causal": {True},
+    }
+    words = x = keras.Input((None,), dtype="int32")  # of any number
+    x = layers.Embedding(9, 8)(x)
+    x = layers.MultiHeadAttention(2, 4, name="look")(x, x, use_causal_mask=True)
+    x = layers.MultiHeadAttention(1, 4, name="back")(x, x)
+    model = keras.Model(words, layers.Dense(9)(x))
+    assert [one.causal for one in tfxai.attention(model)] == [True, False]

@@ -255,7 +255,8 @@ class AttentionGradient(TokenMap):
     weight : {"attention_x_gradient", "attention", "gradient"}
         What is shown of it. Default: A G, what each share adds to the score to first order.
     head : int, optional
-        Which head; default: the mean of all. ``extras["heads"]`` has each of them.
+        Which head; default: the mean of all. ``extras["heads"]`` has each of them, (n, heads, queries, keys), and
+        ``extras["by_head"]`` what is shown of each, (n, heads, ...); `tfxai.plot_attention` draws them.
     query : int, optional
         Of which token the row is shown. Default: the mean of those that the score is read from.
     grid : (int, int), optional
@@ -330,10 +331,12 @@ class AttentionGradient(TokenMap):
             G = one.by_head(gradients(run.score, one.weights))
             shown = G if self.weight == "gradient" else shown * G
         run.extras["heads"] = shown
-        chosen = tf.reduce_mean(shown, 1) if self.head is None else shown[:, self.head]
         alike = [other for other in maps if other.stream == one.stream and _queries(other) == _queries(one)]
-        rows = self.rows(run, alike)[one.stream]
-        return {one.source: _through(rows, chosen)}
+        by_head = tf.einsum("nq,nhqk->nhk", self.rows(run, alike)[one.stream], shown)
+        laid = self.laid(run, {one.source: by_head})
+        if len(laid) == 1:
+            run.extras["by_head"] = next(iter(laid.values()))
+        return {one.source: tf.reduce_mean(by_head, 1) if self.head is None else by_head[:, self.head]}
 
 
 def _queries(one: Attention) -> int | None:

@@ -70,12 +70,17 @@ class TokenMap(Explainer):
                 "tfxai.attention(model) is empty. Use IntegratedGradients."
             )
         self.check(known(run.view, run.taken).maps, maps)
-        tokens, values = self.of_tokens(run, maps), {}
+        values = self.laid(run, self.of_tokens(run, maps))
+        return values if isinstance(run.inputs, dict) else next(iter(values.values()))
+
+    def laid(self, run: Run, tokens: dict[int, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Numbers (n, ..., tokens) of sequences, where the tokens lie in each input: (n, ..., *positions)."""
+        values = {}
         for name, (stream, grid) in self._grids(run).items():
             if stream in tokens:
-                laid = tf.gather(tokens[stream], grid.tokens.ravel(), axis=1)
-                values[name] = tf.reshape(laid, [-1, *grid.tokens.shape])
-        return values if isinstance(run.inputs, dict) else next(iter(values.values()))
+                own = tf.gather(tokens[stream], grid.tokens.ravel(), axis=-1)
+                values[name] = tf.reshape(own, [-1, *own.shape[1:-1], *grid.tokens.shape])
+        return values
 
     def check(self, described: Sequence[AttentionMap], maps: Sequence[Attention]) -> None:
         """ValueError for attention that the method has no formula for."""

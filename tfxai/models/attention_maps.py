@@ -34,6 +34,9 @@ class AttentionMap(NamedTuple):
         How many tokens look, and are looked at; None where that varies.
     windows : int
         In how many parts, each with tokens of its own, an input is cut; 1: all tokens can meet.
+    causal : bool
+        Whether no token looks at those behind it. It is seen in a pass that `attention` makes, so that it does not
+        matter how the model hides them.
     """
 
     name: str
@@ -42,6 +45,7 @@ class AttentionMap(NamedTuple):
     queries: int | None
     keys: int | None
     windows: int
+    causal: bool = False
 
 
 class Known(NamedTuple):
@@ -84,7 +88,7 @@ def attention(
     Returns
     -------
     list of AttentionMap
-        Tuples ``(name, kind, heads, queries, keys, windows)``; empty if there is none.
+        Tuples ``(name, kind, heads, queries, keys, windows, causal)``; empty if there is none.
 
     Examples
     --------
@@ -92,7 +96,7 @@ def attention(
     >>> x = keras.Input((6, 8))
     >>> model = keras.Model(x, keras.layers.MultiHeadAttention(2, 4, name="look")(x, x))
     >>> tfxai.attention(model)
-    [AttentionMap(name='look', kind='self', heads=2, queries=6, keys=6, windows=1)]
+    [AttentionMap(name='look', kind='self', heads=2, queries=6, keys=6, windows=1, causal=False)]
     """
     view = open_model(model, output, signature)
     if view.opaque:
@@ -101,7 +105,34 @@ def attention(
         inputs = dict(zip(view.takes or [f"input_{number}" for number in range(len(inputs))], inputs, strict=True))
     if inputs is None and view.inputs is None:
         view.layers()  # tells why nothing is known
-    return known(view, view.declared if inputs is None else tf.nest.map_structure(np.asarray, inputs)).maps
+    given = view.declared if inputs is None else tf.nest.map_structure(np.asarray, inputs)
+    maps = known(view, given).maps
+    return [one._replace(causal=causal) for one, causal in zip(maps, _causal(view, given), strict=True)] if maps else []
+
+
+def _causal(view: ModelView, inputs: Any) -> list[bool]:
+    """For each map, whether tokens look at none behind them, seen in one pass."""
+    specs = view.one_row(inputs)
+
+    def any_number(spec: tf.TensorSpec) -> tf.Tensor:
+        """Tokens that stand for something, and masks that hide nothing, are 1."""
+        shape = [size or LENGTH for size in spec.shape]
+        if spec.dtype.is_floating:
+            return tf.random.stateless_normal(shape, [0, 0], dtype=spec.dtype)
+        return tf.cast(tf.ones(shape), spec.dtype)
+
+    @tf.function(autograph=False)
+    def behind(inputs: Any) -> list[tf.Tensor]:
+        found = []
+        for one in find(tf.nest.flatten(inputs), view.forward(inputs, (), "flat").outputs):
+            shares = one.by_head(one.weights)
+            own = tf.shape(shares)[-2] == tf.shape(shares)[-1]
+            beyond = tf.reduce_max(tf.abs(shares - tf.linalg.band_part(shares, -1, 0)))
+            found.append(own & (tf.shape(shares)[-1] > 1) & (beyond < 1e-6) & (one.stream == one.source))
+        return found
+
+    with view.running():
+        return [bool(one) for one in behind(tf.nest.map_structure(any_number, specs))]
 
 
 def known(view: ModelView, inputs: Any) -> Known:
@@ -116,6 +147,7 @@ def known(view: ModelView, inputs: Any) -> Known:
     return found[key]
 
 
+LENGTH = 8  # of sequences that may have any
 _KNOWN: WeakKeyDictionary[ModelView, dict] = WeakKeyDictionary()
 
 
