@@ -173,3 +173,13 @@ def test_models_of_numbers_stay_as_they_are():
     ids = keras.Input((1,), dtype="int64")
     model = keras.Model(ids, layers.Dense(1)(layers.IntegerLookup(vocabulary=[1, 2], output_mode="one_hot")(ids)))
     assert apart(model) == (model, None)
+
+
+def test_a_sequential_model_of_one_column_of_strings():
+    lookup = layers.StringLookup(vocabulary=["red", "blue"], output_mode="one_hot")
+    model = keras.Sequential([keras.Input((1,), dtype="string"), lookup, layers.Dense(2)])
+    colours = np.array([["red"], ["blue"], ["green"]])
+    found = tfxai.GradientXInput(model)(colours, 1)
+    kernel = model.layers[-1].kernel.numpy()[:, 1]
+    np.testing.assert_allclose(found.values, np.eye(3)[[1, 2, 0]] * kernel, rtol=1e-6)
+    np.testing.assert_allclose(found.score, model(tf.constant(colours)).numpy()[:, 1], rtol=1e-5)

@@ -73,6 +73,8 @@ class Columns:
             return {str(name): data[name] for name in data.columns}
         if isinstance(data, list | tuple) and len(data) == len(self.takes):
             return dict(zip(self.takes, data, strict=True))
+        if len(self.takes) == 1 and hasattr(data, "__array__"):
+            return dict.fromkeys(self.takes, data)
         raise ValueError(
             f"The model takes columns with strings. Expected a dict or a table with {list(self.takes)}, got "
             f"{type(data).__name__}."
@@ -95,10 +97,12 @@ class Columns:
 def apart(model: keras.Model) -> tuple[keras.Model, Columns | None]:
     """A model behind the layers that make categories of strings, and these; any other model stays as it is.
 
-    A Functional model of columns, some of them strings, is told apart from all layers at its beginning that look up,
+    A Functional or Sequential model of columns, some of them strings, is told apart from all layers at its beginning that look up,
     hash, cross or bucket, those of a `keras.utils.FeatureSpace` as well. Columns of numbers that go elsewhere stay what
     they are, with their normalization.
     """
+    if isinstance(model, keras.Sequential) and [x.dtype for x in getattr(model, "inputs", None) or []] == ["string"]:
+        model = keras.Model(model.inputs, model.outputs[0], name=model.name)  # of the same layers
     inputs = _inputs(model)
     texts = {name for name, x in inputs.items() if x.dtype == "string"}
     if not texts:
