@@ -79,11 +79,10 @@ def mnist(data: Path) -> Case:
 
 
 def cifar10(data: Path) -> Case:
-    strip = np.asarray(Image.open(data / "small" / "cifar10_test1000_strip.png").convert("RGB"))
     labels = np.array([int(row["class_index"]) for row in _rows(data / "small" / "cifar10_test1000_labels.csv")])
-    images = _prepared(strip.reshape(-1, 32, 32, 3), data, "cifar10")
+    images = prepared(pixels(data, "cifar"), data, "cifar10")
     half = len(images) // 2
-    model = _load(data, "cifar10_resnet20")
+    model = load(data, "cifar10_resnet20")
     return Case(model, (images[:half], labels[:half]), (images[half:], labels[half:]))
 
 
@@ -91,9 +90,8 @@ def squeezenet(data: Path) -> Case:
     """One photograph for most classes: features are removed for the photographs they were fitted on."""
     classes = {row["file"]: int(row["class_index"]) for row in _rows(data / "boxes.csv")}
     files = {file: label for file, label in classes.items() if "val_227" in file}
-    pixels = np.stack([np.asarray(Image.open(data / file).convert("RGB")) for file in files])
-    given = _prepared(pixels, data, "squeezenet_v1_0_227"), np.array(list(files.values()))
-    return Case(_load(data, "squeezenet_v1_0"), given, given)
+    given = prepared(pixels(data, "ilsvrc"), data, "squeezenet_v1_0_227"), np.array(list(files.values()))
+    return Case(load(data, "squeezenet_v1_0"), given, given)
 
 
 CASES = {
@@ -167,11 +165,23 @@ def _rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def _load(data: Path, name: str) -> keras.Model:
+def load(data: Path, name: str) -> keras.Model:
     return keras.models.load_model(data / "models" / f"{name}.keras", compile=False)
 
 
-def _prepared(pixels: np.ndarray, data: Path, name: str) -> np.ndarray:
+def pixels(data: Path, kind: str) -> np.ndarray:
+    """All pictures of CIFAR-10, or the photographs of ILSVRC that have one size."""
+    if kind == "cifar":
+        return _read(data / "small" / "cifar10_test1000_strip.png").reshape(-1, 32, 32, 3)
+    files = dict.fromkeys(row["file"] for row in _rows(data / "boxes.csv") if "val_227" in row["file"])
+    return np.stack([_read(data / file) for file in files])
+
+
+def _read(file: Path) -> np.ndarray:
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+def prepared(pixels: np.ndarray, data: Path, name: str) -> np.ndarray:
     how = json.loads((data / "models" / "preprocessing.json").read_text())[name]
     pixels = pixels[..., ::-1] if how["order"] == "BGR" else pixels
     return (pixels - np.float32(how["mean"])) * np.float32(how["scale"])

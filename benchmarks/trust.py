@@ -1,16 +1,22 @@
-"""Which measures without truth rank methods as the truth does: flowers, whose decisive pixels are known.
+"""What measures without truth say of methods, and which of them rank methods as the truth does.
 
-For each network: the mean of each measure for each method, and the rank correlation, over methods, with the area under
-the curve of intersection over union with the petals; intervals by drawing the images anew.
+For each network: the mean of each measure for each method. On flowers, whose decisive pixels are known, also the rank
+correlation, over methods, with the area under the curve of intersection over union with the petals, and with the share
+of the heat-map on them; intervals by drawing the images anew.
 
     python benchmarks/trust.py single-6c double-12c --images 60
+    python benchmarks/trust.py resnet20 vgg8 squeezenet --data FOLDER      # networks and photographs of one's own
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+import cv2
+import keras
 import numpy as np
+from ablation import load, pixels, prepared
 from scipy import stats
 
 import tfxai
@@ -37,6 +43,30 @@ METHODS = (
     "guided_feature_inversion",
 )
 
+# File of a network, of its pictures, and its preprocessing.
+NETWORKS = {
+    "resnet20": ("cifar10_resnet20", "cifar", "cifar10"),
+    "resnet56": ("cifar10_resnet56", "cifar", "cifar10"),
+    "vgg8": ("cifar10_vgg8", "cifar", "cifar10_vgg8"),
+    "squeezenet": ("squeezenet_v1_0", "ilsvrc", "squeezenet_v1_0_227"),
+    "mobilenet_v2": ("mobilenet_v2_224", "ilsvrc", "mobilenet_v2_warp"),
+}
+
+
+def case(name: str, data: Path | None, images: int, seed: int) -> tuple[keras.Model, np.ndarray, np.ndarray | None]:
+    """A network, images, and masks where they are known."""
+    if name not in NETWORKS:
+        model = flowers.load_model(name)
+        drawn, _, masks = flowers.make(name, n=images, seed=seed)
+        return model, drawn, masks
+    if data is None:
+        raise SystemExit(f"Expected --data with the folder of {name} and its pictures.")
+    file, kind, key = NETWORKS[name]
+    chosen = np.random.default_rng(seed).permutation(len(found := pixels(data, kind)))[:images]
+    model = load(data, file)
+    size = model.input_shape[1:3]
+    return model, prepared(np.stack([cv2.resize(one, size) for one in found[chosen]]), data, key), None
+
 
 def correlations(truth: np.ndarray, measures: dict[str, np.ndarray], draws: int = 1000) -> dict[str, np.ndarray]:
     """Of (methods, n) each: rank correlation of the means over images, and the ends of its 95 % interval."""
@@ -56,20 +86,24 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--seed", type=int, default=900)
     parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--measures", nargs="*", default=list(MEASURES))
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--data", type=Path, help="folder of networks and pictures that are no flowers")
     parser.add_argument("--fills", nargs="*", default=["0", "mean", "blur"], help="what hides a part")
     given = parser.parse_args()
     for kind in given.kinds:
-        model = flowers.load_model(kind)
-        images, labels, masks = flowers.make(kind, n=given.images, seed=given.seed)
-        found = {name: tfxai.explain(model, images, name, labels, verbose=0) for name in given.methods}
+        model, images, masks = case(kind, given.data, given.images, given.seed)
+        found = {name: tfxai.explain(model, images, name, verbose=0) for name in given.methods}
         names = [*found, "random map", "centre map"]
         measures: dict[str, np.ndarray] = {}
         for fill in given.fills:
             value = float(fill) if fill.isdigit() else fill
-            report = tfxai.trust(found, model, images, labels, measures=list(MEASURES), fill=value, verbose=0)
+            report = tfxai.trust(found, model, measures=given.measures, steps=given.steps, fill=value, verbose=0)
             print(f"\n{kind}, hidden by {fill}\n{report}", flush=True)
             for measure, own in report.values.items():
                 measures[f"{measure}, {fill}"] = np.stack([own[name] for name in names])
+        if masks is None:
+            continue
         heatmaps = {name: one.heatmaps() for name, one in found.items()} | blind_maps(len(images), images.shape[1:3], 0)
         maps = np.stack([_unit(heatmaps[name]) for name in names])
         area = np.stack([iou_curve(one, masks).mean(1) for one in maps])
