@@ -62,6 +62,13 @@ def test_the_table_is_what_trust_says_and_a_run_goes_on(folder, small, tmp_path,
     before = table(tmp_path)
     assert evaluate(folder, tmp_path) == 0
     assert table(tmp_path) == before
+    page = tmp_path / "trust.html"
+    assert evaluate(folder, tmp_path, "--html", str(page)) == 0
+    text = page.read_text()
+    assert text.count("<table>") == 2
+    assert text.count("data:image/png;base64") == 1
+    assert f"{float(rows[0]['mean']):.3f}" in text
+    assert "<script" not in text
     assert evaluate(folder, tmp_path, "--fill", "mean") == 2
     assert "fill was None and is 'mean'" in capsys.readouterr().err
 

@@ -26,12 +26,13 @@ from tfxai.evaluation.stored import digest
 from tfxai.metrics.judge import MEASURES, Judge, Setting
 from tfxai.metrics.trust import BLIND, DEFAULT
 from tfxai.models.predict import input_shape
+from tfxai.page.trust import trusted
 
 NAME = "faithfulness"
 HELP = "Score methods by what the model does when they are believed: no masks or boxes are needed."
 EXAMPLES = """examples:
   tfxai evaluate faithfulness model.keras photos/ --method grad_cam lrp --preprocess -1..1
-  tfxai evaluate faithfulness model.keras photos/ --method saliency lrp --steps 25 --csv trust.csv --figure trust.png
+  tfxai evaluate faithfulness model.keras photos/ --method saliency lrp --steps 25 --csv trust.csv --html trust.html
 
 Parts of each image are hidden or shown in the order of its heat-map, and the score is watched; see `tfxai.trust`. Maps
 that know nothing of the model stand beside the methods: one that is no better tells nothing of the model. Intervals are
@@ -68,6 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", type=int, help="take the first N images only")
     add_csv_option(parser)
     parser.add_argument("--figure", metavar="FILE", type=Path, help="write the curves to this picture")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write curves, tables and verdict to this page")
     parser.add_argument(
         "--cache",
         metavar="DIR",
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = class_names(arguments)
     target = chosen_target(arguments.target, names)
     check_folder(arguments.cache)
-    for file in (arguments.csv, arguments.figure):
+    for file in (arguments.csv, arguments.figure, arguments.html):
         check_file(file)
     view = opened(arguments)
     options = {"score": arguments.score} if arguments.score else {}
@@ -116,8 +118,14 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{found}")
     if arguments.csv is not None:
         found.write_csv(arguments.csv)
-    if arguments.figure is not None:
-        files.save(found.plot(), arguments.figure)
+    figure = arguments.figure or (arguments.html and arguments.html.with_suffix(".png"))
+    if figure is not None and found.curves:
+        files.save(found.plot(), figure)
+    if arguments.html is not None:
+        picture = figure.read_bytes() if found.curves else None
+        arguments.html.parent.mkdir(parents=True, exist_ok=True)
+        arguments.html.write_text(trusted(found, Path(arguments.model).name, picture), encoding="utf-8")
+        print(f"  {arguments.html}")
 
 
 def _measures() -> str:

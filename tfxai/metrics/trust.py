@@ -112,24 +112,23 @@ class TrustReport:
         for measure in self.values:
             better = "larger" if MEASURES[measure].larger else "smaller"
             lines.append(f"{measure}: {MEASURES[measure].what}; {better} is better")
-            cells = [("method", "mean", "95 % interval", f"better than {RANDOM}", "behind the best", "passes")]
-            for row in self.rows(measure):
-                gain = row.gain.get(RANDOM)
-                cost = self.costs.get(row.method)
-                cells.append(
-                    (
-                        row.method,
-                        f"{row.mean:.3f}",
-                        _ends(row.interval),
-                        "" if row.method in BLIND or gain is None else _ends(gain, "+"),
-                        _ends(row.behind, "+") if any(row.behind) else "",
-                        "" if cost is None else f"{cost:.3g}",
-                    )
-                )
+            cells = self.cells(measure)
             widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
             lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
             lines.append("")
         return "\n".join([*lines, *self.verdict().values()])
+
+    def cells(self, measure: str) -> list[tuple[str, ...]]:
+        """What a measure says, as text: a row of titles, and one for each method and map that knows nothing."""
+        cells: list[tuple[str, ...]] = [("method", "mean", "95 % interval", f"better than {RANDOM}", "behind the best")]
+        for row in self.rows(measure):
+            gain = "" if row.method in BLIND or RANDOM not in row.gain else _ends(row.gain[RANDOM], "+")
+            behind = _ends(row.behind, "+") if any(row.behind) else ""
+            cells.append((row.method, f"{row.mean:.3f}", _ends(row.interval), gain, behind))
+        if not self.costs:
+            return cells
+        costs = [f"{self.costs[name]:.3g}" if name in self.costs else "" for name, *_ in cells[1:]]
+        return [(*row, cost) for row, cost in zip(cells, ["passes", *costs], strict=True)]
 
     def write_csv(self, file: str | PathLike) -> None:
         """The table, with all digits.

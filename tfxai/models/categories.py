@@ -97,9 +97,9 @@ class Columns:
 def apart(model: keras.Model) -> tuple[keras.Model, Columns | None]:
     """A model behind the layers that make categories of strings, and these; any other model stays as it is.
 
-    A Functional or Sequential model of columns, some of them strings, is told apart from all layers at its beginning that look up,
-    hash, cross or bucket, those of a `keras.utils.FeatureSpace` as well. Columns of numbers that go elsewhere stay what
-    they are, with their normalization.
+    A Functional or Sequential model of columns, some of them strings, is told apart from all layers at its beginning
+    that look up, hash, cross or bucket, those of a `keras.utils.FeatureSpace` as well. Columns of numbers that go
+    elsewhere stay what they are, with their normalization.
     """
     if isinstance(model, keras.Sequential) and [x.dtype for x in getattr(model, "inputs", None) or []] == ["string"]:
         model = keras.Model(model.inputs, model.outputs[0], name=model.name)  # of the same layers
