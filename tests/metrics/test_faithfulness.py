@@ -178,6 +178,13 @@ def test_surroundings_continue_what_they_are(fill):
     assert curve.scores[0, -1] > 10
 
 
+def test_xla_finds_the_same(small, x):
+    values = np.random.default_rng(0).normal(size=(4, 16, 16))
+    given = {"groups": 4, "steps": 8, "fill": "interpolate"}
+    plain, compiled = (metrics.deletion(small, values, x, 1, jit_compile=xla, **given) for xla in (False, True))
+    np.testing.assert_allclose(compiled.scores, plain.scores, rtol=1e-3, atol=1e-4)
+
+
 def test_heatmaps_as_veils(small, x):
     probable = keras.Sequential([small, layers.Softmax()])
     images, everything = x[:3], np.ones((3, 16, 16))
@@ -212,6 +219,8 @@ def test_what_does_not_fit(small, x):
     for error, message, given, options in cases:
         with pytest.raises(error, match=message):
             metrics.deletion(small, *given, **options)
+    with pytest.raises(ValueError, match="which XLA cannot compile"):
+        metrics.deletion(small, values, x[:3], fill="inpaint", jit_compile=True)
     with pytest.raises(ValueError, match="shares between 0 and 1 that grow"):
         metrics.road(small, values, x[:3], shares=(0.5, 0.2))
     with pytest.raises(ValueError, match="mu_fidelity, which takes any map"):

@@ -53,6 +53,10 @@ class Hiding(Runner):
         input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
+        if isinstance(fill, str) and fill == "inpaint":
+            if options.get("jit_compile") is True:
+                raise ValueError('fill="inpaint" is OpenCV\'s, which XLA cannot compile. Use fill="interpolate".')
+            options["jit_compile"] = False
         super().__init__(model, **options)
         self.input, self.groups = input, as_parts(groups)
         self.around = SURROUNDINGS[fill] if isinstance(fill, str) and fill in SURROUNDINGS else None
