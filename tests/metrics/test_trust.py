@@ -67,10 +67,11 @@ def test_table_file_and_figure(linear, tmp_path):
 
 def test_explanations_bring_their_names_inputs_and_target(small, x):
     explanations = [tfxai.Saliency(small)(x), tfxai.GradCAM(small)(x), tfxai.Saliency(small, reduction="l2")(x)]
-    report = tfxai.trust(explanations, small, measures=["least_first"], steps=5)
+    report = tfxai.trust(explanations, small, measures=["insertion"], steps=5, fill=0.0)
     assert report.methods == ("saliency", "grad_cam", "saliency (2)")
+    # to show parts is to hide the least relevant first, from the other end
     own = metrics.pixel_flipping(small, explanations[1], order="least", steps=5, fill=0.0, score="auto")
-    np.testing.assert_allclose(report.values["least_first"]["grad_cam"], own.area, rtol=1e-5)
+    np.testing.assert_allclose(report.values["insertion"]["grad_cam"], own.area, rtol=1e-5)
 
 
 def test_tables_have_no_centre():

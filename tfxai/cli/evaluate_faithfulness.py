@@ -24,7 +24,7 @@ from tfxai.evaluation.faithfulness import evaluate_faithfulness
 from tfxai.evaluation.image_files import ImageFiles
 from tfxai.evaluation.stored import digest
 from tfxai.metrics.judge import MEASURES, Judge, Setting
-from tfxai.metrics.trust import BLIND, DEFAULT
+from tfxai.metrics.trust import BLIND
 from tfxai.models.predict import input_shape
 from tfxai.page.trust import trusted
 
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_method_options(parser)
     add_target_options(parser)
     parser.add_argument(
-        "--measure", metavar="NAME", nargs="+", choices=list(MEASURES), default=list(DEFAULT), help=_measures()
+        "--measure", metavar="NAME", nargs="+", choices=list(MEASURES), default=list(MEASURES), help=_measures()
     )
     parser.add_argument(
         "--steps", metavar="N", type=int, default=50, help="of each curve (default: %(default)s, and as many passes)"
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _measures() -> str:
-    return "; ".join(f"{name}: {one.what}" for name, one in MEASURES.items()) + f" (default: {' '.join(DEFAULT)})"
+    return "; ".join(f"{name}: {one.what}" for name, one in MEASURES.items()) + " (default: all)"
 
 
 def _number(given: str | None) -> Any:

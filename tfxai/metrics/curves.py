@@ -208,7 +208,8 @@ def insertion(
 ) -> Curve:
     """The score while the most relevant parts are shown first: it rises at once if the explanation is right.
 
-    Petsiuk et al. (2018). The larger the area the better.
+    Petsiuk et al. (2018). The larger the area the better. With one ``fill`` it is what remains when the least relevant
+    parts are hidden first, read from the other end.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tfxai.checks import one_of
-from tfxai.metrics.curves import Order, Ordered, curve_of
+from tfxai.metrics.curves import Ordered, curve_of
 from tfxai.metrics.hiding import Fill, Hiding
 from tfxai.metrics.subsets import Subsets, rank_correlation
 from tfxai.models import ModelView, open_model
@@ -30,12 +30,10 @@ class Setting:
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
-    def ordered(self, view: ModelView, insert: bool = False, order: Order = "most", fill: Fill = 0.0) -> Hiding:
+    def ordered(self, view: ModelView, insert: bool = False, fill: Fill = 0.0) -> Hiding:
         fill = fill if self.fill is None else self.fill
         own = {"score": "auto"} | self.options
-        return Ordered(
-            view, self.steps, order=order, insert=insert, fill=fill, groups=self.groups, input=self.input, **own
-        )
+        return Ordered(view, self.steps, insert=insert, fill=fill, groups=self.groups, input=self.input, **own)
 
     def subsets(self, view: ModelView) -> Hiding:
         fill = 0.0 if self.fill is None else self.fill
@@ -77,12 +75,6 @@ MEASURES: dict[str, Measure] = {
         _area,
         True,
         "score while the most relevant parts are shown first",
-    ),
-    "least_first": Measure(
-        lambda view, given, _: given.ordered(view, order="least"),
-        _area,
-        True,
-        "score while the least relevant parts are hidden first",
     ),
     "mu_fidelity": Measure(
         lambda view, given, _: given.subsets(view),

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 RANDOM, CENTRE = "random map", "centre map"  # what knows nothing, beside the methods
 BLIND = (RANDOM, CENTRE)
 Explanations: TypeAlias = Mapping[str, Explanation | np.ndarray] | Sequence[Explanation] | Explanation
-DEFAULT = ("deletion", "insertion", "mu_fidelity")
 
 
 class Row(NamedTuple):
@@ -167,7 +166,7 @@ def trust(
     inputs: Inputs | None = None,
     target: Target = None,
     *,
-    measures: Sequence[str] = DEFAULT,
+    measures: Sequence[str] = tuple(MEASURES),
     steps: int = 50,
     fill: Fill | None = None,
     groups: Parts = None,
@@ -193,8 +192,8 @@ def trust(
         What was explained; it is not changed.
     inputs, target
         As for `tfxai.metrics.deletion`. Default: those of the first explanation.
-    measures : sequence of {"deletion", "insertion", "least_first", "mu_fidelity"}
-        Which. Default: deletion, insertion and muFidelity.
+    measures : sequence of {"deletion", "insertion", "mu_fidelity"}
+        Which. Default: all of them.
     steps : int
         Of each curve, see `tfxai.metrics.deletion`. Default 50.
     fill : number, array, function, "mean", "blur", "noise", "interpolate" or "inpaint", optional
