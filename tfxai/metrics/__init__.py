@@ -5,7 +5,9 @@ from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
 from tfxai.metrics.heads import HeadReport, head_ablation
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
+from tfxai.metrics.randomization import RandomizationReport, data_randomization, model_randomization, random_logit
 from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
+from tfxai.metrics.similarity import MapSimilarity, map_similarity
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
 
 __all__ = [
@@ -14,12 +16,15 @@ __all__ = [
     "FoldedIoU",
     "HeadReport",
     "LocalizationScore",
+    "MapSimilarity",
+    "RandomizationReport",
     "ablation",
     "bootstrap_interval",
     "box_error",
     "centre_box",
     "centre_point",
     "compare_localization",
+    "data_randomization",
     "f_beta",
     "find_boxes",
     "head_ablation",
@@ -28,8 +33,11 @@ __all__ = [
     "iou_over_folds",
     "localization_error",
     "mae",
+    "map_similarity",
     "mean_by_class",
+    "model_randomization",
     "pointing_game",
+    "random_logit",
     "tune_threshold",
     "whole_image",
 ]
