@@ -58,7 +58,7 @@ def test_the_oracles_stages():
     np.testing.assert_allclose(last.values.sum(-1), theirs["randomised/embedding/map"][:2], atol=1e-6)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert str(report).splitlines()[0].split() == ["stage", "Spearman", "of", "magnitudes", "SSIM"]
+    assert str(report).splitlines()[0].split() == ["stage", "Spearman", "of", "magnitudes", "SSIM", "empty"]
     assert len(report.plot().axes) == 2 * (2 + len(STAGES))
 
 

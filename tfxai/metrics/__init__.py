@@ -6,8 +6,10 @@ from tfxai.metrics.comparison import LocalizationScore, compare_localization
 from tfxai.metrics.heads import HeadReport, head_ablation
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
 from tfxai.metrics.randomization import RandomizationReport, data_randomization, model_randomization, random_logit
+from tfxai.metrics.robustness import average_sensitivity, local_lipschitz, max_sensitivity
 from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
 from tfxai.metrics.similarity import MapSimilarity, map_similarity
+from tfxai.metrics.stability import stability
 from tfxai.metrics.statistics import bootstrap_interval, mean_by_class
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "MapSimilarity",
     "RandomizationReport",
     "ablation",
+    "average_sensitivity",
     "bootstrap_interval",
     "box_error",
     "centre_box",
@@ -31,13 +34,16 @@ __all__ = [
     "iou",
     "iou_curve",
     "iou_over_folds",
+    "local_lipschitz",
     "localization_error",
     "mae",
     "map_similarity",
+    "max_sensitivity",
     "mean_by_class",
     "model_randomization",
     "pointing_game",
     "random_logit",
+    "stability",
     "tune_threshold",
     "whole_image",
 ]

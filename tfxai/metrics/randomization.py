@@ -15,7 +15,7 @@ from tfxai import inputs as given
 from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
-from tfxai.metrics.given import explained
+from tfxai.metrics.given import explained, maps_of
 from tfxai.metrics.similarity import MapSimilarity, map_similarity, said
 from tfxai.models import ModelView, open_model
 from tfxai.models.detached import DetachedView, Weight
@@ -46,6 +46,9 @@ class RandomizationReport:
         (stages, n) rank correlation with the map of the model as it is, of the values and of their magnitudes.
     ssim : ndarray or None
         (stages, n) structural similarity of the magnitudes; None of maps that are no pictures. See `map_similarity`.
+    empty : ndarray
+        (stages, n) whether a map is the same everywhere, with or without the model's own weights: then its correlations
+        are 0, and say nothing.
     kept : dict
         "original" and each stage to the explanation of the inputs that were kept.
     """
@@ -54,13 +57,16 @@ class RandomizationReport:
     spearman: np.ndarray
     spearman_absolute: np.ndarray
     ssim: np.ndarray | None
+    empty: np.ndarray
     kept: dict[str, Explanation] = field(default_factory=dict)
 
     def __str__(self) -> str:
         measures = {"Spearman": self.spearman, "of magnitudes": self.spearman_absolute, "SSIM": self.ssim}
         columns = {name: x for name, x in measures.items() if x is not None}
-        rows = [("stage", *columns)]
-        rows += [(stage, *(said(x[n]) for x in columns.values())) for n, stage in enumerate(self.stages)]
+        rows = [("stage", *columns, "empty")]
+        for number, stage in enumerate(self.stages):
+            share = f"{self.empty[number].mean():.0%}"
+            rows.append((stage, *(said(x[number]) for x in columns.values()), share))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -172,17 +178,18 @@ def model_randomization(
     Notes
     -----
     Magnitudes of maps that are multiplied by the input stay alike because the input does; look at the signed
-    correlation too. A low similarity does not make a method right: noise passes as well.
+    correlation too. A low similarity does not make a method right: noise passes as well, and so does a map that is
+    empty because no signal comes through the random layers; the report counts these.
 
     Examples
     --------
     >>> import tfxai
     >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
     >>> model = tfxai.datasets.flowers.load_model()
-    >>> layers = ["petals", "block3_conv"]
+    >>> layers = ["logits", "block3_conv"]
     >>> report = tfxai.metrics.model_randomization(model, images, "saliency", layers=layers, verbose=0)
     >>> report.stages, report.ssim.shape
-    (('class_scores', 'block3_conv'), (2, 2))
+    (('logits', 'block3_conv'), (2, 2))
     """
     one_of("order", order, get_args(Order))
     if not callable(how):
@@ -200,6 +207,7 @@ def model_randomization(
 
     kept = {"original": original[:keep]} if keep else {}
     found: list[MapSimilarity] = []
+    empty: list[np.ndarray] = []
     for stage, replaced in given.with_progress(iter(stages.items()), len(stages), verbose):
         if order == "independent":
             for one in every:
@@ -212,11 +220,12 @@ def model_randomization(
             error.add_note(f"So it is with random weights of {stage!r}; try how='permute', or another seed.")
             raise
         found.append(map_similarity(original, now, input=input))
+        empty.append(_constant(original, input) | _constant(now, input))
         if keep:
             kept[stage] = now[:keep]
     spearman, absolute, pictures = zip(*found, strict=True)
     structure = None if pictures[0] is None else np.stack(pictures)
-    return RandomizationReport(tuple(stages), np.stack(spearman), np.stack(absolute), structure, kept)
+    return RandomizationReport(tuple(stages), np.stack(spearman), np.stack(absolute), structure, np.stack(empty), kept)
 
 
 def random_logit(
@@ -379,6 +388,11 @@ def _drawn(weight: Weight, how: How, random: np.random.Generator) -> np.ndarray:
         return np.asarray(how(weight.name, values, random)).reshape(values.shape)
     drawn = weight.initialized(random) if how == "initialize" else None
     return random.permutation(values.ravel()).reshape(values.shape) if drawn is None else drawn
+
+
+def _constant(explanation: Explanation, input: str | None) -> np.ndarray:
+    """(n,) whether a map is the same everywhere."""
+    return np.array([np.ptp(one) == 0 for part in explanation.parts for one in maps_of(part, input)])
 
 
 def _classes(view: ModelView, batch: Any) -> int:
