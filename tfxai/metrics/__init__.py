@@ -3,8 +3,10 @@
 from tfxai.metrics.ablation import AblationReport, Accuracy, ablation
 from tfxai.metrics.boxes import centre_box, find_boxes, iou, whole_image
 from tfxai.metrics.comparison import LocalizationScore, compare_localization
+from tfxai.metrics.complexity import effective_complexity, entropy, sparseness
 from tfxai.metrics.heads import HeadReport, head_ablation
 from tfxai.metrics.localization import box_error, centre_point, localization_error, pointing_game, tune_threshold
+from tfxai.metrics.mass import mass_accuracy, rank_accuracy, roc_auc, top_k_intersection
 from tfxai.metrics.randomization import RandomizationReport, data_randomization, model_randomization, random_logit
 from tfxai.metrics.robustness import average_sensitivity, local_lipschitz, max_sensitivity
 from tfxai.metrics.segmentation import FoldedIoU, f_beta, iou_curve, iou_over_folds, mae
@@ -28,6 +30,8 @@ __all__ = [
     "centre_point",
     "compare_localization",
     "data_randomization",
+    "effective_complexity",
+    "entropy",
     "f_beta",
     "find_boxes",
     "head_ablation",
@@ -38,12 +42,17 @@ __all__ = [
     "localization_error",
     "mae",
     "map_similarity",
+    "mass_accuracy",
     "max_sensitivity",
     "mean_by_class",
     "model_randomization",
     "pointing_game",
     "random_logit",
+    "rank_accuracy",
+    "roc_auc",
+    "sparseness",
     "stability",
+    "top_k_intersection",
     "tune_threshold",
     "whole_image",
 ]
