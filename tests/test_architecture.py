@@ -15,11 +15,11 @@ LEVELS = [
     {"(helpers)"},
     {"runner"},
     {"explainer"},
-    {"metrics"},
     METHODS,
     {"api", "examples"},
+    {"metrics"},
     {"datasets", "evaluation"},
-    {"cli", "page", "callbacks"},
+    {"cli", "page", "callbacks", "quantus"},
     {"__init__", "__main__"},
 ]
 BELOW_MODELS = {"checks"}

@@ -157,3 +157,27 @@ def test_final_softmax_is_stepped_over(network, data):
     explainer, probabilities = tfxai.Saliency(model), model(x).numpy()
     gap = explainer(x, 5).score - explainer(x, 9).score
     np.testing.assert_allclose(gap, np.log(probabilities[:, 5] / probabilities[:, 9]), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("network", "failing"),
+    [
+        ("squeezenet_v1_0", ["guided_backprop"]),  # of which the maps of deconvnet are empty
+        pytest.param("mobilenet_v2_224", ["guided_backprop", "deconvnet"], marks=pytest.mark.nightly),
+    ],
+    indirect=["network"],
+)
+def test_whose_maps_stay_though_the_network_forgets(network, failing, data):
+    """Three quarters of the layers, from the top down, are drawn anew, and some methods hardly notice."""
+    model, load, *_ = network
+    x = load([row["file"] for row in rows(data, "small_300.csv")][:4])
+    names = [layer.name for layer in model.layers if layer.weights]
+    how = {"layers": [names[len(names) // 4 :]], "how": "initialize", "verbose": 0}
+    found = {
+        method: tfxai.metrics.model_randomization(model, x, method, **how)
+        for method in [*failing, "saliency", "grad_cam"]
+    }
+    alike = {method: report.spearman_absolute[-1].mean() for method, report in found.items()}
+    print(alike)
+    assert min(alike[method] for method in failing) > 0.6
+    assert max(alike["saliency"], alike["grad_cam"]) < 0.5

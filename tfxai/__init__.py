@@ -1,6 +1,18 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import attribution, baselines, callbacks, datasets, inversion, metrics, relevance, synthesis, tables, targets
+from tfxai import (
+    attribution,
+    baselines,
+    callbacks,
+    datasets,
+    inversion,
+    metrics,
+    quantus,
+    relevance,
+    synthesis,
+    tables,
+    targets,
+)
 from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
@@ -49,6 +61,7 @@ __all__ = [
     "plot_attention",
     "plot_grid",
     "priors",
+    "quantus",
     "receptive_field",
     "relevance",
     "synthesis",

@@ -86,6 +86,18 @@ def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> t
     return tf.transpose(tf.reshape(rows.stack(), [turns * size, inputs])[:count])
 
 
+def standard_error(mean: tf.Tensor, squares: tf.Tensor, count: int) -> tf.Tensor:
+    """Of means over so many samples, from the means of the squares."""
+    return tf.sqrt(tf.maximum(squares - tf.square(mean), 0) / (count - 1))
+
+
+def named_errors(errors: Any) -> dict[str, tf.Tensor]:
+    """Standard errors as `Explanation.uncertainty` finds them among the extras."""
+    if not isinstance(errors, dict):
+        return {"standard_error": errors}
+    return {f"standard_error/{name}": x for name, x in errors.items()}
+
+
 def not_inlined(step: Callable) -> Callable:
     """A function of tensors that stays one operation of the graph.
 

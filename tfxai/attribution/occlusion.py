@@ -13,7 +13,7 @@ from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.groups import Groups, numbered, partition
-from tfxai.loops import Seeded, accumulate, collect, merge, split
+from tfxai.loops import Seeded, accumulate, collect, merge, named_errors, split, standard_error
 from tfxai.maps import enlarge
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -165,6 +165,8 @@ class RISE(Explainer, Seeded):
         Which of several inputs is hidden in parts. Default: the only one with positions.
     seed : int
         The same seed gives the same masks.
+    uncertainty : bool
+        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of one more map.
     score : {"auto", "probability", "logit"}, optional
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
     output, signature, classes, jit_compile, draws, preprocessor
@@ -197,6 +199,7 @@ class RISE(Explainer, Seeded):
         fill: Baseline = 0.0,
         input: str | None = None,
         seed: int = 0,
+        uncertainty: bool = False,
         output: str | int | None = None,
         signature: str | None = None,
         score: Score | None = "auto",
@@ -226,6 +229,9 @@ class RISE(Explainer, Seeded):
         if not 0 < probability < 1:
             raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
         self.probability, self.reference = probability, fill
+        self.uncertainty = uncertainty
+        if uncertainty and self.masks < 2:
+            raise ValueError(f"Expected 2 masks or more for uncertainty=True, got {self.masks}.")
 
     def mask(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind = "smooth") -> tf.Tensor:
         """One random mask (h, w), or with more or fewer axes."""
@@ -254,7 +260,7 @@ class RISE(Explainer, Seeded):
             raise ValueError(f"Expected masks of the size of the inputs, {tuple(size)}, got {self.given.shape[1:]}.")
         fill = input_references(run, run.image)[0]
 
-        def masked(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+        def masked(index: tf.Tensor, active: tf.Tensor) -> list[tf.Tensor]:
             if self.given is None:
                 masks = self.draw(index, lambda seed: self.mask(size, seed, kind))
             else:
@@ -262,10 +268,18 @@ class RISE(Explainer, Seeded):
             shown = run.over(masks, image)[:, None]
             copies = run.with_image(merge(x * shown + fill * (1 - shown)), tf.size(index))  # of 0 and 1, a choice
             scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
-            return tf.tensordot(scores * active[:, None], masks, [[0], [0]])
+            total = tf.tensordot(scores * active[:, None], masks, [[0], [0]])
+            if not self.uncertainty:
+                return [total]
+            return [total, tf.tensordot(tf.square(scores) * active[:, None], tf.square(masks), [[0], [0]])]
 
-        total = accumulate(masked, tf.zeros([run.count, *size]), self.masks, run.count, run.batch_size)
-        return run.unpadded(total / (self.masks * self.probability))
+        zeros = [tf.zeros([run.count, *size])] * (1 + self.uncertainty)
+        total, *squares = accumulate(masked, zeros, self.masks, run.count, run.batch_size)
+        mean = total / (self.masks * self.probability)
+        if self.uncertainty:
+            square = squares[0] / (self.masks * self.probability**2)
+            run.extras |= named_errors(run.unpadded(standard_error(mean, square, self.masks)))
+        return run.unpadded(mean)
 
 
 def cover(length: int, window: int, stride: int) -> np.ndarray:

@@ -14,12 +14,14 @@ from tfxai.checks import positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
-from tfxai.loops import Seeded, accumulate, merge, split
+from tfxai.loops import Seeded, accumulate, merge, named_errors, split, standard_error
 from tfxai.maps import Place
 from tfxai.options import InputOptions
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
 from tfxai.types import Model, Tensors
+
+POWERS = {1: tf.identity, 2: tf.square, 3: lambda v: v * tf.square(v), 4: lambda v: tf.square(tf.square(v))}
 
 
 class _Noisy(Explainer, Seeded):
@@ -27,6 +29,7 @@ class _Noisy(Explainer, Seeded):
 
     wraps = True
     powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
+    more_powers: tuple[int, ...] = (3, 4)  # further ones that its standard error needs
     alike: bool = False  # whether the statistic is read as the explanations are, and shown in the same way
 
     def __init__(
@@ -37,6 +40,7 @@ class _Noisy(Explainer, Seeded):
         noise: float = 0.15,
         seed: int = 0,
         reduction: Reduction = "none",
+        uncertainty: bool = False,
         **options: Unpack[InputOptions],
     ):
         if isinstance(model, Explainer):
@@ -57,10 +61,18 @@ class _Noisy(Explainer, Seeded):
         if not np.isfinite(noise) or noise < 0:
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
         self.noise = float(noise)
+        self.uncertainty = uncertainty
+        if uncertainty and samples < 2:
+            raise ValueError(f"Expected 2 samples or more for uncertainty=True, got {samples}.")
 
     def statistic(self, *moments: tf.Tensor) -> tf.Tensor:
         """From the mean of each of `powers` of the values."""
         raise NotImplementedError
+
+    def error(self, *moments: tf.Tensor) -> tf.Tensor:
+        """Standard error of the statistic, from the mean of each of `powers` and then of `more_powers`."""
+        mean, square = moments
+        return standard_error(mean, square, self.samples)
 
     def adapt(self, inputs: Any) -> None:
         self.base.adapt(inputs)
@@ -92,6 +104,8 @@ class _Noisy(Explainer, Seeded):
     def attribute(self, run: Run) -> Tensors:
         noised = run.noisy
 
+        powers = (*self.powers, *self.more_powers) if self.uncertainty else self.powers
+
         def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
             kept = run.kept(x)
             spread = self.spread(x) if kept is None else self.spread(x, kept)
@@ -104,15 +118,17 @@ class _Noisy(Explainer, Seeded):
             copies = self.rerun(run, run.among(perturbed, tf.size(index)), tf.size(index))
             values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
             weight = active / self.samples
-            powers = [values if power == 1 else tf.nest.map_structure(tf.square, values) for power in self.powers]
-            return tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), powers)
+            raised = [tf.nest.map_structure(POWERS[power], values) for power in powers]
+            return tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), raised)
 
         # Only the shape of the clean values is used, so the graph never computes them.
         shapes = self.base.attribute(run)
         run.extras.clear()
         zeros = tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
-        moments = accumulate(samples, [zeros] * len(self.powers), self.samples, run.count, run.batch_size)
-        return tf.nest.map_structure(self.statistic, *moments)
+        moments = accumulate(samples, [zeros] * len(powers), self.samples, run.count, run.batch_size)
+        if self.uncertainty:
+            run.extras |= named_errors(tf.nest.map_structure(self.error, *moments))
+        return tf.nest.map_structure(self.statistic, *moments[: len(self.powers)])
 
 
 class SmoothGrad(_Noisy):
@@ -132,6 +148,8 @@ class SmoothGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    uncertainty : bool
+        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -153,6 +171,7 @@ class SmoothGrad(_Noisy):
     """
 
     powers = (1,)
+    more_powers = (2,)
     alike = True
     facts = Facts(
         "smooth_grad",
@@ -184,6 +203,8 @@ class SquareGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    uncertainty : bool
+        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -204,6 +225,7 @@ class SquareGrad(_Noisy):
     """
 
     powers = (2,)
+    more_powers = (4,)
     facts = Facts(
         "square_grad",
         use="where an explanation is strong, of either sign",
@@ -234,6 +256,8 @@ class VarGrad(_Noisy):
         The same seed gives the same noise, for every input and in every batch.
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
+    uncertainty : bool
+        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of two more values each.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -264,3 +288,9 @@ class VarGrad(_Noisy):
 
     def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
         return tf.maximum(square - tf.square(mean), 0)
+
+    def error(self, *moments: tf.Tensor) -> tf.Tensor:
+        """Of a variance: the root of (the fourth central moment - the variance squared) / n."""
+        mean, square, cube, fourth = moments
+        central = fourth - 4 * mean * cube + 6 * tf.square(mean) * square - 3 * POWERS[4](mean)
+        return standard_error(self.statistic(mean, square), central, self.samples)

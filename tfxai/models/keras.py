@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfxai.models.flat import FlatGraph
 from tfxai.models.keras_layers import inlined, locate, makes_mask, mask_of, name_of, structure, walk
-from tfxai.models.keras_trace import TRACING, Calls, pick, run, stateless
+from tfxai.models.keras_trace import TRACING, Calls, Weights, pick, run, stateless
 from tfxai.models.overrides import Backward
 from tfxai.models.stack import last_stack
 from tfxai.models.traced import as_given
@@ -60,6 +60,7 @@ class KerasView(ModelView):
     """
 
     kind = "Keras model"
+    weights: Weights | None = None  # what passes read in the place of the model's own
 
     def __init__(self, model: keras.Model, output: str | int | None = None):
         self.model = model
@@ -79,7 +80,7 @@ class KerasView(ModelView):
         layers += [layer for _, layer in walk(self.model) if makes_mask(layer)]
 
         def passed(inputs: Tensors) -> Forward:
-            outputs, calls = self._run(inputs, layers, self.draw)
+            outputs, calls = self._run(inputs, layers, self.draw, self.weights)
             return self._seen(outputs, calls, read, tf.compat.v1.get_default_graph())
 
         if backward is None:
@@ -124,16 +125,18 @@ class KerasView(ModelView):
         if plain and not (compiled or traced):  # to trace takes longer than to run once
             with contextlib.suppress(Exception):  # a model that runs in graphs only
                 given = tf.nest.map_structure(tf.constant, inputs)
-                return self._chosen(stateless(lambda: self._call(given, training=False), draw)).numpy()
+                return self._chosen(stateless(lambda: self._call(given, training=False), draw, self.weights)).numpy()
         return super().probe(inputs, draw, compiled, traced)
 
     def _chosen(self, outputs: Any) -> tf.Tensor:
         return choose_output(outputs, _output_names(self.model, outputs), self.output)
 
-    def _run(self, inputs: Tensors, read: Sequence[keras.Operation], draw: Any = None) -> tuple[Any, Calls]:
+    def _run(
+        self, inputs: Tensors, read: Sequence[keras.Operation], draw: Any = None, weights: Weights | None = None
+    ) -> tuple[Any, Calls]:
         """Call the model in the current graph; its outputs, and those of layers."""
         self._build(inputs)
-        return run(self.model, functools.partial(self._call, inputs, training=False), read, draw)
+        return run(self.model, functools.partial(self._call, inputs, training=False), read, draw, weights)
 
     def _seen(self, outputs: Any, calls: Calls, read: Sequence[str], here: tf.Graph) -> Forward:
         """The pass that gave these outputs, and those of layers, in a graph."""

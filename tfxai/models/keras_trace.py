@@ -22,9 +22,16 @@ from tfxai.models.keras_layers import inlined, walk
 TRACING = threading.RLock()  # one trace wraps layers at a time
 
 Calls = Mapping[int, list]  # by the id of a layer, its outputs, call by call
+Weights = Mapping[int, tf.Variable]  # by the id of a variable of Keras, what is read in its place
 
 
-def run(model: keras.Model, call: Callable[[], Any], read: Sequence[keras.Operation], draw: Any) -> tuple[Any, Calls]:
+def run(
+    model: keras.Model,
+    call: Callable[[], Any],
+    read: Sequence[keras.Operation],
+    draw: Any,
+    weights: Weights | None = None,
+) -> tuple[Any, Calls]:
     """What ``call`` returns, which calls the model in the current graph; and the outputs of the layers to read.
 
     Parameters
@@ -37,6 +44,8 @@ def run(model: keras.Model, call: Callable[[], Any], read: Sequence[keras.Operat
         Whose outputs are recorded.
     draw : tf.Variable, optional
         Moves the seeds of random layers.
+    weights : mapping, optional
+        What stands in the place of the model's variables, by their ids.
     """
     calls: dict[int, list] = defaultdict(list)
     recorded = {id(layer) for layer in read}
@@ -58,12 +67,12 @@ def run(model: keras.Model, call: Callable[[], Any], read: Sequence[keras.Operat
         return call
 
     with TRACING, _wrapped([model, *(layer for _, layer in walk(model))], wrap):
-        return stateless(call, draw), calls
+        return stateless(call, draw, weights), calls
 
 
-def stateless(call: Callable[[], Any], draw: Any) -> Any:
+def stateless(call: Callable[[], Any], draw: Any, weights: Weights | None = None) -> Any:
     """What ``call`` returns, run so that the model keeps its state."""
-    with _Stateless(draw):
+    with _Stateless(draw, weights):
         return _Within(call)(tf.zeros([]))
 
 
@@ -88,14 +97,19 @@ def pick(name: str, calls: list, number: int | None, here: tf.Graph) -> tf.Tenso
 
 
 class _Stateless(keras.StatelessScope):
-    """What a layer would assign or add to its losses while it runs is dropped; ``draw`` moves its random seeds."""
+    """What a layer would assign or add to its losses while it runs is dropped; ``draw`` moves its random seeds.
 
-    def __init__(self, draw: Any = None):
+    Variables are read where ``weights`` says, if it has them.
+    """
+
+    def __init__(self, draw: Any = None, weights: Weights | None = None):
         super().__init__()
-        self.draw = draw
+        self.draw, self.weights = draw, weights or {}
 
     def get_current_value(self, variable: keras.Variable) -> Any:
         value = super().get_current_value(variable)
+        if value is None:
+            value = self.weights.get(id(variable))
         if value is None and self.draw is not None and variable.name == "seed_generator_state":
             value = variable._value + tf.cast(self.draw, variable.dtype)
         return value
