@@ -27,7 +27,6 @@ METHODS = list(tfxai.methods("decision"))
 OF_ATTENTION = ["attention_rollout", "transformer_attribution", "le_grad", "attention_gradient"]
 OF_ANY = [method for method in METHODS if method not in OF_ATTENTION]
 # The same computation as that of another method, but for a formula at its end.
-DESCENTS = ["guided_feature_inversion", "meaningful_perturbation"]  # slow to trace; "feature_inversion" stands for them
 VARIANTS = ["square_grad", "var_grad", "deconvnet", "hi_res_cam", "x_grad_cam", "grad_cam_plus_plus", "deep_taylor"]
 # One of each way in which the size of the input is used: not at all, by masks and windows, by maps, by convolutions.
 OF_TWO_SIZES = ["saliency", "rise", "occlusion", "score_cam", "grad_cam", "guided_grad_cam", "lrp", "feature_inversion"]
