@@ -57,11 +57,15 @@ print(f"accuracy on new images: {accuracy:.0%}")
 # normalisations fold into their convolutions. With ``bias=False``, shifts get nothing.
 
 stations = ["logits", "block3_relu2", "block2_relu2", "block1_relu2", "stem_relu", "input"]
-sums = {}
-for bias in (True, False):
-    at = [tfxai.LRP(model, at=None if name == "input" else name, bias=bias) for name in stations]
-    found = [explainer(x, classes, verbose=0) for explainer in at]
-    sums[bias] = [one.values.reshape(len(x), -1).sum(1) / one.score for one in found]
+
+
+def relevance(name, bias):
+    explainer = tfxai.LRP(model, at=None if name == "input" else name, bias=bias)
+    return explainer(x, classes, verbose=0)
+
+
+found = {bias: {name: relevance(name, bias) for name in stations} for bias in (True, False)}
+sums = {bias: [one.values.reshape(len(x), -1).sum(1) / one.score for one in at.values()] for bias, at in found.items()}
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
@@ -83,10 +87,10 @@ axes.spines[["top", "right"]].set_visible(False)
 figure, axes = plt.subplots(1, 6, figsize=(11, 2.2), layout="constrained")
 axes[0].imshow(photos[2])
 axes[0].set_title("image", fontsize=9)
-for cell, name, explanation in zip(axes[1:], stations[1:], found[1:], strict=True):
-    relevance = explanation.values[2].sum(-1)
-    top = np.percentile(np.abs(relevance), 99.5)
-    cell.imshow(relevance, cmap="seismic", vmin=-top, vmax=top)
+for cell, name in zip(axes[1:], stations[1:], strict=True):
+    shares = found[False][name].values[2].sum(-1)
+    top = np.percentile(np.abs(shares), 99.5)
+    cell.imshow(shares, cmap="seismic", vmin=-top, vmax=top)
     cell.set_title(name, fontsize=9)
 for cell in axes:
     cell.axis("off")
@@ -98,11 +102,9 @@ for cell in axes:
 # the block's output had.
 
 for number in (2, 3):
-    parts = [
-        tfxai.LRP(model, at=f"block{number}_{name}", bias=False)(x, classes, verbose=0).values.sum((1, 2, 3))
-        for name in ("relu2", "bn2", "short")
-    ]
-    total, convolutions, short = (part.mean() for part in parts)
+    block = f"block{number}"
+    parts = found[False][f"{block}_relu2"], *(relevance(f"{block}_{name}", bias=False) for name in ("bn2", "short"))
+    total, convolutions, short = (part.values.sum((1, 2, 3)).mean() for part in parts)
     print(f"block {number}: {total:.3f} = {convolutions:.3f} through the convolutions + {short:.3f} by the short cut")
 
 # %%
@@ -117,13 +119,12 @@ lifted = {
     for rule in ("rescale", "reveal_cancel")
 }
 for rule, explanation in lifted.items():
-    relevance = explanation.values.sum(-1)
-    positive = np.maximum(relevance, 0)
+    positive = np.maximum(explanation.values.sum(-1), 0)
     inside = ((positive * masks).sum((1, 2)) / positive.sum((1, 2))).mean()
     gap = np.abs(explanation.extras["completeness_gap"]).max()
     print(f"{rule:14} largest gap {gap:.1e} of scores up to {explanation.score.max():.1f}; {inside:.0%} on the petals")
 figure = tfxai.plot_grid(
-    {"LRP": tfxai.LRP(model)(x, classes, verbose=0)[:3]} | {rule: one[:3] for rule, one in lifted.items()}, photos[:3]
+    {"LRP": found[True]["input"][:3]} | {rule: one[:3] for rule, one in lifted.items()}, photos[:3]
 )
 
 # %%

@@ -1,5 +1,6 @@
 """What tests share."""
 
+import functools
 import gc
 import os
 from pathlib import Path
@@ -33,6 +34,12 @@ def closed():
 def seeded() -> None:
     """The same random weights in each run, whichever tests ran first; for modules whose models have such."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are trained without being traced, which takes longer than the few steps that tests make."""
+    monkeypatch.setattr(keras.Model, "compile", functools.partialmethod(keras.Model.compile, run_eagerly=True))
 
 
 @pytest.fixture(scope="session")

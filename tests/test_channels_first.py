@@ -37,8 +37,8 @@ def twins():
 @pytest.mark.parametrize(
     "method",
     [
-        *("guided_backprop", "guided_grad_cam"),
-        *("grad_cam", "cam", "score_cam", "ablation_cam", "eigen_cam", "grad_cam:layer=early", "layer_cam:layer=pool"),
+        *("guided_grad_cam", "cam", "score_cam", "ablation_cam", "eigen_cam"),
+        *("grad_cam:layer=early", "layer_cam:layer=pool"),
     ],
 )
 def test_heatmaps_are_those_of_channels_last(method):

@@ -27,8 +27,9 @@ METHODS = list(tfxai.methods("decision"))
 OF_ATTENTION = ["attention_rollout", "transformer_attribution", "le_grad", "attention_gradient"]
 OF_ANY = [method for method in METHODS if method not in OF_ATTENTION]
 # The same computation as that of another method, but for a formula at its end.
-DESCENTS = ["guided_feature_inversion", "meaningful_perturbation"]  # slow to trace; "feature_inversion" stands for them
 VARIANTS = ["square_grad", "var_grad", "deconvnet", "hi_res_cam", "x_grad_cam", "grad_cam_plus_plus", "deep_taylor"]
+# One of each way in which the size of the input is used: not at all, by masks and windows, by maps, by convolutions.
+OF_TWO_SIZES = ["saliency", "rise", "occlusion", "score_cam", "grad_cam", "guided_grad_cam", "lrp", "feature_inversion"]
 
 
 def network(method, small):
@@ -135,16 +136,13 @@ class TestEveryMethod:
             np.testing.assert_allclose(double.values, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
     def test_other_shapes_and_a_dead_network(self, any_size, method):
-        """Grey, not square, odd sizes; one model for every size, in which nothing is active at first.
-
-        Of the variants of a method the first alone sees two sizes.
-        """
+        """Grey, not square, odd sizes; one model for every size, in which nothing is active at first."""
         if method in OF_ATTENTION:
             pytest.skip("its network has no attention; see test_attention.py")
         model, alive = any_size
         model.set_weights([np.zeros_like(weights) for weights in alive])
         explainer = make(method, model)
-        for size in ((17, 11), (8, 21))[: 1 if method in VARIANTS + DESCENTS else 2]:
+        for size in ((17, 11), (8, 21))[: 2 if method in OF_TWO_SIZES else 1]:
             images = np.random.default_rng(0).uniform(size=(2, *size, 1))
             if size == (17, 11):
                 explanation = explainer(images)

@@ -22,16 +22,13 @@ def test_quadrature_can_be_chosen_by_name(small, x):
 
 
 MADE = [
-    ("saliency", {"reduction": "l2"}),
     ("integrated_gradients", {"steps": 4, "baseline": "blur", "quadrature": "middle"}),
     ("smooth_grad", {"samples": 3, "noise": 0.1, "seed": 5, "reduction": "sum"}),
-    ("grad_cam", {"layer": "relu1"}),
     ("hi_res_cam", {"layer": ["relu1", "relu2"]}),
     ("guided_grad_cam", {"interpolation": "linear", "strided": "resampled"}),
-    ("occlusion", {"window": (4, 4), "stride": 2, "fill": "mean"}),
+    ("occlusion", {"window": (4, 4), "stride": 2, "fill": "mean", "score": "logit"}),
     ("rise", {"masks": 8, "cells": 3, "seed": 2}),
     ("lrp", {"composite": "epsilon_gamma_box", "low": -3.0, "high": 3.0, "at": "relu1"}),
-    ("deep_lift", {"score": "logit"}),
 ]
 
 

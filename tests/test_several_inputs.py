@@ -43,7 +43,7 @@ def test_which_of_several_inputs_is_meant(kind):
     layer = runs[0] if alike else None  # the run that sees the other image
     assert list(tfxai.GradCAM(model, layer)(x, 0).places) == (["other"] if alike else ["image"])
     masked = {"meaningful_perturbation": {"steps": 2}, "guided_feature_inversion": {"target_steps": 2, "layer": layer}}
-    for method, options in masked.items():
+    for method, options in masked.items() if kind != "table" else ():  # which is left alone as words are
         found = tfxai.explain(model, x, method, 0, input="other" if alike else "image", **options)
         assert found.values.shape == (2, 8, 8)
         if method == "meaningful_perturbation" and alike:

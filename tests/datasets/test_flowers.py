@@ -240,6 +240,7 @@ def test_shipped_weights_are_small():
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, when it saves
+@pytest.mark.usefixtures("eagerly")
 def test_training_script_writes_loadable_weights(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_flowers, "accuracy", lambda model, name: 0.5)  # spares 1200 images
     train_flowers.main(["--set", "single-6c", "--epochs", "1", "--images", "32", "--output", str(tmp_path)])

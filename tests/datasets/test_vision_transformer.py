@@ -76,6 +76,7 @@ def test_a_network_that_is_not_there():
         flowers.load_model("tulips", "vit")
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, when it saves
 def test_training_script_writes_loadable_weights(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_flowers, "accuracy", lambda model, name: 0.5)  # spares 1200 images

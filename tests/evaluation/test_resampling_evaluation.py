@@ -80,6 +80,7 @@ def test_patches_of_an_image_are_not_both_learned_and_tested():
 OPTIONS = {"images": 24, "samples": 6, "top": 2, "seed": 3}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_stages_of_a_training(monkeypatch):
     """Before the first epoch and after each; what is measured of a stage, the command's test says."""
     weights = []

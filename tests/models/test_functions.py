@@ -1,7 +1,5 @@
 """Any function as a model: TensorFlow functions, which are looked into, and Python functions, which are not."""
 
-import itertools
-
 import exports
 import keras
 import networks
@@ -38,9 +36,10 @@ class Counting:
 # TensorFlow functions
 
 
-# All ways of using a model on one network; on the others, which are a residual net, those that look into it.
+# All ways of using a model on one network; on the others, which are a residual net, some of those that look into it.
 WAYS = ["saliency", "integrated_gradients", "guided_backprop", "grad_cam", "ablation_cam"]
-PAIRS = [("plain", method) for method in WAYS] + list(itertools.product(["nested", "subclassed"], WAYS[2:]))
+PAIRS = [("plain", method) for method in WAYS]
+PAIRS += [("nested", "guided_backprop"), ("nested", "ablation_cam"), ("subclassed", "grad_cam")]
 
 
 @pytest.mark.parametrize(("name", "method"), PAIRS)
@@ -49,7 +48,7 @@ def test_a_function_around_a_keras_model_explains_as_the_model(name, method, x, 
     options = {"steps": 5} if method == "integrated_gradients" else {}
     expected = tfxai.explain(model, x, method, labels, **options)
     functions = [tf.function(model)]
-    if name == "plain":  # a signature changes when a function is traced, whatever is inside
+    if (name, method) == ("plain", "grad_cam"):  # a signature changes when a function is traced, whatever is inside
         functions.append(tf.function(lambda x: model(x), input_signature=[tf.TensorSpec([None, *x.shape[1:]])]))
     for function in functions:
         found = tfxai.explain(function, x, method, labels, **options)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 MLP = [(convolution, Gamma(0.25)), ("up*", Gamma(0.05)), ("down*", Gamma(0.05)), ("head", Gamma(0.05))]
 # the oracle's kind -> composite
 KINDS = {
-    "epsilon_0": "attn_lrp",
+    "epsilon_0": None,  # which for these networks is "attn_lrp"
     "cp_epsilon_1e-6": "cp_lrp",
     "gamma_all": Composite([(convolution, Gamma(0.25))], Gamma(0.05), norms="share", epsilon=1e-9),
     "gamma_mlp": Composite(MLP, norms="share", epsilon=1e-9),
@@ -27,17 +27,23 @@ KINDS = {
 # the oracle's tap -> layer
 TAPS = {
     "vit": {"input": None, "patches": "to_tokens", "embedding": "positions", "block/1": "add1b", "block/2": "add2b"},
-    "text": {"token_embedding": None, "embedding": "positions", "block/1": "norm1b", "block/2": "norm2b"},
-    "causal": {"embedding": None, "block/1": "add1b", "block/2": "add2b"},
+    "text": {"token_embedding": None, "block/1": "norm1b"},  # the output of a norm, in place of a sum
+    "causal": {"embedding": None},
 }
+# What goes wrong on the way is wrong at the input too, which is enough for the other kinds.
 PAIRS = [(net, "epsilon_0", tap) for net in TAPS for tap in TAPS[net]]
-PAIRS += [("vit", kind, tap) for kind in KINDS if kind != "epsilon_0" for tap in ("input", "embedding", "block/1")]
+PAIRS += [("vit", kind, "input") for kind in KINDS if kind != "epsilon_0"]
 
 
 def explained(net, composite, at=None):
     labels = oracle(f"{net}_inputs")["labels"]
     explainer = tfxai.LRP(token_networks.known(net), composite=composite, at=at)
     return explainer(token_networks.inputs(net), Token(labels) if net == "causal" else labels)
+
+
+@functools.cache
+def of_kind(net, kind, tap):
+    return explained(net, KINDS[kind], TAPS[net][tap])
 
 
 def values(explanation):
@@ -52,8 +58,7 @@ def off(found, expected):
 
 @pytest.mark.parametrize(("net", "kind", "tap"), PAIRS)
 def test_agrees_with_the_oracle(net, kind, tap):
-    found = values(explained(net, KINDS[kind], TAPS[net][tap]))
-    assert off(found, oracle(f"{net}_lrp")[f"{kind}/{tap}"]) < 1e-4
+    assert off(values(of_kind(net, kind, tap)), oracle(f"{net}_lrp")[f"{kind}/{tap}"]) < 1e-4
 
 
 class Subclassed(keras.Model):
@@ -70,12 +75,16 @@ def exported(folder):
     return str(folder / "saved")
 
 
-@pytest.mark.parametrize("form", [lambda _: Subclassed(), exported], ids=["subclassed and nested", "exported"])
-def test_the_form_of_the_model_does_not_matter(form, tmp_path):
-    model, labels = form(tmp_path), oracle("vit_inputs")["labels"]
-    for kind in ("epsilon_0", "cp_epsilon_1e-6"):
-        found = tfxai.LRP(model, composite=KINDS[kind])(token_networks.inputs("vit"), labels)
-        assert off(found.values, oracle("vit_lrp")[f"{kind}/input"]) < 1e-4
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [(lambda _: Subclassed(), "epsilon_0"), (exported, "cp_epsilon_1e-6")],
+    ids=["subclassed and nested", "exported"],
+)
+def test_the_form_of_the_model_does_not_matter(form, kind, tmp_path):
+    found = tfxai.LRP(form(tmp_path), composite=KINDS[kind])(
+        token_networks.inputs("vit"), oracle("vit_inputs")["labels"]
+    )
+    assert off(found.values, oracle("vit_lrp")[f"{kind}/input"]) < 1e-4
 
 
 # The gradient form: gradient times input, where products hand back half, activations act(x) / x, and spreads are
@@ -310,9 +319,8 @@ def test_masked_keys_are_as_if_they_were_not_there(mask):
 
 def test_the_composite_follows_from_what_the_graph_holds(small, x):
     assert tfxai.LRP(small)(x[:1]).facts["composite"] == "epsilon_plus"
-    for net, target in (("vit", 3), ("text", 1), ("causal", Token(3))):
-        found = tfxai.LRP(token_networks.known(net))(token_networks.inputs(net), target)
-        assert found.facts["composite"] == "attn_lrp"
+    for net, taps in TAPS.items():
+        assert of_kind(net, "epsilon_0", next(iter(taps))).facts["composite"] == "attn_lrp"
     assert explained("causal", "cp_lrp").facts["composite"] == "cp_lrp"
     inputs = keras.Input((4, 6))
     gated = layers.Flatten()(inputs * layers.Softmax()(layers.Dense(6)(inputs)))

@@ -64,6 +64,7 @@ def of_volumes():
 @pytest.mark.parametrize(
     ("shape", "branches"),
     [(SERIES, activations), (IMAGES, of_images), (SERIES, of_series), (VOLUMES, of_volumes)],
+    ids=["activations", "images", "series", "volumes"],
 )
 def test_every_layer(shape, branches):
     """All in one model, side by side."""

@@ -52,10 +52,13 @@ def assert_close(found, expected, rule=""):
 # Its shift varies along an axis of the data, so it is no part of the layer and is shared for itself: under the epsilon
 # rule that comes to the same.
 APART = "einsum positions norm"
-COMBINATIONS = [
-    (name, rule, True) for name in CASES for rule in RULES if name != APART or rule in ("epsilon 1e-6", "zero")
-]
-COMBINATIONS += [(name, rule, False) for name in CASES if name in WITHOUT_BIAS for rule in RULES]
+# Other numbers in the same formulas, which are the same whatever the layer is.
+AGAIN = ["epsilon 1e-6", "alpha 2 beta 1"]
+ONCE = [rule for rule in RULES if rule not in AGAIN]
+COMBINATIONS = [(name, rule, True) for name in CASES if name != APART for rule in ONCE]
+COMBINATIONS += [(name, rule, False) for name in CASES if name in WITHOUT_BIAS for rule in ONCE]
+COMBINATIONS += [("conv bias norm", rule, bias) for rule in AGAIN for bias in (True, False)]
+COMBINATIONS += [(APART, rule, True) for rule in ("epsilon 1e-6", "zero")]
 
 
 @pytest.fixture(scope="module")
