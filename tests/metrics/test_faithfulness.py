@@ -178,6 +178,20 @@ def test_surroundings_continue_what_they_are(fill):
     assert curve.scores[0, -1] > 10
 
 
+def test_texts_of_which_nothing_is_left():
+    """A mean over no words is no number; with an unknown word in their place it is one."""
+    ids = keras.Input((4,), dtype="int32")
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(9, 3, mask_zero=True)(ids))
+    model, words = keras.Model(ids, layers.Dense(2)(x)), np.array([[3, 4, 5, 0], [6, 7, 8, 2]])
+    explanation = tfxai.GradientXInput(model)(words, 1)
+    with pytest.raises(ValueError, match="take that of an unknown word"):
+        metrics.deletion(model, explanation)
+    curve = metrics.deletion(model, explanation, fill=1)
+    unknown = model(np.array([[1, 1, 1, 0], [1, 1, 1, 1]])).numpy()[:, 1]
+    np.testing.assert_allclose(curve.scores[:, -1], unknown, rtol=1e-5)
+    assert metrics.mu_fidelity(model, explanation, subsets=20, fill=1).shape == (2,)
+
+
 def test_xla_finds_the_same(small, x):
     values = np.random.default_rng(0).normal(size=(4, 16, 16))
     given = {"groups": 4, "steps": 8, "fill": "interpolate"}

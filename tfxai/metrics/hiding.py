@@ -134,4 +134,10 @@ class Hiding(Runner):
         self.beside = {VALUES: values}
         if isinstance(self.groups, np.ndarray) and len(self.groups) == len(values):
             self.beside |= {ROWS: self.groups}
-        return of_all(self, explanation, inputs, target, batch_size, verbose)
+        found = of_all(self, explanation, inputs, target, batch_size, verbose)
+        if not np.isfinite(found["scores"]).all():
+            raise ValueError(
+                f"The model has no finite score where parts are hidden by fill={self.reference!r}. Of words, the number "
+                "of padding leaves a model with nothing to look at once all are hidden: take that of an unknown word."
+            )
+        return found
