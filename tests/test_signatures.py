@@ -18,7 +18,7 @@ OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws", "
 SHARED = {"samples", "steps", "masks", "noise", "seed", "baseline", "background", "fill", "layer", "at", "input"}
 SHARED |= {"window", "stride", "quadrature", "reduction", "composite", "rule", "strided", "pooling", "interpolation"}
 SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "patience", "objective", "head"}
-SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty"}
+SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty", "until"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
     "occlusion": {"groups"},

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+BLOCK = 10  # samples, between two questions whether there are enough
+
 
 def chunks(count: int, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Number of turns and samples a turn, for ``count`` samples of each of ``inputs`` inputs.
@@ -60,6 +62,76 @@ def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_s
     return tf.while_loop(lambda number, _: number < turns, turn, (0, init), parallel_iterations=1)[1]
 
 
+def accumulate_until(
+    body: Callable,
+    init: Any,
+    count: int,
+    inputs: tf.Tensor,
+    batch_size: int,
+    done: Callable[[Any, tf.Tensor], tf.Tensor],
+) -> tuple[Any, tf.Tensor]:
+    """Sums over samples as by `accumulate`, of each input until it is done.
+
+    Whether it is, is asked after each `BLOCK` samples, however many fill a turn: so no input depends on its batch.
+
+    Parameters
+    ----------
+    body, init, inputs, batch_size
+        As for `accumulate`.
+    count : int
+        Most samples.
+    done : callable
+        From the sums, and (n,) of how many samples each of them is, to (n,) bool.
+
+    Returns
+    -------
+    tuple
+        The sums, and (n,) float32 how many samples were taken.
+    """
+    block = min(BLOCK, count)
+
+    def turn(number: tf.Tensor, total: Any, used: tf.Tensor, active: tf.Tensor) -> tuple:
+        first = number * block
+
+        def shifted(index: tf.Tensor, weight: tf.Tensor) -> Any:
+            sample = first + index
+            return body(tf.minimum(sample, count - 1), weight * tf.cast(sample < count, tf.float32))
+
+        part = accumulate(shifted, init, block, inputs, batch_size)
+        total = tf.nest.map_structure(lambda t, p: t + column(active, p) * p, total, part)
+        used += active * tf.cast(tf.minimum(block, count - first), tf.float32)
+        return number + 1, total, used, active * (1 - tf.cast(done(total, used), tf.float32))
+
+    def unfinished(number: tf.Tensor, total: Any, used: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+        return (number * block < count) & tf.reduce_any(active > 0)
+
+    start = 0, init, tf.zeros([inputs]), tf.ones([inputs])
+    _, total, used, _ = tf.while_loop(unfinished, turn, start, parallel_iterations=1)
+    return total, used
+
+
+def halves(index: tf.Tensor, weight: tf.Tensor) -> list[tf.Tensor]:
+    """The weights (k,) of samples in two: of those with even numbers, and of those with odd ones."""
+    even = tf.cast(index % 2 == 0, tf.float32)
+    return [weight * even, weight * (1 - even)]
+
+
+def steady(one: Any, other: Any, until: float) -> tf.Tensor:
+    """(n,) whether the map that two halves of the samples make has noise of at most such a share of what it shows.
+
+    If the halves correlate by r, the whole map correlates with that of infinitely many samples by the root of
+    2 r / (1 + r) (Spearman and Brown 1910), so that the share of noise, as standard deviations, is the root of
+    (1 - r) / (2 r). Noise that all values have in common is none.
+    """
+    a, b = (
+        tf.concat([tf.reshape(x, [tf.shape(x)[0], -1]) for x in tf.nest.flatten(given)], 1) for given in (one, other)
+    )
+    a, b = (x - tf.reduce_mean(x, 1, keepdims=True) for x in (a, b))
+    shared = tf.reduce_sum(a * b, 1)
+    lengths = tf.norm(a, axis=1) * tf.norm(b, axis=1)
+    return lengths - shared <= 2 * shared * until**2
+
+
 def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> tf.Tensor:
     """A number for each input and sample.
 
@@ -86,8 +158,8 @@ def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> t
     return tf.transpose(tf.reshape(rows.stack(), [turns * size, inputs])[:count])
 
 
-def standard_error(mean: tf.Tensor, squares: tf.Tensor, count: int) -> tf.Tensor:
-    """Of means over so many samples, from the means of the squares."""
+def standard_error(mean: tf.Tensor, squares: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Of means over so many samples, in all or of each input, from the means of the squares."""
     return tf.sqrt(tf.maximum(squares - tf.square(mean), 0) / (count - 1))
 
 

@@ -58,3 +58,39 @@ def test_what_has_none(small):
         tfxai.SmoothGrad(small, samples=1, uncertainty=True)
     with pytest.raises(ValueError, match="2 masks or more"):
         tfxai.RISE(small, masks=1, uncertainty=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "until", "options"),
+    [
+        (tfxai.SmoothGrad, 0.3, {"samples": 200}),
+        (tfxai.VarGrad, 0.3, {"samples": 400}),
+        (tfxai.RISE, 1.0, {"masks": 2000, "cells": 3}),
+    ],
+)
+def test_it_goes_on_until_the_map_is_steady(method, until, options, small, x):
+    found = method(small, until=until, **options)(x, 1)
+    used = found.extras["samples"]
+    most = options.get("samples", options.get("masks"))
+    assert used.min() < most
+    assert (used % 10 == 0).all()
+    for row in range(2):  # each as it is alone, and as so many samples make it
+        alone = method(small, until=until, **options)(x[row : row + 1], 1)
+        assert alone.extras["samples"] == used[row]
+        np.testing.assert_allclose(alone.values[0], found.values[row], rtol=1e-4, atol=1e-6)
+        count = {name: int(used[row]) if name in ("samples", "masks") else value for name, value in options.items()}
+        fixed = method(small, uncertainty=True, **count)(x[row : row + 1], 1)
+        np.testing.assert_allclose(fixed.values[0], found.values[row], rtol=1e-4, atol=1e-6)
+    counts = {name: 4000 if name in ("samples", "masks") else value for name, value in options.items()}
+    many = method(small, seed=9, **counts)(x, 1)
+    for ours, its in zip(found.values[used < most], many.values[used < most], strict=True):
+        expected = 1 / np.sqrt(1 + until**2)
+        assert abs(np.corrcoef(ours.ravel(), its.ravel())[0, 1] - expected) < 0.1 + 0.2 * until
+
+
+def test_a_constant_map_is_steady_at_once():
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    found = tfxai.SmoothGrad(model, samples=100, until=0.05)(np.zeros((2, 4, 4, 1), "f"), 1)
+    np.testing.assert_array_equal(found.extras["samples"], 10)
+    with pytest.raises(ValueError, match="until to be greater than 0"):
+        tfxai.SmoothGrad(model, until=0)

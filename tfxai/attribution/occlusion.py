@@ -9,11 +9,23 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import input_references
-from tfxai.checks import positive
+from tfxai.checks import above, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.groups import Groups, numbered, partition
-from tfxai.loops import Seeded, accumulate, collect, merge, named_errors, split, standard_error
+from tfxai.loops import (
+    Seeded,
+    accumulate,
+    accumulate_until,
+    collect,
+    column,
+    halves,
+    merge,
+    named_errors,
+    split,
+    standard_error,
+    steady,
+)
 from tfxai.maps import enlarge
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -167,6 +179,11 @@ class RISE(Explainer, Seeded):
         The same seed gives the same masks.
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`, for the memory of one more map.
+    until : float, optional
+        Draw masks only until the map is steady: until, for each input on its own, noise is estimated to be this
+        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
+        ``masks`` is the most; ``extras["samples"]`` has how many it took. Includes
+        ``uncertainty``.
     score : {"auto", "probability", "logit"}, optional
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
     output, signature, classes, jit_compile, draws, preprocessor
@@ -200,6 +217,7 @@ class RISE(Explainer, Seeded):
         input: str | None = None,
         seed: int = 0,
         uncertainty: bool = False,
+        until: float | None = None,
         output: str | int | None = None,
         signature: str | None = None,
         score: Score | None = "auto",
@@ -229,9 +247,11 @@ class RISE(Explainer, Seeded):
         if not 0 < probability < 1:
             raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
         self.probability, self.reference = probability, fill
-        self.uncertainty = uncertainty
-        if uncertainty and self.masks < 2:
-            raise ValueError(f"Expected 2 masks or more for uncertainty=True, got {self.masks}.")
+        self.uncertainty, self.until = uncertainty or until is not None, until
+        if until is not None:
+            above(0, until=until)
+        if self.uncertainty and self.masks < 2:
+            raise ValueError(f"Expected 2 masks or more for uncertainty=True or until=, got {self.masks}.")
 
     def mask(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind = "smooth") -> tf.Tensor:
         """One random mask (h, w), or with more or fewer axes."""
@@ -268,17 +288,26 @@ class RISE(Explainer, Seeded):
             shown = run.over(masks, image)[:, None]
             copies = run.with_image(merge(x * shown + fill * (1 - shown)), tf.size(index))  # of 0 and 1, a choice
             scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
-            total = tf.tensordot(scores * active[:, None], masks, [[0], [0]])
+            weights = [active] if self.until is None else halves(index, active)
+            totals = [tf.tensordot(scores * w[:, None], masks, [[0], [0]]) for w in weights]
             if not self.uncertainty:
-                return [total]
-            return [total, tf.tensordot(tf.square(scores) * active[:, None], tf.square(masks), [[0], [0]])]
+                return totals
+            return [*totals, tf.tensordot(tf.square(scores) * active[:, None], tf.square(masks), [[0], [0]])]
 
-        zeros = [tf.zeros([run.count, *size])] * (1 + self.uncertainty)
-        total, *squares = accumulate(masked, zeros, self.masks, run.count, run.batch_size)
-        mean = total / (self.masks * self.probability)
+        zeros = [tf.zeros([run.count, *size])] * (1 + self.uncertainty + (self.until is not None))
+        given = masked, zeros, self.masks, run.count, run.batch_size
+
+        if self.until is None:
+            (total, *squares), used = accumulate(*given), tf.fill([run.count], float(self.masks))
+        else:
+            until = self.until
+            (even, odd, *squares), used = accumulate_until(*given, lambda sums, _: steady(sums[0], sums[1], until))
+            total, run.extras["samples"] = even + odd, used
+        count = column(used, total)
+        mean = total / (count * self.probability)
         if self.uncertainty:
-            square = squares[0] / (self.masks * self.probability**2)
-            run.extras |= named_errors(run.unpadded(standard_error(mean, square, self.masks)))
+            errors = standard_error(mean, squares[0] / (count * self.probability**2), count)
+            run.extras |= named_errors(run.unpadded(errors))
         return run.unpadded(mean)
 
 

@@ -10,11 +10,22 @@ import tensorflow as tf
 
 from tfxai.attribution.gradients import Reduction, Saliency
 from tfxai.baselines import limits
-from tfxai.checks import positive
+from tfxai.checks import above, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
-from tfxai.loops import Seeded, accumulate, merge, named_errors, split, standard_error
+from tfxai.loops import (
+    Seeded,
+    accumulate,
+    accumulate_until,
+    column,
+    halves,
+    merge,
+    named_errors,
+    split,
+    standard_error,
+    steady,
+)
 from tfxai.maps import Place
 from tfxai.options import InputOptions
 from tfxai.provenance import made_with
@@ -41,6 +52,7 @@ class _Noisy(Explainer, Seeded):
         seed: int = 0,
         reduction: Reduction = "none",
         uncertainty: bool = False,
+        until: float | None = None,
         **options: Unpack[InputOptions],
     ):
         if isinstance(model, Explainer):
@@ -61,18 +73,20 @@ class _Noisy(Explainer, Seeded):
         if not np.isfinite(noise) or noise < 0:
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
         self.noise = float(noise)
-        self.uncertainty = uncertainty
-        if uncertainty and samples < 2:
-            raise ValueError(f"Expected 2 samples or more for uncertainty=True, got {samples}.")
+        self.uncertainty, self.until = uncertainty or until is not None, until
+        if until is not None:
+            above(0, until=until)
+        if self.uncertainty and samples < 2:
+            raise ValueError(f"Expected 2 samples or more for uncertainty=True or until=, got {samples}.")
 
     def statistic(self, *moments: tf.Tensor) -> tf.Tensor:
         """From the mean of each of `powers` of the values."""
         raise NotImplementedError
 
-    def error(self, *moments: tf.Tensor) -> tf.Tensor:
+    def error(self, count: tf.Tensor | int, *moments: tf.Tensor) -> tf.Tensor:
         """Standard error of the statistic, from the mean of each of `powers` and then of `more_powers`."""
         mean, square = moments
-        return standard_error(mean, square, self.samples)
+        return standard_error(mean, square, count)
 
     def adapt(self, inputs: Any) -> None:
         self.base.adapt(inputs)
@@ -117,18 +131,36 @@ class _Noisy(Explainer, Seeded):
             perturbed = tf.nest.map_structure(noisy, noised, noise)
             copies = self.rerun(run, run.among(perturbed, tf.size(index)), tf.size(index))
             values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
-            weight = active / self.samples
             raised = [tf.nest.map_structure(POWERS[power], values) for power in powers]
-            return tf.nest.map_structure(lambda v: tf.tensordot(weight, v, 1), raised)
+            weights = [active] if self.until is None else halves(index, active)
+            return [tf.nest.map_structure(lambda v: tf.tensordot(w, v, 1), raised) for w in weights]  # noqa: B023
 
         # Only the shape of the clean values is used, so the graph never computes them.
         shapes = self.base.attribute(run)
         run.extras.clear()
         zeros = tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
-        moments = accumulate(samples, [zeros] * len(powers), self.samples, run.count, run.batch_size)
+        parts = 1 if self.until is None else 2
+        given = samples, [[zeros] * len(powers)] * parts, self.samples, run.count, run.batch_size
+
+        def told(sums: list[Tensors], used: tf.Tensor) -> Tensors:
+            """The statistic of sums over so many samples."""
+            means = tf.nest.map_structure(lambda x: x / column(used, x), sums[: len(self.powers)])
+            return tf.nest.map_structure(self.statistic, *means)
+
+        if self.until is None:
+            (sums,), used = accumulate(*given), tf.fill([run.count], float(self.samples))
+        else:
+            until = self.until
+            (even, odd), used = accumulate_until(
+                *given, lambda both, used: steady(told(both[0], used / 2), told(both[1], used / 2), until)
+            )
+            sums = tf.nest.map_structure(tf.add, even, odd)
+            run.extras["samples"] = used
         if self.uncertainty:
-            run.extras |= named_errors(tf.nest.map_structure(self.error, *moments))
-        return tf.nest.map_structure(self.statistic, *moments[: len(self.powers)])
+            means = tf.nest.map_structure(lambda x: x / column(used, x), sums)
+            errors = tf.nest.map_structure(lambda *x: self.error(column(used, x[0]), *x), *means)
+            run.extras |= named_errors(errors)
+        return told(sums, used)
 
 
 class SmoothGrad(_Noisy):
@@ -150,6 +182,11 @@ class SmoothGrad(_Noisy):
         As for `Saliency`, if a model is given.
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
+    until : float, optional
+        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
+        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
+        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
+        ``uncertainty``.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -205,6 +242,11 @@ class SquareGrad(_Noisy):
         As for `Saliency`, if a model is given.
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
+    until : float, optional
+        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
+        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
+        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
+        ``uncertainty``.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -258,6 +300,11 @@ class VarGrad(_Noisy):
         As for `Saliency`, if a model is given.
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`, for the memory of two more values each.
+    until : float, optional
+        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
+        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
+        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
+        ``uncertainty``.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -289,8 +336,8 @@ class VarGrad(_Noisy):
     def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
         return tf.maximum(square - tf.square(mean), 0)
 
-    def error(self, *moments: tf.Tensor) -> tf.Tensor:
+    def error(self, count: tf.Tensor | int, *moments: tf.Tensor) -> tf.Tensor:
         """Of a variance: the root of (the fourth central moment - the variance squared) / n."""
         mean, square, cube, fourth = moments
         central = fourth - 4 * mean * cube + 6 * tf.square(mean) * square - 3 * POWERS[4](mean)
-        return standard_error(self.statistic(mean, square), central, self.samples)
+        return standard_error(self.statistic(mean, square), central, count)
