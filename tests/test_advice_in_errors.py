@@ -240,6 +240,14 @@ CASES = [
     Case("saliency", convolutional, IMAGES, {"at": "conv"}, {"lrp": {"at": "conv"}, "cam": {"layer": "conv"}}),
     Case("guided_backprop", dense, TABLE),
     Case("input_resampling", function, IMAGES),
+    Case(
+        "saliency",
+        convolutional,
+        IMAGES,
+        then=lambda found: found.uncertainty,
+        better={name: {"uncertainty": True} for name in ("smooth_grad", "square_grad", "var_grad", "rise")},
+    ),
+    Case("grad_cam", convolutional, IMAGES, then=lambda found: tfxai.metrics.max_sensitivity(found, IMAGES)),
 ]
 
 
