@@ -130,6 +130,14 @@ def test_layers_by_one_and_their_initialisers():
         model_randomization(model, x, "saliency", 0, layers=["inn"])
 
 
+@pytest.mark.parametrize("method", ["saliency", "attention_gradient"])
+def test_models_of_words_forget_too(method):
+    """They are run where their words have become numbers, and so by another graph."""
+    model, words = token_networks.known("text"), token_networks.inputs("text")
+    report = model_randomization(model, words, method, layers=["attention2", "norm1b"], verbose=0)
+    assert (report.spearman < 0.9999).any(1).all()
+
+
 def test_one_by_one_convolutions_are_randomised():
     """Permuting the first axis alone, as other packages do, would leave them as they were."""
     given = h = keras.Input((8, 8, 3))

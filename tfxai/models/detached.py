@@ -66,6 +66,11 @@ class DetachedView(KerasView):
         super().__init__(view.model, view.output)
         self.preprocessor, self.columns, self.origin = view.preprocessor, view.columns, view.origin
         self.weights = {id(one): tf.Variable(one.value, trainable=False) for one in view.model.weights}
+        self._own_recordings: dict[Any, Any] = {}
+
+    @property
+    def _recordings(self) -> dict[Any, Any]:
+        return self._own_recordings  # which read these weights, and go with them
 
     def layer_weights(self, inputs: Any = None) -> dict[str, list[Weight]]:
         """The weights of each layer that has some, by its path; the first layer is the one nearest to the output.

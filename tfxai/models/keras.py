@@ -149,13 +149,18 @@ class KerasView(ModelView):
             masks=[mask for mask in masks if _is_in(mask, here)],
         )
 
+    @property
+    def _recordings(self) -> dict[Any, _Recorded]:
+        """Those that are kept."""
+        return _RECORDINGS.setdefault(self.model, {})
+
     def _recorded(self, inputs: Any) -> _Recorded:
         """The recording for inputs like these, made once as long as the model's layers stay the same."""
         specs = self._specs(inputs)
         with TRACING, tf.init_scope():
             self._build(specs)
             signature = tuple(sorted(specs.items())) if isinstance(specs, dict) else specs
-            known = _RECORDINGS.setdefault(self.model, {})
+            known = self._recordings
             key = structure(self.model), signature
             if key not in known:
                 while len(known) >= _KEPT:
@@ -170,7 +175,7 @@ class KerasView(ModelView):
         seen: dict[str, Any] = {}
 
         def everything(inputs: Tensors) -> list[tf.Tensor]:
-            outputs, calls = self._run(inputs, [layer for _, layer in layers.values()])
+            outputs, calls = self._run(inputs, [layer for _, layer in layers.values()], weights=self.weights)
             seen.update(outputs=outputs, calls=calls)
             here = tf.compat.v1.get_default_graph()
             return [x for x in tf.nest.flatten([outputs, list(calls.values())]) if _is_in(x, here)]
