@@ -28,7 +28,7 @@ def test_its_weights_are_small_and_need_no_class_of_ours(vit):
 def test_its_attention_is_found(vit):
     found = tfxai.attention(vit)
     assert [one.name for one in found] == [f"block{n}_attention" for n in (1, 2, 3)]
-    assert {one[1:] for one in found} == {("self", 4, 197, 197, 1)}
+    assert {one[1:] for one in found} == {("self", 4, 197, 197, 1, False)}
 
 
 def test_tokens_are_patches_behind_a_class_token():

@@ -13,7 +13,7 @@ def sparseness(explanation: Explanation | np.ndarray, *, input: str | None = Non
     """The Gini index of the magnitudes of each map: how unequal its positions are.
 
     Chalasani et al. (2020); Hurley and Rickard (2009). With the magnitudes v_1 <= ... <= v_d,
-    1 - 2 sum_k (v_k / |v|_1) (d - k + 1/2) / d.
+    ``1 - 2 sum_k (v_k / |v|_1) (d - k + 1/2) / d``.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def sparseness(explanation: Explanation | np.ndarray, *, input: str | None = Non
 def entropy(explanation: Explanation | np.ndarray, *, input: str | None = None) -> np.ndarray:
     """The entropy of the shares that the positions of each map have in it.
 
-    The complexity of Bhatt et al. (2020): - sum_k p_k log p_k in nats, with p = |v| / |v|_1.
+    The complexity of Bhatt et al. (2020): ``- sum_k p_k log p_k`` in nats, with ``p = |v| / |v|_1``.
 
     Parameters
     ----------

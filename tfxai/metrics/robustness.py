@@ -34,7 +34,7 @@ def max_sensitivity(
 ) -> np.ndarray:
     """The largest relative change of an explanation in a small neighbourhood of each input.
 
-    Yeh et al. (2019): max over d of |phi(x + d) - phi(x)| / |phi(x)|, with Euclidean norms over all values, for d in a
+    Yeh et al. (2019): the largest norm of phi(x + d) - phi(x) by that of phi(x), Euclidean over all values, for d in a
     box around the input. Of a random search this is a lower bound, which rises with the number of samples. The class
     stays the one that is predicted for the input itself. Words are moved where they have been embedded.
 
@@ -138,7 +138,7 @@ def local_lipschitz(
 ) -> np.ndarray:
     """How fast an explanation moves with each input, at most.
 
-    Alvarez-Melis and Jaakkola (2018): max over d of |phi(x + d) - phi(x)| / |d|, for d in a box around the input. It
+    Alvarez-Melis and Jaakkola (2018): the largest norm of phi(x + d) - phi(x) by that of d, in a box around the input. It
     has the units of the explanation, so only explanations of one kind compare.
 
     Parameters
