@@ -138,8 +138,8 @@ def local_lipschitz(
 ) -> np.ndarray:
     """How fast an explanation moves with each input, at most.
 
-    Alvarez-Melis and Jaakkola (2018): the largest norm of phi(x + d) - phi(x) by that of d, in a box around the input. It
-    has the units of the explanation, so only explanations of one kind compare.
+    Alvarez-Melis and Jaakkola (2018): the largest norm of phi(x + d) - phi(x) by that of d, in a box around the input.
+    It has the units of the explanation, so only explanations of one kind compare.
 
     Parameters
     ----------
