@@ -74,12 +74,20 @@ def test_reference_values(kind, key):
     assert np.abs(ours.values - theirs[f"{kind}/{key}"]).max() < TOLERANCE * np.abs(theirs[f"{kind}/{key}"]).max()
 
 
-def test_saved_model(tmp_path):
+class Wrapped(keras.Model):
+    """A subclass that hides what it is made of."""
+
+    def call(self, x):
+        return known("table_classes")(x)
+
+
+def test_other_forms_of_a_model(tmp_path):
     known("table_classes").export(tmp_path, verbose=False)
-    for key in ("integrated_gradients_50_mean", "occlusion_mean"):
-        theirs = oracle("table_explanations")[f"logit/{key}"]
-        ours = explained("logit", key, str(tmp_path)).values
-        assert np.abs(ours - theirs).max() < TOLERANCE * np.abs(theirs).max()
+    for model in (str(tmp_path), Wrapped()):
+        for key in ("integrated_gradients_50_mean", "occlusion_mean"):
+            theirs = oracle("table_explanations")[f"logit/{key}"]
+            ours = explained("logit", key, model).values
+            assert np.abs(ours - theirs).max() < TOLERANCE * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize(
