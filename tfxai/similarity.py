@@ -14,6 +14,11 @@ def ranks(maps: np.ndarray) -> np.ndarray:
     return np.divide(found, length, out=np.full_like(found, np.nan), where=length > 0)
 
 
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(n,) Spearman's correlation of two maps of each input; 0 where one of them is constant."""
+    return np.nan_to_num((ranks(first) * ranks(second)).sum(1))
+
+
 def mean_correlation(before: np.ndarray, now: np.ndarray) -> float:
     """Mean of the correlations of `ranks` where they are defined, NaN if nowhere."""
     each = (before * now).sum(1)

@@ -11,9 +11,10 @@ import numpy as np
 from tfxai.checks import one_of
 from tfxai.metrics.curves import Ordered, curve_of
 from tfxai.metrics.hiding import Fill, Hiding
-from tfxai.metrics.subsets import Subsets, rank_correlation
+from tfxai.metrics.subsets import Subsets
 from tfxai.models import ModelView, open_model
 from tfxai.players import Parts
+from tfxai.similarity import rank_correlation
 from tfxai.types import Inputs, Model, Target, Verbose
 
 Found: TypeAlias = dict[str, np.ndarray]

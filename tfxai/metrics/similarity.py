@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter
 from tfxai.explanation import Explanation
 from tfxai.metrics.given import maps_of
 from tfxai.metrics.statistics import bootstrap_interval
-from tfxai.similarity import ranks
+from tfxai.similarity import rank_correlation
 
 WINDOW = 7  # positions along each axis, of which the structural similarity is a statistic (scikit-image)
 
@@ -118,11 +118,7 @@ def _of_maps(first: np.ndarray, second: np.ndarray) -> MapSimilarity:
     a, b = np.abs(first), np.abs(second)
     drawn = first.ndim >= 3 and min(first.shape[1:]) >= WINDOW
     structure = ssim(_of_one(a), _of_one(b)) if drawn else None
-    return MapSimilarity(_rank_correlation(first, second), _rank_correlation(a, b), structure)
-
-
-def _rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.nan_to_num((ranks(first) * ranks(second)).sum(1))
+    return MapSimilarity(rank_correlation(first, second), rank_correlation(a, b), structure)
 
 
 def _of_one(maps: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
@@ -15,6 +14,7 @@ from tfxai.metrics.hiding import Fill, Hide, Hiding
 from tfxai.options import ModelOptions
 from tfxai.players import Parts, Players
 from tfxai.run import Run
+from tfxai.similarity import rank_correlation
 from tfxai.types import Inputs, Model, Target, Verbose
 
 
@@ -184,11 +184,6 @@ def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(...,) of Pearson, along the last axis; 0 where one of the two is constant."""
     x, y = (_standardised(np.asarray(one, np.float64)) for one in (x, y))
     return (x * y).sum(-1)
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(...,) of Spearman, along the last axis; 0 where one of the two is constant."""
-    return correlation(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1))
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:

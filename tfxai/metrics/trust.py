@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -84,6 +85,14 @@ class TrustReport:
     def rows(self, measure: str) -> list[Row]:
         """What a measure says of each method and of the maps that know nothing, the best first."""
         one_of("a measure", measure, self.values)
+        return self._rows[measure]
+
+    @functools.cached_property
+    def _rows(self) -> dict[str, list[Row]]:
+        """Of all measures: tables, verdict and files ask for the same intervals, which are drawn but once."""
+        return {measure: self._compared(measure) for measure in self.values}
+
+    def _compared(self, measure: str) -> list[Row]:
         sign = 1 if MEASURES[measure].larger else -1
         values = {name: x.astype(np.float64) for name, x in self.values[measure].items()}
         order = sorted(values, key=lambda name: -sign * values[name].mean())
@@ -230,7 +239,7 @@ def trust(
     maps = {name: maps_of(one, input) for name, one in given.items()}
     _check_alike(given, maps)
     judge = Judge(model, measures, Setting(positive("steps", steps), fill, groups, input, seed, dict(options)))
-    shape = maps_of(first, input).shape
+    shape = next(iter(maps.values())).shape
     maps |= blind_maps(shape[0], _positions(shape, inputs), seed)
     found = {name: judge(values, inputs, target, batch_size, verbose) for name, values in maps.items()}
     return report(found)
