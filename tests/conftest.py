@@ -17,9 +17,9 @@ import networks
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 
 
-@pytest.fixture(scope="module", autouse=True)
-def same_in_each_run() -> None:
-    """Random weights are those of the run before, whichever files ran first."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Random weights are those of the run before, whichever tests ran first; fixtures of all scopes too."""
     keras.utils.set_random_seed(0)
 
 
@@ -28,12 +28,6 @@ def closed():
     """Figures are let go, for pyplot keeps all that are open and warns of many."""
     yield
     plt.close("all")
-
-
-@pytest.fixture
-def seeded() -> None:
-    """The same random weights in each run, whichever tests ran first; for modules whose models have such."""
-    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import tfxai
 from tfxai.inputs import labelled
 from tfxai.joining import RaggedExplanation
 
-pytestmark = pytest.mark.usefixtures("seeded")
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(size=(6, 8, 8, 3)).astype("float32")
 Y = np.arange(6) % 2

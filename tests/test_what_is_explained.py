@@ -14,11 +14,6 @@ X = RNG.normal(size=(6, 4)).astype("float32")
 IMAGES = RNG.uniform(size=(4, 12, 12, 3)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def _seeded(seeded):
-    """Models have the same weights in every run."""
-
-
 def pooled(*head):
     convolution = layers.Conv2D(4, 3, activation="relu")
     return keras.Sequential([keras.Input((12, 12, 3)), convolution, layers.GlobalAveragePooling2D(), *head])

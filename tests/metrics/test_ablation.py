@@ -12,8 +12,6 @@ from tfxai.datasets import flowers
 from tfxai.metrics.ablation import _Ablated, _with_controls
 from tfxai.models.graph import edited
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 CHANNELS = {"relu1": 8, "relu2": 8, "relu3": 8, "relu4": 16}  # of the residual network
 SOME = [("relu4", 2), ("relu1", 0), ("relu3", 5), ("relu1", 3), ("relu2", 7), ("relu4", 2), ("relu4", 11)]
 BY_CLASS = {0: SOME[:3], 1: [("relu3", 1)], 2: [("relu4", 9)], 3: [("relu2", 1), ("relu4", 3)], 4: []}

@@ -12,8 +12,6 @@ from keras import layers
 import tfxai
 from tfxai.models import open_model
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 
 def send_back(model, x, signal, rule, jit=False):
     """What arrives at the inputs, if this signal starts from the outputs."""

@@ -15,8 +15,6 @@ from tfxai.models import open_model
 from tfxai.neurons.descriptor import describe
 from tfxai.neurons.prediction import PredictionByFeatures
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 
 def fitted(model, sizes, weights):
     """What a fitted `RelevantFeatures` shows, with weights of our choice; ``sizes`` are the channels of each layer."""

@@ -14,7 +14,6 @@ import tfxai
 from tfxai.relevance import Composite, Gamma, convolution
 from tfxai.targets import Token
 
-pytestmark = pytest.mark.usefixtures("seeded")
 MLP = [(convolution, Gamma(0.25)), ("up*", Gamma(0.05)), ("down*", Gamma(0.05)), ("head", Gamma(0.05))]
 # the oracle's kind -> composite
 KINDS = {

@@ -9,8 +9,6 @@ from keras import layers
 
 import tfxai
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 
 def agree(found, expected, tolerance=1e-5):
     assert np.abs(expected).max() > 0

@@ -9,8 +9,6 @@ from keras import layers
 import tfxai
 from tfxai.relevance import AlphaBeta, Composite, Epsilon, Flat, Pass, ZPlus, depthwise, upto
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("f")

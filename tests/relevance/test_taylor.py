@@ -8,8 +8,6 @@ from keras import layers
 
 import tfxai
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
 
 @pytest.fixture
 def x():

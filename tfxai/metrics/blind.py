@@ -27,7 +27,7 @@ def random_maps(n: int, size: Sequence[int], seed: int = 0) -> np.ndarray:
     Returns
     -------
     ndarray
-        (n, *size) float32.
+        ``(n, *size)`` float32.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def centre_maps(n: int, size: Sequence[int]) -> np.ndarray:
     Returns
     -------
     ndarray
-        (n, *size) float32, 1 at the centre and 0 in the corners.
+        ``(n, *size)`` float32, 1 at the centre and 0 in the corners.
 
     Examples
     --------
