@@ -8,7 +8,7 @@ import pytest
 import tfxai
 
 # From the bottom to the top. What is named in no line is a helper that all methods may use: it stands above the models.
-METHODS = {"attribution", "relevance", "inversion", "neurons", "resampling", "synthesis"}
+METHODS = {"attribution", "coalitions", "relevance", "inversion", "neurons", "resampling", "synthesis"}
 LEVELS = [
     {"checks"},
     {"models"},

@@ -4,6 +4,7 @@ from tfxai import (
     attribution,
     baselines,
     callbacks,
+    coalitions,
     datasets,
     inversion,
     metrics,
@@ -17,6 +18,7 @@ from tfxai._version import __version__
 from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
 from tfxai.attribution.attention_figures import plot_attention
+from tfxai.coalitions import *  # noqa: F403
 from tfxai.examples import examples_for
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
@@ -50,6 +52,7 @@ __all__ = [
     "attribution",
     "baselines",
     "callbacks",
+    "coalitions",
     "datasets",
     "examples_for",
     "explain",
@@ -70,4 +73,4 @@ __all__ = [
     "transforms",
     "trust",
 ]
-__all__ += attribution.__all__ + synthesis.__all__
+__all__ += attribution.__all__ + coalitions.__all__ + synthesis.__all__

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import keras
 
-from tfxai import attribution, inversion, neurons, relevance, resampling, synthesis
+from tfxai import attribution, coalitions, inversion, neurons, relevance, resampling, synthesis
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts, Kind
@@ -20,7 +20,7 @@ from tfxai.neurons.relevant import RelevantFeatures
 from tfxai.options import InputOptions
 from tfxai.types import Inputs, Model, Target, Verbose
 
-ROOMS = (attribution, relevance, inversion, synthesis, neurons, resampling)
+ROOMS = (attribution, coalitions, relevance, inversion, synthesis, neurons, resampling)
 ELSEWHERE = ("output", "signature", "classes")  # said of the model, and not in the text that names a method
 
 

@@ -59,12 +59,12 @@ class Token:
     id: int
 
 
-def compared(baseline: Baseline, background: Background | None) -> Baseline | Several:
-    """The one of the two that a user gives."""
+def compared(baseline: Baseline, background: Background | None, name: str = "baseline") -> Baseline | Several:
+    """The one of the two that a user gives; ``name``: what the first is called."""
     if background is None:
         return baseline
     if not isinstance(baseline, int | float) or baseline != 0:
-        raise ValueError("Expected baseline= or background=, got both.")
+        raise ValueError(f"Expected {name}= or background=, got both.")
     return Several(background)
 
 

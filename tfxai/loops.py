@@ -69,10 +69,11 @@ def accumulate_until(
     inputs: tf.Tensor,
     batch_size: int,
     done: Callable[[Any, tf.Tensor], tf.Tensor],
+    block: int = BLOCK,
 ) -> tuple[Any, tf.Tensor]:
     """Sums over samples as by `accumulate`, of each input until it is done.
 
-    Whether it is, is asked after each `BLOCK` samples, however many fill a turn: so no input depends on its batch.
+    Whether it is, is asked after each block of samples, however many fill a turn: so no input depends on its batch.
 
     Parameters
     ----------
@@ -82,13 +83,15 @@ def accumulate_until(
         Most samples.
     done : callable
         From the sums, and (n,) of how many samples each of them is, to (n,) bool.
+    block : int
+        After how many samples it is asked.
 
     Returns
     -------
     tuple
         The sums, and (n,) float32 how many samples were taken.
     """
-    block = min(BLOCK, count)
+    block = min(block, count)
 
     def turn(number: tf.Tensor, total: Any, used: tf.Tensor, active: tf.Tensor) -> tuple:
         first = number * block

@@ -41,6 +41,11 @@ class Players:
     labels: tf.Tensor | None = None
     kept: tf.Tensor | None = None
 
+    @property
+    def alike(self) -> bool:
+        """Whether all inputs have the same parts."""
+        return self.kept is None and (self.labels is None or self.labels.shape[0] == 1)
+
     def totals(self, values: tf.Tensor) -> tf.Tensor:
         """(n, *size) values of positions, summed up over each part: (n, count)."""
         flat = tf.reshape(values, [-1, int(np.prod(self.size))])

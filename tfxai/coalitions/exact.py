@@ -1,0 +1,207 @@
+"""Values of players that are found exactly, from all coalitions or all but one player."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.coalitions.game import Game
+from tfxai.coalitions.method import CoalitionMethod
+from tfxai.facts import Facts
+from tfxai.players import Parts
+from tfxai.run import Run
+
+MOST = 14  # players, of whom 16384 coalitions are asked
+
+
+def all_coalitions(players: int) -> np.ndarray:
+    """(2 ** players, players) each coalition once; the number of a row has the bits of those who take part."""
+    return (np.arange(2**players)[:, None] >> np.arange(players) & 1).astype(np.float32)
+
+
+class Exact(CoalitionMethod):
+    """Base of methods that ask all coalitions. A subclass writes `weigh`."""
+
+    def usual(self, run: Run) -> Parts:
+        """A grid of nine, for regions of like colour are too many to be enumerated."""
+        size = run.size(run.chosen_or_only().image)
+        return "patches" if len(size) == 1 and size[0] <= MOST else -(-max(size) // 3)
+
+    def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
+        """(n, players) from all coalitions, (m, players), and what each of them is worth, (n, m)."""
+        raise NotImplementedError
+
+    def shares(self, game: Game) -> tf.Tensor:
+        if game.count > MOST:
+            raise ValueError(
+                f"{type(self).__name__} asks all coalitions, of at most {MOST} players; got {game.count} players, so "
+                f"{2**game.count:,}. Make them fewer by groups=, or use KernelSHAP."
+            )
+        coalitions = tf.constant(all_coalitions(game.count))
+        worth = game.worth(coalitions)
+        game.empty = worth[:, 0]
+        return self.weigh(game, coalitions, worth)
+
+
+class ShapleyValues(Exact):
+    """What each player adds to the score, averaged over all orders in which players may come: exactly.
+
+    Shapley (1953): the sum over coalitions S without i of |S|! (M - |S| - 1)! / M! times v(S + i) - v(S), where v is
+    the score with the others absent. These are the only values that sum to v(all) - v(none), are equal for players who
+    do the same, 0 for those who do nothing, and linear in the score. All 2^M coalitions are asked, so there are at most
+    14 players.
+
+    ``extras["interactions"]``, (n, M, M), are Shapley interaction indices (Grabisch and Roubens 1999), from the same
+    scores: what two players add together beyond what each adds alone; see `tfxai.plot_interactions`.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
+        Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word where these are at most 14,
+        else three patches along the longest axis.
+    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
+        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
+        stands for none. Default 0.
+    background : array or list, or dict of these by input, optional
+        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+    input : str, optional
+        Which of several inputs is divided into players. Default: the only one with positions.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        For more than 14 players, or groups or fills that do not fit.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explanation = tfxai.ShapleyValues(tfxai.datasets.flowers.load_model())(images)
+    >>> explanation.values.shape, explanation.extras["players"].shape
+    ((2, 112, 112), (2, 9))
+    """
+
+    facts = Facts(
+        "shapley_values",
+        use="fair shares of a few parts in the score, and how they interact",
+        cost="2^players forward passes (512 for the 9 patches of an image)",
+        needs="any model, at most 14 players",
+        drawback="coarse; depends on the fill",
+        reference="Shapley 1953",
+    )
+
+    def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
+        game.run.extras["interactions"] = interactions(coalitions, worth)
+        m = game.count
+        alone = [1 / (m * comb(m - 1, size)) for size in range(m)]  # of a coalition of such a size, without the player
+        return marginal(coalitions, worth, alone)
+
+
+class Banzhaf(Exact):
+    """What each player adds to the score, averaged over all coalitions of the others.
+
+    Banzhaf (1965): the mean of v(S + i) - v(S) over all 2^(M - 1) coalitions S without i, where v is the score with the
+    others absent. Unlike Shapley values they do not sum to the score's gain; ``extras["completeness_gap"]`` has what
+    they sum to beyond it. They are the linear model that is closest to the score over all coalitions, and suffer least
+    from noise in it (Wang and Jia 2023).
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups, fill, background, input, **options
+        As for `ShapleyValues`.
+
+    Raises
+    ------
+    ValueError
+        For more than 14 players, or groups or fills that do not fit.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.Banzhaf(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112)
+    """
+
+    facts = Facts(
+        "banzhaf",
+        use="what each of a few parts adds, whoever else is there",
+        cost="2^players forward passes (512 for the 9 patches of an image)",
+        needs="any model, at most 14 players",
+        drawback="coarse; depends on the fill; does not sum to the score",
+        reference="Banzhaf 1965",
+    )
+
+    def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
+        return marginal(coalitions, worth, [0.5 ** (game.count - 1)] * game.count)
+
+
+class FeatureAblation(CoalitionMethod):
+    """How far the score falls without each player, all others being there.
+
+    v(all) - v(all but i). Unlike `Occlusion`, whose windows overlap, parts are apart, and may be of any form; a part
+    whose work another one can do has no value.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups, fill, background, input, **options
+        As for `KernelSHAP`.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.FeatureAblation(tfxai.datasets.flowers.load_model())(images).values.shape
+    (2, 112, 112)
+    """
+
+    additive = False
+    facts = Facts(
+        "feature_ablation",
+        use="parts without which the score falls",
+        cost="1 forward pass for each player (49 super-pixels of an image)",
+        needs="any model",
+        drawback="sees no interplay; depends on the fill",
+        reference="Zeiler and Fergus 2013",
+    )
+
+    def shares(self, game: Game) -> tf.Tensor:
+        return game.run.score[:, None] - game.worth(lambda index: 1 - tf.one_hot(index, game.count)[:, None], game.count)
+
+
+def marginal(coalitions: tf.Tensor, worth: tf.Tensor, weights: list[float]) -> tf.Tensor:
+    """(n, players) sum over coalitions without a player of what it adds, weighted by their size."""
+    there, size = coalitions, tf.cast(tf.reduce_sum(coalitions, 1), tf.int32)
+    without, together = tf.gather([*weights, 0.0], size), tf.gather([0.0, *weights], size)
+    signed = there * together[:, None] - (1 - there) * without[:, None]
+    return tf.matmul(worth, signed)
+
+
+def interactions(coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
+    """(n, players, players) Shapley interaction indices of pairs; 0 of a player with itself.
+
+    The sum over coalitions S without i and j of |S|! (M - |S| - 2)! / (M - 1)! times
+    v(S + i + j) - v(S + i) - v(S + j) + v(S).
+    """
+    m = coalitions.shape[1]
+    size = tf.cast(tf.reduce_sum(coalitions, 1), tf.int32)
+    of_others = [1 / ((m - 1) * comb(m - 2, others)) for others in range(m - 1)]
+    none, one, both = (tf.gather([*[0.0] * n, *of_others, *[0.0] * (2 - n)], size) for n in range(3))
+    there, absent = coalitions, 1 - coalitions
+
+    def summed(weights: tf.Tensor, i: tf.Tensor, j: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(i * (worth * weights)[..., None], j, transpose_a=True)
+
+    pairs = summed(both, there, there) + summed(none, absent, absent)
+    pairs -= summed(one, there, absent) + summed(one, absent, there)
+    return tf.linalg.set_diag(pairs, tf.zeros(tf.shape(pairs)[:-1]))

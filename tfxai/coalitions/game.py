@@ -1,0 +1,165 @@
+"""Games: the score of an input as a function of which of its parts, the players, are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from tfxai.baselines import input_references
+from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
+from tfxai.models.view import by_name
+from tfxai.players import Parts, players
+from tfxai.run import Run, cast
+
+Rerun = Callable[[Run, Any, tf.Tensor], Run]
+# (count, players), the same for all inputs; or from numbers (k,) of coalitions to (k, 1 or n, players)
+Coalitions: TypeAlias = tf.Tensor | Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass
+class Game:
+    """The score of each input as a function of coalitions of its players.
+
+    Attributes
+    ----------
+    run : Run
+        One pass of the inputs, in which all players take part.
+    count : int
+        How many players there are.
+    absences : int
+        How many ways there are to be absent, to be averaged over: one, or each input of a background.
+    score : callable
+        From coalitions (k, 1 or n, count), 1 where a player takes part, and the numbers (k,) of the ways in which the
+        others are absent, to scores (k, n).
+    spread : callable
+        From values of players, (n, count), to values that lie where they do and have the same sum.
+    playing : tf.Tensor
+        (1 or n, count) False where there is no such player: padding, or a region without pixels.
+    graded : bool
+        Whether a player may take part by half.
+    """
+
+    run: Run
+    count: int
+    absences: int
+    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    spread: Callable[[tf.Tensor], Any]
+    playing: tf.Tensor
+    graded: bool = True
+
+    def worth(self, coalitions: Coalitions, count: int | None = None) -> tf.Tensor:
+        """(n, count) scores of coalitions, a batch of copies at a time; ``count`` if a function makes them."""
+        taking, number = _numbered(coalitions, count)
+
+        def score(index: tf.Tensor) -> tf.Tensor:
+            return self.score(taking(index % number), index // number)
+
+        run = self.run
+        scores = collect(score, number * self.absences, run.count, run.batch_size)
+        return tf.reduce_mean(tf.reshape(scores, [-1, self.absences, number]), 1)
+
+    def worth_until(
+        self,
+        done: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        coalitions: Coalitions,
+        count: int | None = None,
+        block: int = BLOCK,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same, for each input only until it is done.
+
+        Parameters
+        ----------
+        done : callable
+            From scores (n, count), 0 where they were not asked yet, and (n,) how many were, to (n,) bool.
+        coalitions, count
+            As for `worth`.
+        block : int
+            After how many coalitions one asks again whether it is.
+
+        Returns
+        -------
+        tuple of tf.Tensor
+            The scores, and (n,) how many of them were asked.
+        """
+        taking, number = _numbered(coalitions, count)
+        absences, run = self.absences, self.run
+
+        def body(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+            absence = tf.tile(tf.range(absences), tf.shape(index))
+            scores = self.score(tf.repeat(taking(index), absences, 0), absence)
+            scores = tf.reduce_mean(tf.reshape(scores, [-1, absences, run.count]), 1)
+            return tf.matmul(scores * active[:, None], tf.one_hot(index, number), transpose_a=True)
+
+        zeros = tf.zeros([run.count, number])
+        batch_size = max(1, run.batch_size // absences)
+        return accumulate_until(body, zeros, number, run.count, batch_size, done, block)
+
+    @cached_property
+    def empty(self) -> tf.Tensor:
+        """(n,) the score if nobody takes part."""
+        return self.worth(tf.zeros([1, self.count]))[:, 0]
+
+    def only_playing(self, values: tf.Tensor) -> tf.Tensor:
+        """(n, count) values, 0 of those who are no players."""
+        return tf.where(self.playing, values, 0)
+
+
+def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
+    """The parts of one of the inputs are the players; who is absent is replaced by what inputs are compared with."""
+    run = run.chosen_or_only()
+    image, x = run.image, run.pixels
+    parts, fills = players(run, image, groups), input_references(run, image)
+    sizes = parts.totals(tf.ones([1 if parts.alike else run.count, *parts.size]))
+
+    def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+        there = run.over(parts.over(coalition), image)
+        fill = fills if fills.shape[0] == 1 else tf.gather(fills, absence)
+        copies = run.with_padding(x * there + fill * (1 - there), image)
+        times = tf.size(absence)
+        return split(rerun(run, run.with_image(merge(copies), times), times).score, run.count)
+
+    def spread(values: tf.Tensor) -> tf.Tensor:
+        return run.unpadded(parts.over(tf.math.divide_no_nan(values, sizes)[None])[0])
+
+    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, graded=image.dtype.is_floating)
+
+
+def of_inputs(run: Run, rerun: Rerun) -> Game:
+    """Each of several inputs is a player."""
+    inputs = by_name(run.inputs)
+    if len(inputs) < 2:
+        raise ValueError('Expected groups="inputs" of a model with several inputs; this one has one.')
+    fills = {name: input_references(run, x) for name, x in inputs.items()}
+    absences = max(one.shape[0] or 1 for one in fills.values())
+    if not {one.shape[0] for one in fills.values()} <= {1, absences}:
+        counts = {name: one.shape[0] for name, one in fills.items()}
+        raise ValueError(f"Expected as many baselines of one input as of the others, got {counts}.")
+
+    def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+        times = tf.size(absence)
+        mixed = {}
+        for number, (name, x) in enumerate(inputs.items()):
+            fill = fills[name] if fills[name].shape[0] == 1 else tf.gather(fills[name], absence)
+            there = tf.reshape(coalition[..., number], [times, -1, *[1] * (x.shape.rank - 1)])
+            mixed[name] = cast(merge(tf.cast(x, fill.dtype) * there + fill * (1 - there)), x.dtype)
+        return split(rerun(run, mixed, times).score, run.count)
+
+    def spread(values: tf.Tensor) -> dict[str, tf.Tensor]:
+        shares = {}
+        for number, (name, x) in enumerate(inputs.items()):
+            each = values[:, number] / tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)
+            shares[name] = tf.zeros(tf.shape(x)) + tf.reshape(each, [-1, *[1] * (x.shape.rank - 1)])
+        return shares
+
+    return Game(run, len(inputs), absences, score, spread, tf.ones([1, len(inputs)], tf.bool))
+
+
+def _numbered(coalitions: Coalitions, count: int | None) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+    """Coalitions by their numbers, and how many there are."""
+    if callable(coalitions):
+        return coalitions, count or 0
+    return (lambda index: tf.gather(coalitions, index)[:, None]), coalitions.shape[0]

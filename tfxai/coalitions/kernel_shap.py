@@ -1,0 +1,231 @@
+"""Shapley values by regression on coalitions of which some are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Unpack
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.checks import above, positive
+from tfxai.coalitions.game import Game
+from tfxai.coalitions.method import CoalitionMethod, Grouping
+from tfxai.coalitions.regression import constrained, deviations, moments
+from tfxai.facts import Facts
+from tfxai.loops import Seeded, steady
+from tfxai.options import ModelOptions
+from tfxai.types import Background, Baseline, Model
+
+GOLDEN = (5**0.5 - 1) / 2
+USUAL = 2048  # evaluations beside two for each player, as in SHAP
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which coalitions are asked: all of the smallest and largest sizes, and pairs that are drawn of the others.
+
+    Attributes
+    ----------
+    fixed : ndarray
+        (k, players) coalitions that are enumerated, smallest and largest sizes first.
+    weights : ndarray
+        (k,) what each of them weighs.
+    pairs : int
+        How many pairs, of a coalition and of the others, are drawn.
+    sizes : ndarray
+        Of what sizes the first of a pair may be.
+    chances : ndarray
+        How likely each of these is.
+    mass : float
+        What all pairs weigh together; the weights of all are 1.
+    """
+
+    fixed: np.ndarray
+    weights: np.ndarray
+    pairs: int
+    sizes: np.ndarray
+    chances: np.ndarray
+    mass: float
+
+    @classmethod
+    def of(cls, players: int, budget: int) -> Plan:
+        """Sizes are enumerated, from the outer ones in, while all of one size cost no more than to draw as many."""
+        half = np.arange(1, players // 2 + 1)
+        mass = 1 / (half * (players - half)) * np.where(2 * half == players, 1, 2)  # of size k and of players - k
+        mass /= mass.sum()
+        rows: list[np.ndarray] = []
+        weights: list[float] = []
+        for place, size in enumerate(half):
+            number = comb(players, int(size)) * (1 if 2 * size == players else 2)
+            left = budget - len(weights)
+            if number > left or (place > 0 and number > left * mass[place] / mass[place:].sum()):
+                break
+            chosen = np.array(list(combinations(range(players), int(size))))
+            few = np.zeros((len(chosen), players), np.float32)
+            np.put_along_axis(few, chosen, 1, 1)
+            rows += [few] if 2 * size == players else [few, 1 - few]
+            weights += [mass[place] / number] * number
+        else:
+            place = len(half)
+        rest = mass[place:]
+        left = (budget - len(weights)) // 2 if len(rest) else 0
+        chances = rest / rest.sum() if len(rest) else rest
+        return cls(np.concatenate(rows), np.array(weights), left, half[place:], chances, float(rest.sum()))
+
+
+class KernelSHAP(CoalitionMethod, Seeded):
+    """Shapley values, estimated by a weighted regression of the score on which players are there.
+
+    Lundberg and Lee (2017): values that sum to v(all) - v(none) and are, with weights
+    (M - 1) / (C(M, k) k (M - k)) for coalitions of k of M players, closest to the score over all coalitions, are the
+    Shapley values. Coalitions of the smallest and largest sizes, which weigh most, are all asked. Of the others pairs
+    of a coalition and its complement are drawn, of sizes that are spread evenly over their weights. Where the budget
+    suffices for all coalitions, values are exact. No player is left out of the regression.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
+        Who the players are. "superpixels": 49 regions of like colour; "patches": 9 patches along the longest axis, or
+        their side as a number; "inputs": each of several inputs as a whole; an array with the number of a player for
+        each position, of the size of one input or with such a row for each; columns of a table that belong together,
+        ``{"colour": [3, 4, 5]}``; None: each position. Default "auto": super-pixels of images, each column or word,
+        else patches.
+    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
+        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
+        stands for none. Default 0. See `tfxai.baselines.references`.
+    background : array or list, or dict of these by input, optional
+        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+    budget : int, optional
+        How many coalitions are asked, at least two for each player; fewer if there are no more. Default 2048, and two
+        for each player (SHAP).
+    uncertainty : bool
+        Also find the standard error of every value, `Explanation.uncertainty`.
+    until : float, optional
+        Draw coalitions only until the values are steady: until, for each input on its own, noise is estimated to be
+        this share of what they show, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``budget`` is the
+        most; ``extras["samples"]`` has how many coalitions it took.
+    input : str, optional
+        Which of several inputs is divided into players. Default: the only one with positions.
+    seed : int
+        The same seed gives the same coalitions.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        For a budget that is too small, or groups or fills that do not fit.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explanation = tfxai.KernelSHAP(tfxai.datasets.flowers.load_model(), budget=200)(images)
+    >>> explanation.values.shape, explanation.extras["players"].shape
+    ((2, 112, 112), (2, 49))
+    """
+
+    facts = Facts(
+        "kernel_shap",
+        use="fair shares of parts in the score, which sum to what it gains by them",
+        cost="2 forward passes for each player, and 2048",
+        needs="any model",
+        drawback="slow; depends on the fill",
+        reference="Lundberg and Lee 2017",
+    )
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        groups: Grouping = "auto",
+        fill: Baseline = 0.0,
+        background: Background | None = None,
+        budget: int | None = None,
+        uncertainty: bool = False,
+        until: float | None = None,
+        input: str | None = None,
+        seed: int = 0,
+        **options: Unpack[ModelOptions],
+    ):
+        CoalitionMethod.__init__(
+            self, model, groups=groups, fill=fill, background=background, input=input, **options
+        )
+        Seeded.__init__(self, seed)
+        self.budget = None if budget is None else positive("budget", budget)
+        self.uncertainty, self.until = uncertainty, until
+        if until is not None:
+            above(0, until=until)
+
+    def plan(self, players: int) -> Plan:
+        budget = 2 * players + USUAL if self.budget is None else self.budget
+        if budget < 2 * players and budget < 2**players - 2:
+            raise ValueError(
+                f"Expected a budget of at least two coalitions for each of {players} players, got {budget}. Make "
+                "players fewer by groups=, or raise budget=."
+            )
+        return Plan.of(players, budget)
+
+    def drawn(self, plan: Plan, players: int) -> tf.Tensor:
+        """(2 * pairs, players) coalitions, each before its complement.
+
+        Sizes follow the fractions of multiples of the golden ratio, so that those of the first few, and of every second
+        pair, are spread as evenly as those of all.
+        """
+
+        def sample(seed: tf.Tensor) -> tf.Tensor:
+            start = tf.random.stateless_uniform([], seed)
+            level = (start + tf.constant(np.arange(plan.pairs) * GOLDEN % 1, tf.float32)) % 1
+            place = tf.searchsorted(tf.constant(np.cumsum(plan.chances)[:-1], tf.float32), level, "right")
+            order = tf.argsort(tf.random.stateless_uniform([plan.pairs, players], seed + 1))
+            return tf.cast(tf.argsort(order) < tf.gather(tf.constant(plan.sizes, tf.int32), place)[:, None], tf.float32)
+
+        first = self.draw(tf.constant([0]), sample)[0]
+        return tf.reshape(tf.stack([first, 1 - first], 1), [-1, players])
+
+    def shares(self, game: Game) -> tf.Tensor:
+        run, players = game.run, game.count
+        total = run.score - game.empty
+        if players == 1:
+            return total[:, None]
+        plan = self.plan(players)
+        fixed, weights = tf.constant(plan.fixed), tf.constant(plan.weights)
+        A_fixed, b_fixed = moments(fixed, weights[None], game.worth(fixed) - game.empty[:, None])
+        if not plan.pairs:
+            return constrained(A_fixed, b_fixed, total, game.playing)
+        drawn = self.drawn(plan, players)
+        number = tf.range(2 * plan.pairs)
+
+        def equations(worth: tf.Tensor, counted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            """Normal equations from those of the drawn coalitions that are counted, (1 or n, m), and their weights."""
+            weight = tf.cast(counted, tf.float64)
+            weight *= plan.mass / tf.maximum(tf.reduce_sum(weight, 1, keepdims=True), 1)
+            A, b = moments(drawn, weight, worth - game.empty[:, None])
+            return A_fixed + A, b_fixed + b, weight
+
+        if self.until is None:
+            worth, used = game.worth(drawn), tf.constant([2.0 * plan.pairs])
+        else:
+            until = self.until
+
+            def done(worth: tf.Tensor, used: tf.Tensor) -> tf.Tensor:
+                asked = number[None] < tf.cast(tf.reduce_max(used), tf.int32)  # of those who are not done, all as many
+                halves = [equations(worth, asked & (number // 2 % 2 == half)[None]) for half in range(2)]
+                return steady(*(constrained(A, b, total, game.playing) for A, b, _ in halves), until)
+
+            worth, used = game.worth_until(done, drawn)
+            run.extras["samples"] = used + len(plan.fixed)
+        A, b, weight = equations(worth, number[None] < tf.cast(used, tf.int32)[:, None])
+        values = constrained(A, b, total, game.playing)
+        if self.uncertainty:
+            residual = worth - game.empty[:, None] - tf.matmul(values, drawn, transpose_b=True)
+            parts = tf.cast(drawn, tf.float64) * (weight * tf.cast(residual, tf.float64))[..., None]
+            parts = tf.reduce_sum(tf.reshape(parts, [-1, plan.pairs, 2, players]), 2)  # those of a pair are not apart
+            squares = tf.reduce_sum(tf.square(deviations(A, parts, game.playing)), 1)
+            run.extras["player_errors"] = tf.cast(tf.sqrt(squares), tf.float32)
+        return values

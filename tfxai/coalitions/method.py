@@ -1,0 +1,96 @@
+"""The base of methods that ask what the score is when only some of an input's parts are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, Unpack
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.baselines import compared
+from tfxai.coalitions.game import Game, of_inputs, of_positions
+from tfxai.explainer import Explainer
+from tfxai.loops import named_errors
+from tfxai.options import ModelOptions
+from tfxai.players import ROWS, Parts, as_parts
+from tfxai.run import Run
+from tfxai.types import Background, Baseline, Model
+
+Grouping: TypeAlias = Parts | Literal["auto", "inputs"]
+
+
+class CoalitionMethod(Explainer):
+    """Base of the methods of this room. A subclass writes `shares`.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
+        What the players are. "superpixels": regions of like colour; "patches" or the side of one; "inputs": each of
+        several inputs as a whole; an array with the number of a player at each position, of the size of one input or
+        with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; None: each
+        position. Default "auto": super-pixels of images, each column or word, else patches.
+    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
+        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
+        stands for none. Default 0. See `tfxai.baselines.references`.
+    background : array or list, or dict of these by input, optional
+        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+    input : str, optional
+        Which of several inputs is divided into players. Default: the only one with positions.
+    **options
+        As for `Explainer`.
+    """
+
+    additive = True  # whether values are to sum to what the score gains by all players
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        groups: Grouping = "auto",
+        fill: Baseline = 0.0,
+        background: Background | None = None,
+        input: str | None = None,
+        **options: Unpack[ModelOptions],
+    ):
+        super().__init__(model, **options)
+        self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
+        self.reference = compared(fill, background, "fill")
+
+    def all_beside(self, batch: dict[str, Any]) -> Mapping[str, np.ndarray]:
+        """An array of ``groups`` with a row for each input has one axis more than an input has positions."""
+        name = next(iter(batch)) if len(batch) == 1 else self.input
+        if not isinstance(self.groups, np.ndarray) or name not in batch:
+            return {}
+        return {ROWS: self.groups} if self.groups.ndim > max(1, batch[name].ndim - 2) else {}
+
+    def shares(self, game: Game) -> tf.Tensor:
+        """(n, players) what each player counts: the method itself."""
+        raise NotImplementedError
+
+    def game(self, run: Run) -> Game:
+        """What is played for the inputs of one pass."""
+        groups = self.groups
+        if isinstance(groups, str) and groups == "inputs":
+            return of_inputs(run, self.rerun)
+        if isinstance(groups, str) and groups == "auto":
+            groups = self.usual(run)
+        return of_positions(run, self.rerun, groups)
+
+    def usual(self, run: Run) -> Parts:
+        """What players are if the user does not say."""
+        image = run.chosen_or_only().image
+        return "superpixels" if image.shape.rank == 4 and len(run.positions(image)) == 2 else "patches"
+
+    def attribute(self, run: Run) -> Any:
+        game = self.game(run)
+        shares = game.only_playing(self.shares(game))
+        run.extras["players"] = shares
+        if self.additive:
+            run.extras["absent"] = game.empty
+            run.extras["completeness_gap"] = tf.reduce_sum(shares, 1) - (run.score - game.empty)
+        if "player_errors" in run.extras:
+            run.extras |= named_errors(game.spread(game.only_playing(run.extras["player_errors"])))
+        return game.spread(shares)

@@ -1,0 +1,59 @@
+"""Linear models of the score: which players are there, and what that is worth."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def moments(coalitions: tf.Tensor, weights: tf.Tensor, worth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The normal equations of a weighted regression on coalitions.
+
+    Parameters
+    ----------
+    coalitions : tf.Tensor
+        (m, players)
+    weights : tf.Tensor
+        (1 or n, m)
+    worth : tf.Tensor
+        (n, m)
+
+    Returns
+    -------
+    tuple of tf.Tensor
+        (1 or n, players, players) and (n, players), float64.
+    """
+    x, w, y = (tf.cast(given, tf.float64) for given in (coalitions, weights, worth))
+    return tf.matmul(x * w[..., None], x, transpose_a=True), tf.matmul(y * w, x)
+
+
+def constrained(A: tf.Tensor, b: tf.Tensor, total: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
+    """(n, players) values with a given sum that solve the normal equations as well as they can.
+
+    Those of players that do not play are 0.
+    """
+    p = tf.cast(playing, tf.float64)
+    ones = p + tf.zeros_like(b)
+    free, by_one = solved(A, b, p), solved(A, ones, p)
+    excess = tf.reduce_sum(free, 1) - tf.cast(total, tf.float64)
+    return tf.cast(free - tf.math.divide_no_nan(excess, tf.reduce_sum(by_one, 1))[:, None] * by_one, tf.float32)
+
+
+def solved(A: tf.Tensor, b: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
+    """(n, players) the solutions of normal equations in which only some players have values."""
+    among = A * playing[:, :, None] * playing[:, None] + tf.linalg.diag(1 - playing)
+    among = among + tf.zeros([tf.shape(b)[0], 1, 1], tf.float64)
+    return tf.linalg.solve(among, (b * playing)[..., None])[..., 0]
+
+
+def deviations(A: tf.Tensor, parts: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
+    """(n, k, players) by how much each of so many random parts of the normal equations' ``b`` moved the values.
+
+    ``parts`` (n, k, players) are what they add to the residual; the values' sum stays what it is.
+    """
+    p = tf.cast(playing, tf.float64)
+    identity = tf.eye(tf.shape(A)[-1], dtype=tf.float64)
+    inverse = tf.linalg.inv(A * p[:, :, None] * p[:, None] + (1 - p)[:, None] * identity)
+    by_one = tf.linalg.matvec(inverse, p)[:, None]
+    free = tf.matmul(parts * p[:, None], inverse)
+    excess = tf.reduce_sum(free * p[:, None], 2, keepdims=True)
+    return free - tf.math.divide_no_nan(excess, tf.reduce_sum(by_one * p[:, None], 2, keepdims=True)) * by_one
