@@ -1,13 +1,19 @@
 """Methods that ask what the score is when only some parts of an input are there."""
 
 from tfxai.coalitions.exact import Banzhaf, FeatureAblation, ShapleyValues
+from tfxai.coalitions.hsic import HSICAttribution
 from tfxai.coalitions.kernel_shap import KernelSHAP
+from tfxai.coalitions.lime import LIME
 from tfxai.coalitions.permutation import PermutationSHAP
+from tfxai.coalitions.sobol import SobolAttribution
 
 __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "ShapleyValues",
     "KernelSHAP",
     "PermutationSHAP",
     "Banzhaf",
+    "LIME",
     "FeatureAblation",
+    "SobolAttribution",
+    "HSICAttribution",
 ]

@@ -10,8 +10,6 @@ import tensorflow as tf
 from tfxai.coalitions.game import Game
 from tfxai.coalitions.method import CoalitionMethod
 from tfxai.facts import Facts
-from tfxai.players import Parts
-from tfxai.run import Run
 
 MOST = 14  # players, of whom 16384 coalitions are asked
 
@@ -24,10 +22,7 @@ def all_coalitions(players: int) -> np.ndarray:
 class Exact(CoalitionMethod):
     """Base of methods that ask all coalitions. A subclass writes `weigh`."""
 
-    def usual(self, run: Run) -> Parts:
-        """A grid of nine, for regions of like colour are too many to be enumerated."""
-        size = run.size(run.chosen_or_only().image)
-        return "patches" if len(size) == 1 and size[0] <= MOST else -(-max(size) // 3)
+    grid = 3  # for regions of like colour are too many to be enumerated
 
     def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
         """(n, players) from all coalitions, (m, players), and what each of them is worth, (n, m)."""
@@ -61,8 +56,8 @@ class ShapleyValues(Exact):
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
-        Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word where these are at most 14,
-        else three patches along the longest axis.
+        Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
+        the longest axis.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
         What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
         stands for none. Default 0.

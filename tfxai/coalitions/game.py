@@ -36,7 +36,8 @@ class Game:
         From coalitions (k, 1 or n, count), 1 where a player takes part, and the numbers (k,) of the ways in which the
         others are absent, to scores (k, n).
     spread : callable
-        From values of players, (n, count), to values that lie where they do and have the same sum.
+        From values of players, (n, count), to values that lie where they do; and whether these have the same sum, or
+        each the value of its player.
     playing : tf.Tensor
         (1 or n, count) False where there is no such player: padding, or a region without pixels.
     graded : bool
@@ -47,7 +48,7 @@ class Game:
     count: int
     absences: int
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    spread: Callable[[tf.Tensor], Any]
+    spread: Callable[[tf.Tensor, bool], Any]
     playing: tf.Tensor
     graded: bool = True
 
@@ -122,8 +123,9 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
         times = tf.size(absence)
         return split(rerun(run, run.with_image(merge(copies), times), times).score, run.count)
 
-    def spread(values: tf.Tensor) -> tf.Tensor:
-        return run.unpadded(parts.over(tf.math.divide_no_nan(values, sizes)[None])[0])
+    def spread(values: tf.Tensor, shared: bool) -> tf.Tensor:
+        each = tf.math.divide_no_nan(values, sizes) if shared else values
+        return run.unpadded(parts.over(each[None])[0])
 
     return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, graded=image.dtype.is_floating)
 
@@ -148,10 +150,11 @@ def of_inputs(run: Run, rerun: Rerun) -> Game:
             mixed[name] = cast(merge(tf.cast(x, fill.dtype) * there + fill * (1 - there)), x.dtype)
         return split(rerun(run, mixed, times).score, run.count)
 
-    def spread(values: tf.Tensor) -> dict[str, tf.Tensor]:
+    def spread(values: tf.Tensor, shared: bool) -> dict[str, tf.Tensor]:
         shares = {}
         for number, (name, x) in enumerate(inputs.items()):
-            each = values[:, number] / tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)
+            parts = tf.reduce_prod(tf.shape(x)[1:]) if shared else 1
+            each = values[:, number] / tf.cast(parts, tf.float32)
             shares[name] = tf.zeros(tf.shape(x)) + tf.reshape(each, [-1, *[1] * (x.shape.rank - 1)])
         return shares
 

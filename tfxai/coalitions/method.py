@@ -13,7 +13,7 @@ from tfxai.coalitions.game import Game, of_inputs, of_positions
 from tfxai.explainer import Explainer
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
-from tfxai.players import ROWS, Parts, as_parts
+from tfxai.players import GRID, ROWS, Parts, as_parts
 from tfxai.run import Run
 from tfxai.types import Background, Baseline, Model
 
@@ -44,6 +44,8 @@ class CoalitionMethod(Explainer):
     """
 
     additive = True  # whether values are to sum to what the score gains by all players
+    shared = True  # whether positions share the value of their player, or each has all of it
+    grid: int | None = None  # by how many patches along the longest axis images are divided; None: by super-pixels
 
     def __init__(
         self,
@@ -82,7 +84,10 @@ class CoalitionMethod(Explainer):
     def usual(self, run: Run) -> Parts:
         """What players are if the user does not say."""
         image = run.chosen_or_only().image
-        return "superpixels" if image.shape.rank == 4 and len(run.positions(image)) == 2 else "patches"
+        if image.shape.rank == 2:
+            return None
+        size, grid = run.size(image), self.grid or GRID
+        return "superpixels" if len(size) == 2 and self.grid is None else -(-max(size) // grid)
 
     def attribute(self, run: Run) -> Any:
         game = self.game(run)
@@ -92,5 +97,5 @@ class CoalitionMethod(Explainer):
             run.extras["absent"] = game.empty
             run.extras["completeness_gap"] = tf.reduce_sum(shares, 1) - (run.score - game.empty)
         if "player_errors" in run.extras:
-            run.extras |= named_errors(game.spread(game.only_playing(run.extras["player_errors"])))
-        return game.spread(shares)
+            run.extras |= named_errors(game.spread(game.only_playing(run.extras["player_errors"]), self.shared))
+        return game.spread(shares, self.shared)

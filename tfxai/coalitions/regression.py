@@ -57,3 +57,21 @@ def deviations(A: tf.Tensor, parts: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
     free = tf.matmul(parts * p[:, None], inverse)
     excess = tf.reduce_sum(free * p[:, None], 2, keepdims=True)
     return free - tf.math.divide_no_nan(excess, tf.reduce_sum(by_one * p[:, None], 2, keepdims=True)) * by_one
+
+
+def lasso(A: tf.Tensor, b: tf.Tensor, alpha: float, steps: int = 1000) -> tf.Tensor:
+    """(n, players) minimisers of x A x / 2 - b x + alpha |x|, by accelerated proximal steps (Beck and Teboulle 2009).
+
+    ``A`` is (1, players, players), ``b`` (n, players).
+    """
+    size = tf.linalg.norm(A, 2)  # the largest eigenvalue is no larger than the root of the sum of squares
+    A, rate = A[0], tf.math.divide_no_nan(tf.ones([], A.dtype), size)
+
+    def step(number: tf.Tensor, x: tf.Tensor, ahead: tf.Tensor, t: tf.Tensor) -> tuple:
+        moved = ahead - rate * (tf.matmul(ahead, A) - b)
+        now = tf.sign(moved) * tf.nn.relu(tf.abs(moved) - rate * alpha)
+        later = (1 + tf.sqrt(1 + 4 * t**2)) / 2
+        return number + 1, now, now + (t - 1) / later * (now - x), later
+
+    start = tf.zeros_like(b)
+    return tf.while_loop(lambda number, *_: number < steps, step, (0, start, start, tf.ones([], A.dtype)))[1]

@@ -1,0 +1,158 @@
+"""LIME: a linear model of the score near an input."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, TypeAlias, Unpack, get_args
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.checks import above, one_of, positive
+from tfxai.coalitions.exact import all_coalitions
+from tfxai.coalitions.game import Game
+from tfxai.coalitions.method import CoalitionMethod, Grouping
+from tfxai.coalitions.regression import lasso, moments, solved
+from tfxai.explanation import Explanation
+from tfxai.facts import Facts
+from tfxai.loops import Seeded
+from tfxai.options import ModelOptions
+from tfxai.runner import Outcome
+from tfxai.types import Background, Baseline, Model
+
+Distance: TypeAlias = Literal["cosine", "euclidean"]
+Penalty: TypeAlias = Literal["ridge", "lasso"]
+ALPHA = {"ridge": 1.0, "lasso": 0.01}  # of lime, and of captum
+LOW = 0.5  # of R2, below which a linear model tells less than half of what the score does
+
+
+class LIME(CoalitionMethod, Seeded):
+    """The coefficients of a linear model of the score, fitted to copies of the input in which players are missing.
+
+    Ribeiro et al. (2016): each player is there or not with even chances; a ridge regression or LASSO with a free
+    intercept counts copies the more the closer they are to the input, by sqrt(exp(-d^2 / width^2)).
+    ``extras["r2"]`` is the share of the scores' weighted variance that the linear model explains; below a half there is
+    a warning, for then it is no explanation of this model. ``extras["intercept"]`` is what it says of none.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained; images, series, volumes, numbers of words (n, words), or tables.
+    groups, fill, background, input
+        As for `KernelSHAP`.
+    budget : int
+        How many copies; where there are no more coalitions, each of them once. Default 1000 (lime, of images).
+    distance : {"cosine", "euclidean"}
+        Of coalitions of k of M players: 1 - sqrt(k / M) (default; lime, of images and texts), or sqrt(M - k) (lime, of
+        tables).
+    width : float, optional
+        Of the kernel. Default 0.25, of "euclidean" 0.75 sqrt(M) (lime).
+    penalty : {"ridge", "lasso"}
+        Of the squares of coefficients (default), or of their magnitudes, which leaves most of them 0.
+    alpha : float, optional
+        How much of it, as in scikit-learn's `Ridge` and `Lasso`. Default 1 (lime), of "lasso" 0.01 (captum).
+    seed : int
+        The same seed gives the same copies.
+    **options
+        As for `Explainer`; ``score="probability"`` is what lime explains.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range, or groups or fills that do not fit.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> explanation = tfxai.LIME(tfxai.datasets.flowers.load_model(), budget=200)(images)
+    >>> explanation.values.shape, explanation.extras["r2"].shape
+    ((2, 112, 112), (2,))
+    """
+
+    additive = False
+    facts = Facts(
+        "lime",
+        use="a linear model of what parts do to the score",
+        cost="1000 forward passes (budget)",
+        needs="any model",
+        drawback="depends on the kernel's width and the fill; varies with the seed",
+        reference="Ribeiro et al. 2016",
+    )
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        groups: Grouping = "auto",
+        fill: Baseline = 0.0,
+        background: Background | None = None,
+        budget: int = 1000,
+        distance: Distance = "cosine",
+        width: float | None = None,
+        penalty: Penalty = "ridge",
+        alpha: float | None = None,
+        input: str | None = None,
+        seed: int = 0,
+        **options: Unpack[ModelOptions],
+    ):
+        CoalitionMethod.__init__(self, model, groups=groups, fill=fill, background=background, input=input, **options)
+        Seeded.__init__(self, seed)
+        one_of("distance", distance, get_args(Distance))
+        one_of("penalty", penalty, get_args(Penalty))
+        self.budget, self.distance, self.penalty = positive("budget", budget), distance, penalty
+        self.width, self.alpha = width, ALPHA[penalty] if alpha is None else alpha
+        above(0, alpha=self.alpha, width=1.0 if width is None else width)
+
+    def shares(self, game: Game) -> tf.Tensor:
+        players = game.count
+        if players < 63 and 2**players <= self.budget:
+            coalitions = tf.constant(all_coalitions(players))
+        else:
+            shape = [self.budget - 1, players]
+            drawn = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_uniform(shape, seed))[0]
+            coalitions = tf.concat([tf.ones([1, players]), tf.cast(drawn < 0.5, tf.float32)], 0)
+        worth = tf.cast(game.worth(coalitions), tf.float64)
+        weights = self.weights(tf.cast(tf.reduce_sum(coalitions, 1), tf.float64), players)
+        return fitted(game, tf.cast(coalitions, tf.float64), weights, worth, self.penalty, self.alpha)
+
+    def weights(self, size: tf.Tensor, players: int) -> tf.Tensor:
+        """(m,) of coalitions of such sizes."""
+        if self.distance == "cosine":
+            far, width = 1 - tf.sqrt(size / players), 0.25
+        else:
+            far, width = tf.sqrt(players - size), 0.75 * players**0.5
+        return tf.exp(-(far**2) / (2 * (self.width or width) ** 2))
+
+    def _explanation(self, outcome: Outcome) -> Explanation:
+        low = np.flatnonzero(outcome.found["extras"]["r2"] < LOW)
+        if len(low):
+            warnings.warn(
+                f"LIME's linear model explains less than half of the score's variance for {len(low)} of "
+                f'{len(outcome.found["score"])} inputs (extras["r2"]): do not trust it there. Raise budget=, make '
+                "players fewer by groups=, or use KernelSHAP, which needs no linear model to hold.",
+                stacklevel=2,
+            )
+        return super()._explanation(outcome)
+
+
+def fitted(
+    game: Game, coalitions: tf.Tensor, weights: tf.Tensor, worth: tf.Tensor, penalty: Penalty, alpha: float
+) -> tf.Tensor:
+    """(n, players) coefficients of the penalised regression; its R2 and intercept go to the extras."""
+    share = weights / tf.reduce_sum(weights)
+    centre, level = tf.linalg.matvec(coalitions, share, transpose_a=True), tf.linalg.matvec(worth, share)
+    x, y = coalitions - centre, worth - level[:, None]
+    playing = tf.cast(game.playing, tf.float64)
+    A, b = moments(x, weights[None], y)
+    if penalty == "ridge":
+        values = solved(A + alpha * tf.eye(game.count, dtype=tf.float64), b, playing)
+    else:
+        total = tf.reduce_sum(weights)
+        values = lasso(A / total, b / total * playing, alpha)
+    residual = y - tf.matmul(values, x, transpose_b=True)
+    variance = tf.linalg.matvec(y**2, share)
+    unexplained = tf.math.divide_no_nan(tf.linalg.matvec(residual**2, share), variance)
+    game.run.extras["r2"] = tf.cast(1 - unexplained, tf.float32)  # 1 of a score that is constant
+    game.run.extras["intercept"] = tf.cast(level - tf.linalg.matvec(values, centre), tf.float32)
+    return tf.cast(values, tf.float32)
