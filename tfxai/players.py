@@ -34,12 +34,15 @@ class Players:
         (1 or n, positions) to which part a position belongs; None: each is a part of its own.
     kept : tf.Tensor, optional
         (n, positions) False where an input has padding, which is no part of it.
+    cells : list of int, optional
+        How many parts there are along each axis, if they are cells of a grid.
     """
 
     size: list[int]
     count: int
     labels: tf.Tensor | None = None
     kept: tf.Tensor | None = None
+    cells: list[int] | None = None
 
     @property
     def alike(self) -> bool:
@@ -97,8 +100,9 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         one_of("groups", groups, ["patches", "superpixels"])
     if isinstance(groups, str) and groups == "patches":  # of a series, a table or words each position is one
         groups = None if len(size) == 1 else -(-max(size) // GRID)
+    cells = None
     if groups is None:
-        return Players(size, int(np.prod(size)), None, kept)
+        return Players(size, int(np.prod(size)), None, kept, size)
     if isinstance(groups, str):
         return Players(size, MOST, _flat(superpixels(tf.cast(x, tf.float32)), size), kept)
     if isinstance(groups, np.ndarray):
@@ -111,14 +115,15 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         labels = run.beside[ROWS] if each else tf.constant(groups[None], tf.int32)
         return Players(size, int(groups.max()) + 1, _flat(labels, size), kept)
     if isinstance(groups, int | np.integer):
-        labels = _patches(positive("groups", groups), size)
+        cells = [-(-length // positive("groups", groups)) for length in size]
+        labels = np.ravel_multi_index(tuple(np.indices(size) // groups), cells)
     elif len(size) == 1:
         labels = np.zeros(size[0], int)
         for number, (_, columns) in enumerate(partition(groups, numbered(size[0]))):
             labels[columns] = number
     else:
         raise ValueError(f"Groups of columns are of tables, and the input has the positions {tuple(size)}.")
-    return Players(size, int(labels.max()) + 1, tf.constant(labels.reshape(1, -1), tf.int32), kept)
+    return Players(size, int(labels.max()) + 1, tf.constant(labels.reshape(1, -1), tf.int32), kept, cells)
 
 
 def as_parts(groups: Parts) -> Parts:
@@ -129,12 +134,6 @@ def as_parts(groups: Parts) -> Parts:
     if labels.ndim == 0 or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ValueError(f"Expected an array of groups= to hold whole numbers from 0, got {labels.dtype}.")
     return labels.astype(np.int32)
-
-
-def _patches(side: int, size: list[int]) -> np.ndarray:
-    """Squares, or what has as many axes; those at the end are cut by the border."""
-    places = np.indices(size) // side
-    return np.ravel_multi_index(tuple(places), [-(-length // side) for length in size])
 
 
 def _flat(labels: tf.Tensor, size: list[int]) -> tf.Tensor:

@@ -4,6 +4,7 @@ from tfxai.coalitions.exact import Banzhaf, FeatureAblation, ShapleyValues
 from tfxai.coalitions.hsic import HSICAttribution
 from tfxai.coalitions.kernel_shap import KernelSHAP
 from tfxai.coalitions.lime import LIME
+from tfxai.coalitions.partition import PartitionSHAP
 from tfxai.coalitions.permutation import PermutationSHAP
 from tfxai.coalitions.sobol import SobolAttribution
 
@@ -11,6 +12,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "ShapleyValues",
     "KernelSHAP",
     "PermutationSHAP",
+    "PartitionSHAP",
     "Banzhaf",
     "LIME",
     "FeatureAblation",

@@ -40,6 +40,8 @@ class Game:
         each the value of its player.
     playing : tf.Tensor
         (1 or n, count) False where there is no such player: padding, or a region without pixels.
+    cells : list of int, optional
+        How many players there are along each axis, if they are cells of a grid.
     graded : bool
         Whether a player may take part by half.
     """
@@ -50,6 +52,7 @@ class Game:
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     spread: Callable[[tf.Tensor, bool], Any]
     playing: tf.Tensor
+    cells: list[int] | None = None
     graded: bool = True
 
     def worth(self, coalitions: Coalitions, count: int | None = None) -> tf.Tensor:
@@ -127,7 +130,8 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
         each = tf.math.divide_no_nan(values, sizes) if shared else values
         return run.unpadded(parts.over(each[None])[0])
 
-    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, graded=image.dtype.is_floating)
+    graded = image.dtype.is_floating
+    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, parts.cells, graded)
 
 
 def of_inputs(run: Run, rerun: Rerun) -> Game:
