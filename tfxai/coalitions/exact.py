@@ -25,7 +25,7 @@ class Exact(CoalitionMethod):
     grid = 3  # for regions of like colour are too many to be enumerated
 
     def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
-        """(n, players) from all coalitions, (m, players), and what each of them is worth, (n, m)."""
+        """(n, players) from all coalitions, (m, players), and what each of them gains, (n, m)."""
         raise NotImplementedError
 
     def shares(self, game: Game) -> tf.Tensor:
@@ -37,7 +37,7 @@ class Exact(CoalitionMethod):
         coalitions = tf.constant(all_coalitions(game.count))
         worth = game.worth(coalitions)
         game.empty = worth[:, 0]
-        return self.weigh(game, coalitions, worth)
+        return self.weigh(game, coalitions, worth - worth[:, :1])  # so that a constant score has exact zeros
 
 
 class ShapleyValues(Exact):
@@ -171,7 +171,9 @@ class FeatureAblation(CoalitionMethod):
     )
 
     def shares(self, game: Game) -> tf.Tensor:
-        return game.run.score[:, None] - game.worth(lambda index: 1 - tf.one_hot(index, game.count)[:, None], game.count)
+        return game.run.score[:, None] - game.worth(
+            lambda index: 1 - tf.one_hot(index, game.count)[:, None], game.count
+        )
 
 
 def marginal(coalitions: tf.Tensor, worth: tf.Tensor, weights: list[float]) -> tf.Tensor:

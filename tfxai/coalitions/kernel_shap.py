@@ -153,9 +153,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
         seed: int = 0,
         **options: Unpack[ModelOptions],
     ):
-        CoalitionMethod.__init__(
-            self, model, groups=groups, fill=fill, background=background, input=input, **options
-        )
+        CoalitionMethod.__init__(self, model, groups=groups, fill=fill, background=background, input=input, **options)
         Seeded.__init__(self, seed)
         self.budget = None if budget is None else positive("budget", budget)
         self.uncertainty, self.until = uncertainty, until
@@ -215,8 +213,9 @@ class KernelSHAP(CoalitionMethod, Seeded):
 
             def done(worth: tf.Tensor, used: tf.Tensor) -> tf.Tensor:
                 asked = number[None] < tf.cast(tf.reduce_max(used), tf.int32)  # of those who are not done, all as many
-                halves = [equations(worth, asked & (number // 2 % 2 == half)[None]) for half in range(2)]
-                return steady(*(constrained(A, b, total, game.playing) for A, b, _ in halves), until)
+                halves = [equations(worth, asked & (number // 2 % 2 == half)[None])[:2] for half in range(2)]
+                even, odd = (constrained(A, b, total, game.playing) for A, b in halves)
+                return steady(even, odd, until)
 
             worth, used = game.worth_until(done, drawn)
             run.extras["samples"] = used + len(plan.fixed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, Unpack
 
@@ -11,12 +12,15 @@ import tensorflow as tf
 from tfxai.baselines import compared
 from tfxai.coalitions.game import Game, of_inputs, of_positions
 from tfxai.explainer import Explainer
+from tfxai.explanation import Explanation
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
 from tfxai.players import GRID, ROWS, Parts, as_parts
 from tfxai.run import Run
+from tfxai.runner import Outcome
 from tfxai.types import Background, Baseline, Model
 
+ROUNDING = 1e-6  # of scores in float32
 Grouping: TypeAlias = Parts | Literal["auto", "inputs"]
 
 
@@ -99,3 +103,15 @@ class CoalitionMethod(Explainer):
         if "player_errors" in run.extras:
             run.extras |= named_errors(game.spread(game.only_playing(run.extras["player_errors"]), self.shared))
         return game.spread(shares, self.shared)
+
+    def _explanation(self, outcome: Outcome) -> Explanation:
+        most, score = np.abs(outcome.found["extras"]["players"]).max(1), np.abs(outcome.found["score"])
+        constant = int((most <= ROUNDING * score).sum())
+        if constant:
+            warnings.warn(
+                f"The score does not change for {constant} of {len(outcome.found['score'])} inputs, whoever of their "
+                "players takes part, so their values are 0. Check whether fill= is what the inputs hold already, and "
+                "whether the target is meant.",
+                stacklevel=2,
+            )
+        return super()._explanation(outcome)

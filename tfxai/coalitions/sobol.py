@@ -99,6 +99,6 @@ class SobolAttribution(CoalitionMethod, Seeded):
 
 
 def total_indices(a: tf.Tensor, b: tf.Tensor, exchanged: tf.Tensor) -> tf.Tensor:
-    """(n, players) Jansen's estimate from scores (n, designs) of A and of B, and (n, players, designs) of A with B's."""
+    """(n, players) by Jansen, from scores (n, designs) of A and B, and (n, players, designs) of A with B's columns."""
     variance = tf.math.reduce_variance(tf.concat([a, b], 1), 1)[:, None]
     return tf.math.divide_no_nan(tf.reduce_mean(tf.square(a[:, None] - exchanged), 2), 2 * variance)

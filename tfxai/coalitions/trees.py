@@ -73,10 +73,19 @@ def checked(tree: np.ndarray, players: int) -> np.ndarray:
     return own
 
 
-def members(tree: np.ndarray, players: int) -> np.ndarray:
-    """(nodes, players) 1 where a player is below a node."""
-    below = np.zeros((players + len(tree), players), np.float32)
-    below[:players] = np.eye(players)
+def spans(tree: np.ndarray, players: int) -> tuple[np.ndarray, np.ndarray]:
+    """An order of the players in which those below each node are neighbours, and where these begin and end.
+
+    Returns
+    -------
+    tuple of ndarray
+        (players,) the place of each player, and (nodes, 2) the first place of each node and the one behind its last.
+    """
+    sizes = np.ones(players + len(tree), int)
     for number, (left, right) in enumerate(tree):
-        below[players + number] = below[left] + below[right]
-    return below
+        sizes[players + number] = sizes[left] + sizes[right]
+    starts = np.zeros(len(sizes), int)
+    for number, (left, right) in reversed(list(enumerate(tree))):
+        starts[left] = starts[players + number]
+        starts[right] = starts[left] + sizes[left]
+    return starts[:players], np.stack([starts, starts + sizes], 1)

@@ -1,0 +1,37 @@
+"""Games as Python functions of tables of ones and zeros, 1 where a player takes part; and values by definition."""
+
+import itertools
+import math
+
+import numpy as np
+
+ONES = np.ones((1, 6), "float32")
+
+
+def random_game(players, seed=0):
+    """A worth for each coalition, and nothing that it follows from."""
+    worth = np.random.default_rng(seed).normal(size=2**players).astype("float32")
+    bits = 1 << np.arange(players)
+    return lambda x: worth[np.rint(x).astype(int) @ bits][:, None]
+
+
+def unanimity(*members):
+    """1 if all of these are there."""
+    return lambda x: x[:, list(members)].prod(1, keepdims=True)
+
+
+def interplay(x):
+    """Players 0 to 5: alone, two together, three together, and one who does nothing."""
+    alone = 2 * x[:, 0] - x[:, 1]
+    return (alone + 3 * x[:, 1] * x[:, 2] - 4 * x[:, 0] * x[:, 2] * x[:, 3] + 0.5 * x[:, 4])[:, None]
+
+
+def shapley(game, players):
+    """By the mean over all orders."""
+    values = np.zeros(players)
+    for order in itertools.permutations(range(players)):
+        there = np.zeros((players + 1, players), "float32")
+        for place, player in enumerate(order):
+            there[place + 1 :, player] = 1
+        values[list(order)] += np.diff(game(there)[:, 0].astype(float))
+    return values / math.factorial(players)

@@ -1,0 +1,144 @@
+"""Shapley values that are estimated: exact where all is asked, right in the mean, and as sure as they say."""
+
+import games
+import numpy as np
+import pytest
+import token_networks
+from networks import oracle
+
+from tfxai import KernelSHAP, PermutationSHAP, ShapleyValues
+from tfxai.coalitions.kernel_shap import Plan
+
+PERTURBED = oracle("vit_perturbation")
+SAMPLED = {KernelSHAP: {"budget": 100, "uncertainty": True}, PermutationSHAP: {"samples": 6}}
+
+
+def players(explanation):
+    return explanation.extras["players"]
+
+
+def test_all_coalitions_are_exact():
+    x, labels = (oracle("vit_inputs")[key] for key in ("x", "labels"))
+    found = KernelSHAP(token_networks.known("vit"), groups=PERTURBED["quadrant_of"].astype(int))(x, labels)
+    np.testing.assert_allclose(players(found), PERTURBED["quadrants/kernel_shap"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["value", "probability"])
+def test_agrees_with_the_oracle_on_tables(kind, tables):
+    model, x, background, target, score = tables(kind)
+    found = oracle("table_explanations")
+    one = KernelSHAP(model, fill=background.mean(0), score=score)(x, target)
+    np.testing.assert_allclose(one.values, found[f"{kind}/baseline/kernel_shap"], rtol=1e-4, atol=1e-5)
+    many = KernelSHAP(model, background=background, score=score)(x, target)
+    np.testing.assert_allclose(many.values, found[f"{kind}/interventional/shapley"], rtol=1e-4, atol=1e-5)
+
+
+def test_padding_does_not_play():
+    text, given = token_networks.known("text"), token_networks.inputs("text")
+    labels, expected = oracle("text_inputs")["labels"], oracle("text_perturbation")["shapley"]
+    found = KernelSHAP(text, input="token_ids", budget=4094)(given, labels)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=2e-5)
+    some = KernelSHAP(text, input="token_ids", budget=300)(given, labels)
+    assert np.all(some.values[given["padding_mask"] == 0] == 0)
+    np.testing.assert_allclose(some.extras["completeness_gap"], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("players", [2, 3, 5, 8, 50])
+@pytest.mark.parametrize("budget", [100, 356, 2148])
+def test_weights_are_those_of_the_kernel(players, budget):
+    """What is enumerated has its own weights, and all of them with what is drawn sum to 1."""
+    plan = Plan.of(players, budget)
+    assert len(plan.fixed) + 2 * plan.pairs <= max(budget, 2 * players)
+    assert len(np.unique(plan.fixed, axis=0)) == len(plan.fixed)
+    np.testing.assert_allclose(plan.weights.sum() + plan.mass, 1)
+    size = plan.fixed.sum(1)
+    np.testing.assert_allclose(plan.weights / plan.weights[0], _kernel(players, size) / _kernel(players, size[0]))
+    if plan.pairs:
+        np.testing.assert_allclose(plan.chances.sum(), 1)
+    elif budget >= 2**players - 2:
+        assert len(plan.fixed) == 2**players - 2
+    else:
+        assert len(plan.fixed) == 2 * players == budget
+
+
+def _kernel(players, size):
+    from scipy.special import comb
+
+    return (players - 1) / (comb(players, size) * size * (players - size))
+
+
+@pytest.mark.parametrize("method", SAMPLED)
+def test_right_in_the_mean_and_as_sure_as_it_says(method, game_of_nine):
+    """Over seeds: means differ from the exact values by chance alone, and standard errors are those that are seen."""
+    model, x, labels, exact = game_of_nine
+    explainer = method(model, groups=6, **SAMPLED[method])
+    wrong, errors = [], []
+    for seed in range(24):
+        explainer.seed = seed
+        found = explainer(x, labels)
+        np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=2e-5)
+        wrong.append(players(found) - exact)
+        errors.append(found.extras["player_errors"])
+    spread = np.std(wrong, 0, ddof=1)
+    z = np.mean(wrong, 0) / (spread / np.sqrt(24))
+    assert np.sqrt(np.mean(z**2)) < 1.5
+    assert 0.7 < np.sqrt(np.mean(np.square(errors)) / np.mean(spread**2)) < 1.4
+    np.testing.assert_allclose((found.uncertainty**0).sum((1, 2)), 256)
+    assert (found.uncertainty > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "most"), [(KernelSHAP, {"budget": 500}), (PermutationSHAP, {"samples": 100})], ids=["kernel", "orders"]
+)
+def test_asks_until_it_is_steady(method, most):
+    """As far as each input needs, whatever its batch; and then it is about as right as was asked for."""
+    random = np.random.default_rng(0)
+    hidden, out = random.normal(size=(12, 20)).astype("float32"), random.normal(size=(20, 1)).astype("float32")
+
+    def model(x):
+        return np.tanh(x @ hidden) @ out
+
+    x = random.normal(size=(3, 12)).astype("float32")
+    exact = players(ShapleyValues(model)(x, 0))
+    rough, fine = (method(model, until=until, **most)(x, 0) for until in (0.5, 0.05))
+    assert rough.extras["samples"].sum() < fine.extras["samples"].sum()
+    wrong = np.sqrt(np.mean((players(fine) - exact) ** 2, 1)) / exact.std(1)
+    assert (wrong < 0.15).all()
+    alone = method(model, until=0.05, **most)(x[1:2], 0)
+    np.testing.assert_array_equal(fine.extras["samples"][1:2], alone.extras["samples"])
+    np.testing.assert_allclose(players(fine)[1:2], players(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [KernelSHAP, PermutationSHAP])
+def test_pairs_of_players_are_exact_from_few_samples(method):
+    """Orders forwards and backwards, and complements, cancel what pairs of players do to each other."""
+    x = np.ones((1, 12))
+
+    def pairs(x):
+        return (x[:, 0] * x[:, 1] - 2 * x[:, 3] * x[:, 7] + x[:, 5])[:, None]
+
+    few = {KernelSHAP: {"budget": 60}, PermutationSHAP: {"samples": 1}}[method]
+    expected = np.zeros((1, 12))
+    expected[0, [0, 1, 3, 7, 5]] = 0.5, 0.5, -1, -1, 1
+    np.testing.assert_allclose(method(pairs, **few)(x, 0).values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [KernelSHAP, PermutationSHAP])
+def test_one_player_has_all(method):
+    found = method(games.interplay, groups={"all": range(6)})(games.ONES, 0)
+    np.testing.assert_allclose(players(found), [[2 - 1 + 3 - 4 + 0.5]], atol=1e-6)
+
+
+def test_a_budget_that_is_too_small():
+    with pytest.raises(ValueError, match="two coalitions for each of 15 players, got 20"):
+        KernelSHAP(lambda x: x, budget=20)(np.ones((1, 15)), 0)
+
+
+def test_a_region_without_pixels_has_nothing():
+    """Labels may leave numbers out: those take no share, so nothing is lost."""
+    x = np.random.default_rng(0).normal(size=(1, 4, 4, 1)).astype("float32")
+    labels = np.arange(16).reshape(4, 4) // 4 * 5  # 0, 5, 10, 15
+    found = KernelSHAP(lambda x: x.sum((1, 2)), groups=labels, budget=60)(x, 0)
+    np.testing.assert_allclose(found.values.sum(), x.sum(), rtol=1e-4)
+    assert players(found).shape == (1, 16)
+    np.testing.assert_allclose(players(found)[0, [0, 5, 10, 15]], x.sum((0, 2, 3)), atol=1e-4)
