@@ -19,6 +19,15 @@ QUICK = {
     "var_grad": {"samples": 5},
     "occlusion": {"window": 5, "stride": 4},
     "rise": {"masks": 7},
+    "shapley_values": {"groups": 8},
+    "banzhaf": {"groups": 8},
+    "kernel_shap": {"groups": 6, "budget": 30},
+    "permutation_shap": {"groups": 6, "samples": 2},
+    "partition_shap": {"groups": 4, "budget": 12},
+    "lime": {"groups": 6, "budget": 20},
+    "feature_ablation": {"groups": 6},
+    "sobol": {"groups": 8, "designs": 3},
+    "hsic": {"groups": 8, "budget": 9},
     "meaningful_perturbation": {"steps": 3, "cells": 4, "jitter": 1},
     "feature_inversion": {"steps": 3},
     "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 3},
@@ -28,6 +37,7 @@ OF_ATTENTION = ["attention_rollout", "transformer_attribution", "le_grad", "atte
 OF_ANY = [method for method in METHODS if method not in OF_ATTENTION]
 # The same computation as that of another method, but for a formula at its end.
 VARIANTS = ["square_grad", "var_grad", "deconvnet", "hi_res_cam", "x_grad_cam", "grad_cam_plus_plus", "deep_taylor"]
+VARIANTS += ["banzhaf", "feature_ablation", "permutation_shap", "sobol", "hsic"]
 # One of each way in which the size of the input is used: not at all, by masks and windows, by maps, by convolutions.
 OF_TWO_SIZES = ["saliency", "rise", "occlusion", "score_cam", "grad_cam", "guided_grad_cam", "lrp", "feature_inversion"]
 
@@ -80,6 +90,8 @@ def batch_mates_do_not_matter(explainer, x, batch_size):
     np.testing.assert_allclose(explainer(seven, target).values, whole.values, rtol=1e-5, atol=atol)
 
 
+@pytest.mark.filterwarnings("ignore:LIME's linear model")
+@pytest.mark.filterwarnings("ignore:The score does not change")
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
     def test_nothing_is_traced_twice(self, explainers, method, x):
@@ -127,7 +139,8 @@ class TestEveryMethod:
         single = explainers[method](x, 1)
         np.testing.assert_allclose(double.score, 2 * single.score, rtol=1e-5)
         power = {"var_grad": 4, "square_grad": 4, "guided_grad_cam": 4, "eigen_cam": 1, "ablation_cam": 1}
-        expected = (power | {"feature_inversion": 1, "attention_rollout": 1}).get(method, 2) * single.values
+        power |= {"feature_inversion": 1, "attention_rollout": 1, "sobol": 1, "hsic": 1}
+        expected = power.get(method, 2) * single.values
         nonlinear = ("score_cam", "grad_cam_plus_plus", "x_grad_cam", "guided_feature_inversion")
         nonlinear += ("meaningful_perturbation", "transformer_attribution")
         if method in nonlinear:  # not homogeneous in the score

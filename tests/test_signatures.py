@@ -19,9 +19,12 @@ SHARED = {"samples", "steps", "masks", "noise", "seed", "baseline", "background"
 SHARED |= {"window", "stride", "quadrature", "reduction", "composite", "rule", "strided", "pooling", "interpolation"}
 SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "patience", "objective", "head"}
 SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty", "until"}
+SHARED |= {"groups", "budget"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
-    "occlusion": {"groups"},
+    "partition_shap": {"tree", "contexts"},
+    "lime": {"distance", "width", "penalty", "alpha"},
+    "sobol": {"designs"},
     "rise": {"probability"},
     "attention_rollout": {"fusion"},
     "le_grad": {"read"},
