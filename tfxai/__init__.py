@@ -19,6 +19,7 @@ from tfxai.api import explain, methods
 from tfxai.attribution import *  # noqa: F403
 from tfxai.attribution.attention_figures import plot_attention
 from tfxai.coalitions import *  # noqa: F403
+from tfxai.coalitions.figures import plot_force, plot_interactions, plot_players
 from tfxai.examples import examples_for
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
@@ -62,7 +63,10 @@ __all__ = [
     "metrics",
     "objectives",
     "plot_attention",
+    "plot_force",
     "plot_grid",
+    "plot_interactions",
+    "plot_players",
     "priors",
     "quantus",
     "receptive_field",

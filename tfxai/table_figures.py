@@ -30,6 +30,7 @@ class Panel:
     values: np.ndarray
     score: float
     start: float | None
+    ends: tuple[str, str] = ("baseline", "this row")  # whose scores bars lead from and to
 
 
 def bars(panels: Sequence[Panel], label: str) -> Figure:
@@ -43,7 +44,7 @@ def bars(panels: Sequence[Panel], label: str) -> Figure:
         height_ratios=[LINE * n + 0.3 for n in lines],
     )
     for panel, cell in zip(panels, axes[:, 0], strict=True):
-        _draw_bars(cell, panel)
+        draw_bars(cell, panel)
         cell.set_xlabel(label, fontsize=9, color=INK, parse_math=False)
     return figure
 
@@ -83,7 +84,8 @@ def summary(names: Sequence[str], magnitude: np.ndarray, mean: np.ndarray, label
     return figure
 
 
-def _draw_bars(cell: Axes, panel: Panel) -> None:
+def draw_bars(cell: Axes, panel: Panel) -> None:
+    """Bars of one row; where its values sum to the change of the score, each begins where the one above it ends."""
     values, names, title = panel.values, panel.names, panel.title
     summing = panel.start is not None
     lefts = panel.start + np.cumsum(values) - values if summing else np.zeros_like(values)
@@ -104,7 +106,8 @@ def _draw_bars(cell: Axes, panel: Panel) -> None:
     if panel.start is None:
         cell.axvline(0, color=INK, linewidth=0.6)
     else:
-        names = [f"baseline: score {panel.start:.3g}", *names, f"this row: score {panel.score:.3g}"]
+        first, last = panel.ends
+        names = [f"{first}: score {panel.start:.3g}", *names, f"{last}: score {panel.score:.3g}"]
         cell.scatter([panel.start, panel.score], [0, len(values) + 1], s=22, color=INK, zorder=3)
         ends = [panel.start, *(lefts + values)]
         down = np.arange(len(values) + 2)  # from each end to where the next bar begins

@@ -40,6 +40,8 @@ class Game:
         each the value of its player.
     playing : tf.Tensor
         (1 or n, count) False where there is no such player: padding, or a region without pixels.
+    player_of : tf.Tensor, optional
+        (1 or n, ...) which player each position of an input belongs to, if not each is one.
     cells : list of int, optional
         How many players there are along each axis, if they are cells of a grid.
     graded : bool
@@ -52,6 +54,7 @@ class Game:
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     spread: Callable[[tf.Tensor, bool], Any]
     playing: tf.Tensor
+    player_of: tf.Tensor | None = None
     cells: list[int] | None = None
     graded: bool = True
 
@@ -131,7 +134,8 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
         return run.unpadded(parts.over(each[None])[0])
 
     graded = image.dtype.is_floating
-    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, parts.cells, graded)
+    player_of = None if parts.labels is None else tf.reshape(parts.labels, [-1, *parts.size])
+    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, player_of, parts.cells, graded)
 
 
 def of_inputs(run: Run, rerun: Rerun) -> Game:

@@ -97,6 +97,10 @@ class CoalitionMethod(Explainer):
         game = self.game(run)
         shares = game.only_playing(self.shares(game))
         run.extras["players"] = shares
+        if game.player_of is not None:
+            run.extras["player_of"] = game.player_of + tf.zeros(
+                [run.count, *[1] * (game.player_of.shape.rank - 1)], tf.int32
+            )
         if self.additive:
             run.extras["absent"] = game.empty
             run.extras["completeness_gap"] = tf.reduce_sum(shares, 1) - (run.score - game.empty)
