@@ -13,9 +13,9 @@ from tfxai.groups import Groups, numbered, partition
 from tfxai.run import Run
 from tfxai.segments import MOST, superpixels
 
-# The side of patches, or GRID of these along the longest axis; regions of like colour; columns of a table; or to which
-# part each position belongs, for all inputs or for each.
-Parts: TypeAlias = int | Literal["patches", "superpixels"] | Groups | np.ndarray | None
+# The side of patches, or GRID of these along the longest axis; regions of like colour; all tokens of a word; columns of
+# a table; or to which part each position belongs, for all inputs or for each.
+Parts: TypeAlias = int | Literal["patches", "superpixels", "words"] | Groups | np.ndarray | None
 GRID = 9  # as muFidelity takes it (Bhatt et al. 2020, in Xplique)
 ROWS = "groups"  # the name in `Run.beside` of parts that differ between inputs
 
@@ -80,7 +80,7 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         Whose input it is; an array of ``groups`` with a row for each input is in its ``beside``.
     x : tf.Tensor
         The input.
-    groups : int, "patches", "superpixels", mapping, sequence or array, optional
+    groups : int, "patches", "superpixels", "words", mapping, sequence or array, optional
         See `Parts`. Default: each position, of all channels, is one.
 
     Returns
@@ -97,12 +97,14 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         over = tf.zeros([1, *size], tf.bool)  # steps of a sequence, for all positions beside them
         kept = tf.reshape(tf.reshape(kept, [-1, size[0], *[1] * (len(size) - 1)]) | over, [-1, int(np.prod(size))])
     if isinstance(groups, str):
-        one_of("groups", groups, ["patches", "superpixels"])
+        one_of("groups", groups, ["patches", "superpixels", "words"])
     if isinstance(groups, str) and groups == "patches":  # of a series, a table or words each position is one
         groups = None if len(size) == 1 else -(-max(size) // GRID)
     cells = None
     if groups is None:
         return Players(size, int(np.prod(size)), None, kept, size)
+    if isinstance(groups, str) and groups == "words":
+        return Players(size, size[0], run.beside[ROWS], kept)
     if isinstance(groups, str):
         return Players(size, MOST, _flat(superpixels(tf.cast(x, tf.float32)), size), kept)
     if isinstance(groups, np.ndarray):

@@ -257,18 +257,18 @@ class Runner:
 
     def _rows_beside(self, batch: Any, start: int, total: int | None) -> Beside:
         """Of baselines, and of what else stands beside the inputs: the rows of a batch, with ``start`` before it."""
-        end, everything = start + given.count(batch), self.all_beside(self._named(batch))
-        for name, rows in everything.items():
+        named = self._named(batch)
+        own = self.alongside(named, start, start + given.count(batch), total)
+        return baselines.rows(self.reference, named, start, total, self.embeds), own
+
+    def alongside(self, batch: dict[str, Any], start: int, end: int, total: int | None) -> dict[str, np.ndarray]:
+        """What else `compute` looks at: for these inputs, by name, the rows from ``start`` to ``end`` of ``total``."""
+        for name, rows in self.beside.items():
             if len(rows) != total and (total is not None or len(rows) < end):
                 raise ValueError(
                     f"Expected {name} with a row for each of {total or f'at least {end}'} inputs, got {len(rows)}."
                 )
-        own = {name: rows[start:end] for name, rows in everything.items()}
-        return baselines.rows(self.reference, self._named(batch), start, total, self.embeds), own
-
-    def all_beside(self, batch: dict[str, Any]) -> Mapping[str, np.ndarray]:
-        """What stands beside all inputs, of which these are the next, by name."""
-        return self.beside
+        return {name: rows[start:end] for name, rows in self.beside.items()}
 
     def _named(self, batch: Any) -> dict[str, Any]:
         return batch if isinstance(batch, dict) else {next(iter(self.view.inputs or ["input"])): batch}

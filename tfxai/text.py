@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.view import ModelView
+from tfxai.words import Pieces
 
 Explained = TypeVar("Explained", bound=Any)  # an Explanation, which imports this module
 
@@ -74,23 +75,27 @@ def strings(data: Any) -> list[str] | None:
 
 def with_pieces(explanation: Explained, preprocessor: Any) -> Explained:
     """An explanation that knows the pieces for which it has values, if its preprocessor tells them."""
-    tokenizer = getattr(preprocessor, "tokenizer", preprocessor)
-    spell = _spelling(tokenizer)
-    if spell is None:
-        return explanation
     try:
         ids = explanation.of()[1]
     except ValueError:  # several inputs
         return explanation
-    if ids.ndim != 2 or (ids != np.round(ids)).any():
-        return explanation
-    kept = _kept(explanation.inputs, ids, tokenizer)
+    found = pieces(explanation.inputs, ids, preprocessor)
+    return explanation if found is None else replace(explanation, pieces=found)
+
+
+def pieces(inputs: Any, ids: np.ndarray, preprocessor: Any) -> Pieces | None:
+    """What the integers of one of the inputs stand for, if the preprocessor tells."""
+    tokenizer = getattr(preprocessor, "tokenizer", preprocessor)
+    spell = _spelling(tokenizer)
+    if spell is None or ids.ndim != 2 or (ids != np.round(ids)).any():
+        return None
+    kept = _kept(inputs, ids, tokenizer)
     tokens = [
         [spell(int(one)) if keep else None for one, keep in zip(*row, strict=True)]
         for row in zip(ids, kept, strict=True)
     ]
     mark = _mark(_vocabulary(tokenizer) or [token for row in tokens for token in row if token is not None])
-    return replace(explanation, pieces=tuple(tuple(_as_text(row, mark)) for row in tokens))
+    return tuple(tuple(_as_text(row, mark)) for row in tokens)
 
 
 def _spelling(tokenizer: Any) -> Callable[[int], str] | None:

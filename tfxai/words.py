@@ -10,6 +10,18 @@ import numpy as np
 Pieces = tuple[tuple[str | None, ...], ...]  # of each text; None where there is padding
 
 
+def numbers(pieces: Pieces) -> np.ndarray:
+    """(n, steps) to which word of its text each piece belongs, from 0; padding is the last step's."""
+    found = np.full((len(pieces), len(pieces[0])), len(pieces[0]) - 1, np.int32)
+    for row, text in zip(found, pieces, strict=True):
+        word = -1
+        for step, piece in enumerate(text):
+            if piece is not None:
+                word += word < 0 or piece.startswith(" ")
+                row[step] = word
+    return found
+
+
 class OfWords:
     """The part of an `tfxai.Explanation` that is about words.
 

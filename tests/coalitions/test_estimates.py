@@ -142,3 +142,28 @@ def test_a_region_without_pixels_has_nothing():
     np.testing.assert_allclose(found.values.sum(), x.sum(), rtol=1e-4)
     assert players(found).shape == (1, 16)
     np.testing.assert_allclose(players(found)[0, [0, 5, 10, 15]], x.sum((0, 2, 3)), atol=1e-4)
+
+
+def test_words_are_players_whole():
+    """Pieces of a word come and go together, and padding does not play."""
+
+    class Preprocessor:
+        def __call__(self, texts):
+            return np.array([[1, 2, 3, 4], [1, 5, 0, 0]])[: len(texts)]
+
+        def id_to_token(self, one):
+            return {0: "[PAD]", 1: "un", 2: "##kind", 3: "words", 4: "##mith", 5: "deed"}[one]
+
+        pad_token_id = 0
+
+    weights = np.array([0, 1, 10, 100, 1000, 10000], "float32")
+
+    def model(ids):
+        return weights[ids.astype(int)].sum(1, keepdims=True)
+
+    explainer = ShapleyValues(model, groups="words", input="input", preprocessor=Preprocessor())
+    found = explainer(["unkind wordsmith", "un deed"], 0)
+    np.testing.assert_allclose(players(found), [[11, 1100, 0, 0], [1, 10000, 0, 0]], rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(found.values, [[5.5, 5.5, 550, 550], [1, 10000, 0, 0]], rtol=1e-5, atol=1e-3)
+    with pytest.raises(ValueError, match="tokenizer tells where words begin"):
+        ShapleyValues(model, groups="words")(np.array([[1, 2]]), 0)

@@ -37,7 +37,8 @@ class Exact(CoalitionMethod):
         coalitions = tf.constant(all_coalitions(game.count))
         worth = game.worth(coalitions)
         game.empty = worth[:, 0]
-        return self.weigh(game, coalitions, worth - worth[:, :1])  # so that a constant score has exact zeros
+        gains = tf.cast(worth - worth[:, :1], tf.float64)  # so that a constant score has exact zeros
+        return tf.cast(self.weigh(game, tf.cast(coalitions, tf.float64), gains), tf.float32)
 
 
 class ShapleyValues(Exact):
@@ -55,7 +56,7 @@ class ShapleyValues(Exact):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
+    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
         the longest axis.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
@@ -179,7 +180,7 @@ class FeatureAblation(CoalitionMethod):
 def marginal(coalitions: tf.Tensor, worth: tf.Tensor, weights: list[float]) -> tf.Tensor:
     """(n, players) sum over coalitions without a player of what it adds, weighted by their size."""
     there, size = coalitions, tf.cast(tf.reduce_sum(coalitions, 1), tf.int32)
-    without, together = tf.gather([*weights, 0.0], size), tf.gather([0.0, *weights], size)
+    without, together = (tf.gather(tf.constant(w, worth.dtype), size) for w in ([*weights, 0.0], [0.0, *weights]))
     signed = there * together[:, None] - (1 - there) * without[:, None]
     return tf.matmul(worth, signed)
 
@@ -193,7 +194,8 @@ def interactions(coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
     m = coalitions.shape[1]
     size = tf.cast(tf.reduce_sum(coalitions, 1), tf.int32)
     of_others = [1 / ((m - 1) * comb(m - 2, others)) for others in range(m - 1)]
-    none, one, both = (tf.gather([*[0.0] * n, *of_others, *[0.0] * (2 - n)], size) for n in range(3))
+    padded = [[*[0.0] * n, *of_others, *[0.0] * (2 - n)] for n in range(3)]  # of coalitions with n of the two
+    none, one, both = (tf.gather(tf.constant(weights, worth.dtype), size) for weights in padded)
     there, absent = coalitions, 1 - coalitions
 
     def summed(weights: tf.Tensor, i: tf.Tensor, j: tf.Tensor) -> tf.Tensor:
@@ -201,4 +203,4 @@ def interactions(coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
 
     pairs = summed(both, there, there) + summed(none, absent, absent)
     pairs -= summed(one, there, absent) + summed(one, absent, there)
-    return tf.linalg.set_diag(pairs, tf.zeros(tf.shape(pairs)[:-1]))
+    return tf.cast(tf.linalg.set_diag(pairs, tf.zeros_like(pairs[..., 0])), tf.float32)

@@ -231,7 +231,11 @@ def _names(explanation: Explanation, row: int, features: Sequence[str] | None, c
     if features is None:
         pieces = None if explanation.pieces is None else explanation.pieces[row]
         if pieces is not None and len(pieces) == count:
-            return ["" if piece is None else piece.strip() for piece in pieces]
+            word_of = explanation.extras["player_of"][row] if "player_of" in explanation.extras else range(count)
+            words = [""] * count
+            for word, piece in zip(word_of, pieces, strict=True):
+                words[word] += piece or ""
+            return [word.strip() for word in words]
         return [f"player {number}" for number in range(count)]
     if isinstance(features, str) or len(features) != count:
         raise ValueError(f"Expected features= to name each of {count} players, got {features!r}.")

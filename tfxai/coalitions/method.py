@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai import text
 from tfxai.baselines import compared
 from tfxai.coalitions.game import Game, of_inputs, of_positions
 from tfxai.explainer import Explainer
@@ -19,6 +19,7 @@ from tfxai.players import GRID, ROWS, Parts, as_parts
 from tfxai.run import Run
 from tfxai.runner import Outcome
 from tfxai.types import Background, Baseline, Model
+from tfxai.words import numbers
 
 ROUNDING = 1e-6  # of scores in float32
 Grouping: TypeAlias = Parts | Literal["auto", "inputs"]
@@ -31,11 +32,9 @@ class CoalitionMethod(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "inputs", int, array, mapping, sequence or None
-        What the players are. "superpixels": regions of like colour; "patches" or the side of one; "inputs": each of
-        several inputs as a whole; an array with the number of a player at each position, of the size of one input or
-        with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; None: each
-        position. Default "auto": super-pixels of images, each column or word, else patches.
+    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence or None
+        Who the players are, see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
+        patches.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
         What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
         stands for none. Default 0. See `tfxai.baselines.references`.
@@ -65,12 +64,22 @@ class CoalitionMethod(Explainer):
         self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
         self.reference = compared(fill, background, "fill")
 
-    def all_beside(self, batch: dict[str, Any]) -> Mapping[str, np.ndarray]:
-        """An array of ``groups`` with a row for each input has one axis more than an input has positions."""
+    def alongside(self, batch: dict[str, Any], start: int, end: int, total: int | None) -> dict[str, np.ndarray]:
+        """To which player positions belong, where inputs differ in that."""
         name = next(iter(batch)) if len(batch) == 1 else self.input
-        if not isinstance(self.groups, np.ndarray) or name not in batch:
+        if name is None or name not in batch:
             return {}
-        return {ROWS: self.groups} if self.groups.ndim > max(1, batch[name].ndim - 2) else {}
+        if isinstance(self.groups, str) and self.groups == "words":
+            found = text.pieces(batch, batch[name], self.view.preprocessor)
+            if found is None:
+                raise ValueError(
+                    'Expected a preprocessor= whose tokenizer tells where words begin, for groups="words". Without one '
+                    "each token is a player: leave groups= out."
+                )
+            return {ROWS: numbers(found)}
+        if isinstance(self.groups, np.ndarray) and self.groups.ndim > max(1, batch[name].ndim - 2):
+            self.beside = {ROWS: self.groups}
+        return super().alongside(batch, start, end, total)
 
     def shares(self, game: Game) -> tf.Tensor:
         """(n, players) what each player counts: the method itself."""

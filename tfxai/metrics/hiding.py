@@ -18,6 +18,7 @@ from tfxai.players import ROWS, Parts, Players, as_parts, players
 from tfxai.run import Run
 from tfxai.runner import Runner
 from tfxai.types import Baseline, Inputs, Model, Target, Verbose
+from tfxai.words import numbers
 
 # What hides a part: as for `tfxai.Occlusion`; what its surroundings say, by a linear system or by OpenCV.
 Fill: TypeAlias = Baseline | Literal["interpolate", "inpaint"]
@@ -132,6 +133,10 @@ class Hiding(Runner):
         """What is found for all inputs, with a row for each; ``values``: what is judged, if not the explanation's."""
         values = maps_of(explanation, self.input) if values is None else values
         self.beside = {VALUES: values}
+        if isinstance(self.groups, str) and self.groups == "words":
+            if not isinstance(explanation, Explanation) or explanation.pieces is None:
+                raise ValueError('Expected an Explanation that knows the pieces of its texts, for groups="words".')
+            self.groups = numbers(explanation.pieces)
         if isinstance(self.groups, np.ndarray) and len(self.groups) == len(values):
             self.beside |= {ROWS: self.groups}
         found = of_all(self, explanation, inputs, target, batch_size, verbose)
