@@ -227,6 +227,29 @@ def test_errors_of_a_python_function_are_its_own_and_nothing_computed_is_lost(x)
     np.testing.assert_array_equal(caught.value.partial.values, first.values)
 
 
+def test_what_a_service_answered_before_its_error_is_not_asked_again():
+    asked = []
+
+    def service(x):
+        asked.append(len(x))
+        if len(asked) == 7:
+            raise ConnectionError("the line is dead")
+        return np.sin(x).sum((1, 2))
+
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 1)).astype("float32")
+    explainer = tfxai.RISE(service, masks=40)
+    with pytest.raises(ConnectionError, match="the line is dead") as raised:
+        explainer.explain(x, 0, batch_size=4)
+    answered = int(raised.value.__notes__[0].split()[0])
+    assert "Explain again" in raised.value.__notes__[0]
+    before = len(asked)
+    found = explainer.explain(x, 0, batch_size=4)
+    whole = len(asked) - before + answered
+    before = len(asked)
+    np.testing.assert_array_equal(explainer.explain(x, 0, batch_size=4).values, found.values)
+    assert len(asked) - before == whole
+
+
 def test_several_inputs_reach_a_python_function_as_they_were_given(x):
     table = np.ones((len(x), 3), "f")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -34,6 +35,8 @@ class FunctionView(ModelView):
         self._shape: tuple[int, ...] | None = None
         self._first: tuple[list, np.ndarray] | None = None  # what it was called with first, and what it said
         self._errors: deque[Exception] = deque(maxlen=64)  # the last ones, of all threads
+        self._answers: list[tuple[Any, np.ndarray]] = []  # of a run that has not ended, and what was asked
+        self._before: list[tuple[Any, np.ndarray]] = []  # of a run that ended by an error
 
     def prepare(self, inputs: Any) -> None:
         """Learn from the first row of a batch what the function returns."""
@@ -49,20 +52,33 @@ class FunctionView(ModelView):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """The function's own error is raised, not TensorFlow's about it, which quotes its mark."""
+        """The function's own error is raised, not TensorFlow's about it, which quotes its mark.
+
+        What it answered before the error is kept, so that the same run asks no more than what is left.
+        """
         try:
             yield
         except tf.errors.OpError as error:
             own = next((one for one in reversed(self._errors) if _mark(one) in str(error)), None)
-            raise own or error from None
+            self._before, self._answers = self._before + self._answers, []
+            if own is None or not self._before:
+                raise own or error from None
+            own.add_note(f"{len(self._before)} calls were answered before it. Explain again to ask only for the rest.")
+            raise own from None
+        self._before, self._answers = [], []
 
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         if read or backward:
             raise self._closed()
 
         def call(*arrays: np.ndarray) -> np.ndarray:
+            asked = tuple((x.shape, zlib.crc32(x), zlib.adler32(x)) for x in map(np.ascontiguousarray, arrays))
+            known = next((number for number, one in enumerate(self._before) if one[0] == asked), None)
             try:
-                return self._call(tf.nest.pack_sequence_as(inputs, arrays))
+                again = known is None
+                answer = self._call(tf.nest.pack_sequence_as(inputs, arrays)) if again else self._before.pop(known)[1]
+                self._answers.append((asked, answer))
+                return answer
             except Exception as error:
                 self._errors.append(error)
                 raise RuntimeError(_mark(error)) from None
