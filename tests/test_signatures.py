@@ -23,6 +23,7 @@ SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty", 
 OWN = {
     "occlusion": {"groups"},
     "rise": {"probability"},
+    "recipro_cam": {"gaussian"},
     "attention_rollout": {"fusion"},
     "le_grad": {"read"},
     "attention_gradient": {"weight"},

@@ -7,7 +7,7 @@ from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
 from tfxai.attribution.guided_grad_cam import GuidedGradCAM
 from tfxai.attribution.occlusion import RISE, Occlusion
-from tfxai.attribution.perturbed_cam import AblationCAM, ScoreCAM
+from tfxai.attribution.perturbed_cam import AblationCAM, ReciproCAM, ScoreCAM
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
 
 __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
@@ -29,6 +29,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "EigenGradCAM",
     "ScoreCAM",
     "AblationCAM",
+    "ReciproCAM",
     "GuidedGradCAM",
     "Occlusion",
     "RISE",
