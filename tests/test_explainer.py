@@ -14,6 +14,7 @@ from tfxai.targets import Channel, Neuron
 # Five samples of seven inputs do not fill the turns of a loop; of one input they do.
 QUICK = {
     "integrated_gradients": {"steps": 5},
+    "gradient_shap": {"samples": 5},
     "smooth_grad": {"samples": 5},
     "square_grad": {"samples": 5},
     "var_grad": {"samples": 5},

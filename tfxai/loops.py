@@ -232,3 +232,8 @@ class Seeded:
         seeds = tf.stack([tf.fill(tf.shape(index), self._seed.read_value()), tf.cast(index, tf.int64)], 1)
         kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), sample(tf.zeros(2, tf.int64)))
         return tf.map_fn(sample, seeds, fn_output_signature=kinds)
+
+    def shuffled(self, count: int, number: int) -> tf.Tensor:
+        """(count,) the numbers from 0 in random order; ``number`` tells several orders apart."""
+        seed = tf.stack([self._seed.read_value(), tf.constant(-1 - number, tf.int64)])  # samples have those from 0
+        return tf.argsort(tf.random.stateless_uniform([count], seed))

@@ -4,6 +4,7 @@ from tfxai.attribution.attention import AttentionGradient, AttentionRollout, LeG
 from tfxai.attribution.backprop import Deconvnet, GuidedBackprop
 from tfxai.attribution.cam import CAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
+from tfxai.attribution.gradient_shap import GradientSHAP
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
 from tfxai.attribution.guided_grad_cam import GuidedGradCAM
 from tfxai.attribution.occlusion import RISE, Occlusion
@@ -14,6 +15,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "Saliency",
     "GradientXInput",
     "IntegratedGradients",
+    "GradientSHAP",
     "SmoothGrad",
     "SquareGrad",
     "VarGrad",

@@ -75,9 +75,7 @@ class ScoreCAM(LayerMap):
 class _Edited(LayerMap):
     """Base of the methods that change a layer many times, and run only what lies above it again."""
 
-    def scores(
-        self, run: Run, layer: tf.Tensor, masks: Callable[[tf.Tensor], tf.Tensor], count: int
-    ) -> tf.Tensor:
+    def scores(self, run: Run, layer: tf.Tensor, masks: Callable[[tf.Tensor], tf.Tensor], count: int) -> tf.Tensor:
         """(n, count) what the score would be of the layer times each mask.
 
         ``masks``: from (k,) numbers of masks to these, (k, 1, ...) if they are the same for all inputs.
@@ -207,10 +205,10 @@ class ReciproCAM(_Edited):
         count = int(np.prod(size))
         places = np.unravel_index(np.arange(count), size)  # of each position, along each axis
         alone = [tf.constant(np.concatenate([rows, 0 * rows[:1]])) for rows in axes]  # and one that keeps nothing
-        places = [np.append(along, length) for along, length in zip(places, size, strict=True)]
+        numbers = [np.append(along, length) for along, length in zip(places, size, strict=True)]
 
         def only(index: tf.Tensor) -> tf.Tensor:
-            masks = outer([tf.gather(one, tf.gather(along, index)) for one, along in zip(alone, places, strict=True)])
+            masks = outer([tf.gather(one, tf.gather(along, index)) for one, along in zip(alone, numbers, strict=True)])
             rows = masks[:, None] if tokens is None else _of_tokens(masks, tokens, layer.shape[1], run.count)
             return tf.expand_dims(rows, axis + 1)
 
