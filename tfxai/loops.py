@@ -208,6 +208,16 @@ def where_rows(rows: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.Select(condition=rows, x=x, y=y)
 
 
+def apart(seed: tf.Tensor, kind: int) -> tf.Tensor:
+    """A seed for random numbers of another kind, of the same sample."""
+    return seed + tf.constant([kind << 32, 0], tf.int64)
+
+
+def shuffled(count: int, seed: tf.Tensor, kind: int = 0) -> tf.Tensor:
+    """(count,) the numbers from 0 in random order."""
+    return tf.argsort(tf.random.stateless_uniform([count], apart(seed, kind)))
+
+
 class Seeded:
     """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again.
 
@@ -232,8 +242,3 @@ class Seeded:
         seeds = tf.stack([tf.fill(tf.shape(index), self._seed.read_value()), tf.cast(index, tf.int64)], 1)
         kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), sample(tf.zeros(2, tf.int64)))
         return tf.map_fn(sample, seeds, fn_output_signature=kinds)
-
-    def shuffled(self, count: int, number: int) -> tf.Tensor:
-        """(count,) the numbers from 0 in random order; ``number`` tells several orders apart."""
-        seed = tf.stack([self._seed.read_value(), tf.constant(-1 - number, tf.int64)])  # samples have those from 0
-        return tf.argsort(tf.random.stateless_uniform([count], seed))

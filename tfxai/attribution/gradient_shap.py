@@ -11,18 +11,21 @@ from tfxai.attribution.sampled import Sampled
 from tfxai.baselines import compared, run_references
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
+from tfxai.loops import apart, shuffled
 from tfxai.options import InputOptions
 from tfxai.run import Run, totals
 from tfxai.types import Background, Baseline, Model, Tensors
+
+GOLDEN = (5**0.5 - 1) / 2  # no multiple of it comes near a whole number, for its size
 
 
 class GradientSHAP(Sampled):
     """Integrated gradients over a whole background, by random points on the ways: expected gradients.
 
     Lundberg and Lee (2017), Erion et al. (2021): the mean over baselines b of the background and a from [0, 1] of
-    (x - b) * dS(b + a (x - b))/dx. Its values sum to S(x) minus the mean score of the background, at the rate of random
-    sampling; what is missing is reported as ``extras["completeness_gap"]``. Each sample has a part of [0, 1] of its own,
-    and all baselines take their turn before one does so again; so fewer samples do.
+    (x - b) * dS(b + a (x - b))/dx. Its values sum to S(x) minus the mean score of the background, as well as the number
+    of samples allows; what is missing is reported as ``extras["completeness_gap"]``. All baselines take their turn
+    before one does so again, and their points are spread over [0, 1] more evenly than by chance; so fewer samples do.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ class GradientSHAP(Sampled):
         The same seed gives the same samples, for every input and in every batch.
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
-        It takes samples for independent, so it is too large where these parts make the mean steadier.
+        It takes samples for independent, so it is too large where an even spread makes the mean steadier.
     until : float, optional
         Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
         share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
@@ -111,15 +114,15 @@ class GradientSHAP(Sampled):
     def points(self, index: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Of (k,) samples: which of so many baselines each has, and where on the way from it.
 
-        Samples come in rounds. In each of them no baseline comes twice, and no part of [0, 1]; which part goes with
-        which baseline changes from round to round, and each round has its own piece of every part. All are in random
-        order, so any number of first samples is a fair choice.
+        Samples come in rounds, in each of which all baselines take their turn, in another order; so any number of first
+        samples is a fair choice. In the first, each has a part of [0, 1] of its own, and from round to round all move
+        on by the golden section, which spreads the points of each baseline evenly, however many they are.
         """
         places = min(count, self.samples)
-        rounds = -(-self.samples // places)
-        which, part, piece = (self.shuffled(*order) for order in ((count, 0), (places, 1), (rounds, 2)))
-        number, place = index // places, index % places
-        within = self.draw(index, lambda seed: tf.random.stateless_uniform([], seed + tf.constant([1, 0], seed.dtype)))
-        share = (tf.cast(tf.gather(piece, number), tf.float32) + within) / rounds
-        t = (tf.cast(tf.gather(part, place), tf.float32) + share) / places
-        return tf.gather(which, (place + number) % places), t
+        rounds = self.draw(index // places, lambda seed: shuffled(places, seed))
+        place = tf.gather(rounds, index % places, batch_dims=1)
+        baselines = self.draw(tf.constant([0]), lambda seed: shuffled(count, seed, 1))[0]
+        within = self.draw(place, lambda seed: tf.random.stateless_uniform([], apart(seed, 2), dtype=tf.float64))
+        first = (tf.cast(place, tf.float64) + within) / places
+        t = tf.math.floormod(first + GOLDEN * tf.cast(index // places, tf.float64), 1)
+        return tf.gather(baselines, place), tf.cast(t, tf.float32)
