@@ -2,6 +2,7 @@
 
 from tfxai.attribution.attention import AttentionGradient, AttentionRollout, LeGrad, TransformerAttribution
 from tfxai.attribution.backprop import Deconvnet, GuidedBackprop
+from tfxai.attribution.blur_ig import BlurIG
 from tfxai.attribution.cam import CAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
 from tfxai.attribution.gradient_shap import GradientSHAP
@@ -16,6 +17,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "GradientXInput",
     "IntegratedGradients",
     "GradientSHAP",
+    "BlurIG",
     "SmoothGrad",
     "SquareGrad",
     "VarGrad",
