@@ -15,6 +15,7 @@ from tfxai.targets import Channel, Neuron
 QUICK = {
     "integrated_gradients": {"steps": 5},
     "gradient_shap": {"samples": 5},
+    "guided_ig": {"steps": 5},
     "blur_ig": {"steps": 5},
     "smooth_grad": {"samples": 5},
     "square_grad": {"samples": 5},

@@ -22,6 +22,7 @@ SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty", 
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
     "occlusion": {"groups"},
+    "guided_ig": {"fraction", "max_dist"},
     "blur_ig": {"max_sigma"},
     "rise": {"probability"},
     "recipro_cam": {"gaussian"},

@@ -8,6 +8,7 @@ from tfxai.attribution.eigen_cam import EigenCAM, EigenGradCAM
 from tfxai.attribution.gradient_shap import GradientSHAP
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
 from tfxai.attribution.guided_grad_cam import GuidedGradCAM
+from tfxai.attribution.guided_ig import GuidedIG
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ReciproCAM, ScoreCAM
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
@@ -17,6 +18,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "GradientXInput",
     "IntegratedGradients",
     "GradientSHAP",
+    "GuidedIG",
     "BlurIG",
     "SmoothGrad",
     "SquareGrad",
