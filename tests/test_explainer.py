@@ -17,6 +17,7 @@ QUICK = {
     "gradient_shap": {"samples": 5},
     "guided_ig": {"steps": 5},
     "blur_ig": {"steps": 5},
+    "xrai": {"steps": 5},
     "smooth_grad": {"samples": 5},
     "square_grad": {"samples": 5},
     "var_grad": {"samples": 5},

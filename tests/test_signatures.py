@@ -24,6 +24,7 @@ OWN = {
     "occlusion": {"groups"},
     "guided_ig": {"fraction", "max_dist"},
     "blur_ig": {"max_sigma"},
+    "xrai": {"segments", "fast"},
     "rise": {"probability"},
     "recipro_cam": {"gaussian"},
     "attention_rollout": {"fusion"},

@@ -12,6 +12,7 @@ from tfxai.attribution.guided_ig import GuidedIG
 from tfxai.attribution.occlusion import RISE, Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ReciproCAM, ScoreCAM
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
+from tfxai.attribution.xrai import XRAI
 
 __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "Saliency",
@@ -20,6 +21,7 @@ __all__ = [  # noqa: RUF022 - in the order in which `tfxai.methods` lists them
     "GradientSHAP",
     "GuidedIG",
     "BlurIG",
+    "XRAI",
     "SmoothGrad",
     "SquareGrad",
     "VarGrad",

@@ -36,7 +36,7 @@ class BlurIG(Explainer):
     max_sigma : float
         Of the blur at the start, in pixels. Default 50 (paper); a quarter of the longest side leaves next to nothing.
     steps : int
-        Points on the way. Default 50.
+        Points on the way. Default 100 (the authors' code).
     input : str, optional
         Which of several inputs is blurred. Default: the only one with positions.
     **options
@@ -58,7 +58,7 @@ class BlurIG(Explainer):
     facts = Facts(
         "blur_ig",
         use="details that the decision rests on, without a baseline to choose",
-        cost="50 gradient passes (steps)",
+        cost="100 gradient passes (steps)",
         needs="a differentiable model of images, series or volumes",
         drawback="noisy; large areas of one colour get little",
         reference="Xu et al. 2020",
@@ -69,7 +69,7 @@ class BlurIG(Explainer):
         model: Model,
         *,
         max_sigma: float = 50.0,
-        steps: int = 50,
+        steps: int = 100,
         input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
