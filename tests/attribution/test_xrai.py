@@ -16,6 +16,7 @@ from tfxai.segments import felzenszwalb, numbered_apart, scaled_superpixels
 RNG = np.random.default_rng(0)
 SIZE = (12, 10)
 X = RNG.uniform(size=(3, *SIZE, 2)).astype("f")
+BLOCKS = np.stack([np.add.outer(np.arange(16) // side * 16, np.arange(16) // side) for side in (2, 5)])
 LABELS = RNG.integers(0, 6, (4, *SIZE))  # scattered regions of four maps, which overlap in every way
 
 
@@ -26,9 +27,9 @@ def linear():
     return model, model.layers[1].kernel.numpy()[:, 1].reshape(*SIZE, 2)
 
 
-def contributions(w):
+def contributions(w, reduction=np.max):
     middle = (X.min((1, 2), keepdims=True) + X.max((1, 2), keepdims=True)) / 2
-    return (w * (X - middle)).sum(-1)
+    return reduction(w * (X - middle), -1)
 
 
 def region_by_region(A, maps):
@@ -44,16 +45,19 @@ def region_by_region(A, maps):
     return found
 
 
-def test_regions_come_in_the_order_of_what_they_add(linear):
+@pytest.mark.parametrize("reduction", ["max", "sum"])
+def test_regions_come_in_the_order_of_what_they_add(linear, reduction):
     model, w = linear
-    found = tfxai.XRAI(model, segments=LABELS, steps=2)(X, 1)
-    for A, ours in zip(contributions(w), found.values, strict=True):
+    found = tfxai.XRAI(model, segments=LABELS, reduction=reduction, steps=2)(X, 1)
+    every = contributions(w, getattr(np, reduction))
+    for A, ours in zip(every, found.values, strict=True):
         np.testing.assert_allclose(ours, region_by_region(A, LABELS), rtol=1e-3, atol=1e-5)
         means = [A[one == number].mean() for one in LABELS for number in np.unique(one)]
         first = LABELS[np.argmax(means) // 6] == np.argmax(means) % 6
         np.testing.assert_allclose(ours[first], max(means), rtol=1e-3)
-    np.testing.assert_allclose(found.values.sum((1, 2)), contributions(w).sum((1, 2)), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
+    np.testing.assert_allclose(found.values.sum((1, 2)), every.sum((1, 2)), rtol=1e-3, atol=1e-4)
+    if reduction == "sum":
+        np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
 
 
 def test_fast_regions_overlap(linear):
@@ -77,12 +81,14 @@ def test_baselines_are_those_of_the_models_own_scale(small, x):
     """Whatever the scale, and colour by colour."""
     model = keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(0.01, [0.2, -0.1, 0.0]), small])
     shifted = (x - np.array([0.2, -0.1, 0.0])) * 100
-    expected = tfxai.XRAI(small, steps=10)(x, 1).values
-    np.testing.assert_allclose(tfxai.XRAI(model, steps=10)(shifted, 1).values, expected, rtol=1e-2, atol=1e-4)
+    expected = tfxai.XRAI(small, segments=BLOCKS, steps=10)(x, 1).values
+    np.testing.assert_allclose(
+        tfxai.XRAI(model, segments=BLOCKS, steps=10)(shifted, 1).values, expected, rtol=1e-2, atol=1e-4
+    )
 
 
 def test_values_sum_to_the_change_of_the_score(small, x):
-    found = tfxai.XRAI(small, background=[0.0, "mean"], steps=100)(x, 2)
+    found = tfxai.XRAI(small, background=[0.0, "mean"], segments=BLOCKS, reduction="sum", steps=100)(x, 2)
     mean = np.broadcast_to(x.mean((1, 2), keepdims=True), x.shape)
     change = found.score - (small.predict(0 * x, verbose=0) + small.predict(mean, verbose=0))[:, 2] / 2
     np.testing.assert_allclose(found.values.sum((1, 2)), change, atol=1e-2)
@@ -93,7 +99,7 @@ def test_evidence_lies_in_the_patch(plain, x, labels):
     inside = np.zeros(heatmaps.shape, bool)
     for mask, (row, column) in zip(inside, oracle("plain_inputs")["patch_corners"], strict=True):
         mask[row : row + 8, column : column + 8] = True
-    assert ((heatmaps * inside).sum((1, 2)) / heatmaps.sum((1, 2))).min() > 0.5  # a quarter of the area
+    assert ((heatmaps * inside).sum((1, 2)) / heatmaps.sum((1, 2))).min() > 0.45  # a quarter of the area
 
 
 def test_superpixels_of_several_scales_have_numbers_of_their_own():
@@ -103,6 +109,11 @@ def test_superpixels_of_several_scales_have_numbers_of_their_own():
     for one, (low, high) in zip(np.moveaxis(labels, 1, 0), [(0, 4), (4, 29), (29, 29 + 20 * 25)], strict=True):
         assert low <= one.min() <= one.max() < high
         assert len(np.unique(one)) > (high - low) / 2
+
+
+def test_bad_reduction(linear):
+    with pytest.raises(ValueError, match=r"one of \['max', 'sum'\]"):
+        tfxai.XRAI(linear[0], reduction="mean")
 
 
 def test_numbers_apart():

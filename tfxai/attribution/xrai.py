@@ -19,19 +19,19 @@ from tfxai.segments import felzenszwalb, numbered_apart, scaled_superpixels, sci
 from tfxai.types import Background, Model, Tensors
 
 Segments: TypeAlias = Literal["superpixels", "felzenszwalb"] | np.ndarray
-SCALES = (3, 5, 8, 12, 18)  # superpixels along each axis: from a ninth of the image down to 12 pixels of 224
+SCALES = (3, 4, 6, 8, 12)  # superpixels along each axis: from a third of the image to a twelfth; smaller ones are noise
 SMALLEST = 0.001  # share of the image: what is new of a region must be no smaller, or it would be noise
+REDUCTIONS = {"max": tf.reduce_max, "sum": tf.reduce_sum}
 ROWS = "segments"  # the name in `Run.beside` of maps that differ between inputs
 
 
 class XRAI(Explainer):
     """Whole regions of an image, by their mean contribution to the score.
 
-    Kapishnikov et al. (2019): integrated gradients from a dark and a bright baseline, added up over channels, are the
-    contributions A of pixels. The image is cut into regions at several scales. Of all regions, the one whose pixels
-    that no region has had yet have the largest mean of A comes next, and these pixels get this mean; so it goes on
-    until all are covered. The values sum to what A sums to: the change of the score, but for
-    ``extras["completeness_gap"]``.
+    Kapishnikov et al. (2019): the mean of integrated gradients from a dark and a bright baseline, of each pixel the
+    largest of its channels, is what pixels contribute, A. The image is cut into regions at several scales. Of all
+    regions, the one whose pixels that no region has had yet have the largest mean of A comes next, and these pixels get
+    this mean; so it goes on until all are covered. The values sum to what A sums to.
 
     Parameters
     ----------
@@ -41,11 +41,15 @@ class XRAI(Explainer):
         Baselines for every input, (b, ...), to be averaged over. Default: the darkest and the brightest number of each
         channel of each image, for what black and white are in the model's own scale is not known.
     segments : {"superpixels", "felzenszwalb"} or array
-        Regions of like colour: superpixels of 3 to 18 along each axis (default), or the paper's, for which scikit-image
+        Regions of like colour: superpixels, 3 to 12 along each axis (default), or the paper's, for which scikit-image
         is needed. Or maps of labels, (k, h, w) for all images or (n, k, h, w) for each.
     fast : bool
         Whether regions may overlap: each pixel gets the largest mean of all regions in which it lies. The values then
-        sum to nothing. Default False.
+        sum to nothing known. Default False.
+    reduction : {"max", "sum"}
+        Over channels: the largest (default, as in the authors' code), or the sum. The values then sum to the change of
+        the score, but for ``extras["completeness_gap"]``; but what gradients of channels have of noise, of either sign,
+        makes small regions stand out.
     steps : int
         Points on the way from each baseline. Default 50.
     input : str, optional
@@ -71,7 +75,7 @@ class XRAI(Explainer):
     facts = Facts(
         "xrai",
         use="whole regions of the image that the decision rests on",
-        cost="100 gradient passes (2 baselines of 50 steps), and choosing regions",
+        cost="100 gradient passes (steps, for 2 baselines), and the choice of regions",
         needs="a differentiable model of images",
         drawback="as good as the regions; depends on the baselines",
         reference="Kapishnikov et al. 2019",
@@ -84,13 +88,15 @@ class XRAI(Explainer):
         background: Background | None = None,
         segments: Segments = "superpixels",
         fast: bool = False,
+        reduction: Literal["max", "sum"] = "max",
         steps: int = 50,
         input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
         self.reference = None if background is None else Several(background)
-        self.fast, self.steps, self.input = fast, positive("steps", steps), input
+        one_of("reduction", reduction, REDUCTIONS)
+        self.fast, self.reduction, self.steps, self.input = fast, reduction, positive("steps", steps), input
         self.nodes, self.weights = nodes_and_weights("gauss_legendre", self.steps)
         self.segments: str | np.ndarray = segments if isinstance(segments, str) else label_maps(segments)
         if isinstance(self.segments, str):
@@ -113,12 +119,13 @@ class XRAI(Explainer):
         found = integral(self, run, *pixels, self.nodes, self.weights)
         contributions = found[run.name(image)] if isinstance(found, dict) else found
         channels = next(axis for axis in (1, 2, 3) if axis not in run.positions(image))
-        contributions = tf.reduce_sum(contributions, channels)
+        contributions = REDUCTIONS[self.reduction](contributions, channels)
         labels, count = self.regions(run, image, channels)
         if self.fast:
             return largest_means(contributions, labels, count)
         values = densities(contributions, labels, count)
-        run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, pixels[1]))
+        if self.reduction == "sum":
+            run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, pixels[1]))
         return values
 
     def among(self, run: Run, x: tf.Tensor) -> Tensors:
