@@ -138,7 +138,7 @@ def test_bad_segments(linear, segments, message):
 
 def test_maps_of_each_image_are_not_known_within_another_method(linear):
     inner = tfxai.XRAI(linear[0], segments=np.stack([LABELS] * 3), steps=2)
-    with pytest.raises(ValueError, match="for all images"):
+    with pytest.raises(ValueError, match="the same for all images"):
         tfxai.SmoothGrad(inner, samples=2)(X, 1)
 
 

@@ -141,7 +141,7 @@ class XRAI(Explainer):
                     f"Expected segments of the size of the images, {tuple(size)}, got {self.segments.shape[-2:]}."
                 )
             if self.segments.ndim == 4 and ROWS not in run.beside:
-                raise ValueError("Expected segments (k, h, w) for all images where XRAI is given to another method.")
+                raise ValueError("Expected segments (k, h, w), the same for all images, inside another explainer.")
             labels = run.beside[ROWS] if self.segments.ndim == 4 else tf.constant(self.segments[None])
             return labels, int(self.segments.max()) + 1
         x = tf.transpose(run.pixels, [0, 2, 3, 1]) if channels == 1 else run.pixels
