@@ -22,13 +22,16 @@ model = flowers.load_model("single-6c")
 # -------------------
 # `tfxai.methods` knows them all. Most run with their defaults, which are those of the papers. The baseline of
 # integrated gradients, the fill of occlusion and the level of noise are chosen for these images, because they matter
-# (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples and
-# meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it explains no class, and so are
-# methods that read attention, which this network has not (:ref:`sphx_glr_gallery_plot_transformer.py`).
+# (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples, and guided
+# integrated gradients and meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it
+# explains no class, and so are methods that read attention, which this network has not
+# (:ref:`sphx_glr_gallery_plot_transformer.py`).
 
 noise = {"samples": 15, "noise": 0.03}
 options = {
     "integrated_gradients": {"baseline": "mean"},
+    "gradient_shap": {"baseline": "mean"},
+    "guided_ig": {"baseline": "mean", "steps": 50},
     "occlusion": {"fill": "blur"},
     "rise": {"masks": 500},
     "meaningful_perturbation": {"steps": 60},
@@ -65,7 +68,7 @@ for name in ranking:
 # Neither number is the whole truth. The mean over thresholds favours maps that are broad and filled, and is low for
 # maps of single pixels, however well these lie; the best threshold is kinder to them.
 
-figure, axes = plt.subplots(figsize=(7, 7), layout="constrained")
+figure, axes = plt.subplots(figsize=(7, 8), layout="constrained")
 position = np.arange(len(ranking))
 axes.barh(position, [curves[name].max() for name in ranking], color="#d0d7e5", label="best threshold")
 axes.barh(position, [curves[name].mean() for name in ranking], color="#3b5b92", label="mean over thresholds")
@@ -88,7 +91,7 @@ for name in ranking:
     if name in explanations:
         reading = read(explanations[name])
         cells[name] = overlay(images[number], reading.maps[number], signed=reading.signed)
-figure, axes = plt.subplots(5, 6, figsize=(11, 10), layout="constrained")
+figure, axes = plt.subplots(6, 6, figsize=(11, 12), layout="constrained")
 for cell in axes.flat:
     cell.axis("off")
 for cell, (title, picture) in zip(axes.flat, cells.items(), strict=False):

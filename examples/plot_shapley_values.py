@@ -34,7 +34,8 @@ shares, errors = explanation.extras["players"], explanation.extras["player_error
 for row in range(2):
     best = np.argsort(-shares[row])[:3]
     print("; ".join(f"player {i}: {shares[row, i]:.2f} ± {errors[row, i]:.2f}" for i in best))
-    print(f"sum {shares[row].sum():.3f}, and the score gains {explanation.score[row] - explanation.extras['absent'][row]:.3f}")
+    gained = explanation.score[row] - explanation.extras["absent"][row]
+    print(f"they sum to {shares[row].sum():.3f}, and the score gains {gained:.3f}")
 
 # %%
 # Few parts, exactly

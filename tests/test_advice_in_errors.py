@@ -206,6 +206,7 @@ ordered = sequential(keras.Input((6,)), layers.Lambda(tf.sort), layers.Dense(2))
 BACKGROUND = {"background": np.zeros((3, 6), "float32")}
 SEVERAL = {"integrated_gradients": BACKGROUND, "deep_lift": BACKGROUND}
 SHARED = {"operations": {"TopKV2": lambda op, relevance: [relevance[0], None]}}
+UNCERTAIN = ("smooth_grad", "square_grad", "var_grad", "gradient_shap", "rise")
 CASES = [
     Case("cam", flattened, IMAGES),
     Case("cam", unpooled, IMAGES),
@@ -245,7 +246,7 @@ CASES = [
         convolutional,
         IMAGES,
         then=lambda found: found.uncertainty,
-        better={name: {"uncertainty": True} for name in ("smooth_grad", "square_grad", "var_grad", "rise")},
+        better={name: {"uncertainty": True} for name in UNCERTAIN},
     ),
     Case("grad_cam", convolutional, IMAGES, then=lambda found: tfxai.metrics.max_sensitivity(found, IMAGES)),
 ]

@@ -37,7 +37,7 @@ def twins():
 @pytest.mark.parametrize(
     "method",
     [
-        *("guided_grad_cam", "cam", "score_cam", "ablation_cam", "eigen_cam"),
+        *("guided_grad_cam", "cam", "score_cam", "ablation_cam", "recipro_cam", "eigen_cam"),
         *("grad_cam:layer=early", "layer_cam:layer=pool"),
     ],
 )

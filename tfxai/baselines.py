@@ -305,8 +305,7 @@ def limits(x: tf.Tensor, kept: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.T
 def _blur(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.Tensor:
     if x.shape.rank < 3:
         raise ValueError(f'The baseline "blur" needs images, series or volumes, got inputs of shape {x.shape}.')
-    if kept is not None:
-        x = tf.where(kept, x, _mean(x, positions, kept)[0])
+    x = unpadded(x, positions, kept)
     sigma = 0.05 * min(x.shape[axis] for axis in positions)
     blurred = x
     for axis in positions:
@@ -316,9 +315,19 @@ def _blur(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.
 
 def gaussian(x: tf.Tensor, sigma: float, axis: int) -> tf.Tensor:
     """Gaussian blur along one axis, edges repeated."""
+    return along(x, blur_matrix(x.shape[axis], sigma), axis)
+
+
+def along(x: tf.Tensor, matrix: np.ndarray, axis: int) -> tf.Tensor:
+    """The matrix (new, old) times what lies along one axis."""
     axes = string.ascii_lowercase[: x.shape.rank]
     equation = f"{axes},Z{axes[axis]}->{axes.replace(axes[axis], 'Z')}"
-    return tf.einsum(equation, x, tf.constant(blur_matrix(x.shape[axis], sigma), x.dtype))
+    return tf.einsum(equation, x, tf.constant(matrix, x.dtype))
+
+
+def unpadded(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.Tensor:
+    """Inputs in whose padding there is the mean of the rest, so that it spreads nothing else."""
+    return x if kept is None else tf.where(kept, x, _mean(x, positions, kept)[0])
 
 
 def blur_matrix(size: int, sigma: float) -> np.ndarray:

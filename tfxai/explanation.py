@@ -89,17 +89,17 @@ class Explanation(OfWords):
     def uncertainty(self) -> Any:
         """Standard error of every value, of methods that average over random samples, in the structure of ``values``.
 
-        Of `SmoothGrad`, `SquareGrad`, `VarGrad`, `RISE` and `KernelSHAP`, made with ``uncertainty=True``, and always of
-        `PermutationSHAP`: by how much a value would typically differ, had other noise, masks or coalitions been drawn.
-        It falls with the root of the number of samples, and says nothing about whether the method is right. Of others
-        there is a ValueError.
+        Of `SmoothGrad`, `SquareGrad`, `VarGrad`, `GradientSHAP`, `RISE` and `KernelSHAP`, made with
+        ``uncertainty=True``, and always of `PermutationSHAP`: by how much a value would typically differ, had other
+        noise, masks or coalitions been drawn. It falls with the root of the number of samples, and says nothing about
+        whether the method is right. Of others there is a ValueError.
         """
         name = "standard_error"
         found = {key.partition("/")[2]: x for key, x in self.extras.items() if key.partition("/")[0] == name}
         if not found:
             raise ValueError(
                 f"The explanation by {self.method or 'this method'} has no standard errors. SmoothGrad, SquareGrad, "
-                "VarGrad, RISE and KernelSHAP find them: give them uncertainty=True."
+                "VarGrad, GradientSHAP, RISE and KernelSHAP find them: give them uncertainty=True."
             )
         return found.get("", found)
 

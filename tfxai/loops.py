@@ -211,6 +211,16 @@ def where_rows(rows: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.Select(condition=rows, x=x, y=y)
 
 
+def apart(seed: tf.Tensor, kind: int) -> tf.Tensor:
+    """A seed for random numbers of another kind, of the same sample."""
+    return seed + tf.constant([kind << 32, 0], tf.int64)
+
+
+def shuffled(count: int, seed: tf.Tensor, kind: int = 0) -> tf.Tensor:
+    """(count,) the numbers from 0 in random order."""
+    return tf.argsort(tf.random.stateless_uniform([count], apart(seed, kind)))
+
+
 class Seeded:
     """An object whose random numbers follow ``seed``, which may be changed between calls without tracing again.
 

@@ -271,6 +271,16 @@ def unit(maps: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(maps - low, high - low)
 
 
+def outer(sides: Sequence[tf.Tensor]) -> tf.Tensor:
+    """(k, h), (k, w) to (k, h, w), and likewise for any number of axes."""
+    product = sides[0]
+    for side in sides[1:]:
+        product = product[..., None] * tf.reshape(
+            side, [tf.shape(side)[0], *[1] * (product.shape.rank - 1), side.shape[1]]
+        )
+    return product
+
+
 def enlarge(maps: Any, size: Sequence[int], interpolation: str = "linear") -> Any:
     """(n, h, w) maps, or with more or fewer axes, stretched to another size."""
     return stretched(maps.shape[1:], size).laid(maps, size, interpolation)

@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias, Unpack, get_args
 import numpy as np
 import tensorflow as tf
 
+from tfxai.attribution.paths import integral, mean_score
 from tfxai.baselines import compared, run_references
 from tfxai.checks import one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
-from tfxai.loops import accumulate, column, merge, split
 from tfxai.options import InputOptions
 from tfxai.run import Run, totals
 from tfxai.types import Background, Baseline, Model, Tensors
@@ -192,28 +192,7 @@ class IntegratedGradients(Explainer):
         self.nodes, self.weights = nodes_and_weights(quadrature, self.steps)
 
     def attribute(self, run: Run) -> Tensors:
-        x, each = run.floating, tf.nest.map_structure
         starts = run_references(run)
-        count = tf.nest.flatten(starts)[0].shape[0]
-        nodes = tf.constant(np.tile(self.nodes, count), tf.float32)
-        weights = tf.constant(np.tile(self.weights, count) / count, tf.float32)
-
-        def steps(index: tf.Tensor, active: tf.Tensor) -> Tensors:
-            start = each(lambda starts: tf.gather(starts, index // self.steps), starts)
-            way = each(tf.subtract, x, start)
-            t = tf.gather(nodes, index)
-            points = each(lambda start, way: merge(start + column(t, start) * way), start, way)
-            gradients = self.rerun(run, run.among(points, tf.size(index)), tf.size(index)).gradients()
-            weight = tf.gather(weights, index) * active
-            return each(lambda g, way: tf.tensordot(weight, split(g, run.count) * way, 1), gradients, way)
-
-        values = accumulate(steps, each(tf.zeros_like, x), self.steps * count, run.count, run.batch_size)
-
-        def reference_score(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-            batch = run.among(each(lambda starts: merge(tf.gather(starts, index)), starts), tf.size(index))
-            scores = self.rerun(run, batch, tf.size(index)).score
-            return tf.tensordot(active / count, split(scores, run.count), 1)
-
-        at_baseline = accumulate(reference_score, tf.zeros_like(run.score), count, run.count, run.batch_size)
-        run.extras["completeness_gap"] = totals(values) - (run.score - at_baseline)
+        values = integral(self, run, run.floating, starts, self.nodes, self.weights)
+        run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, starts))
         return values

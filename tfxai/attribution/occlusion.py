@@ -26,7 +26,7 @@ from tfxai.loops import (
     standard_error,
     steady,
 )
-from tfxai.maps import enlarge
+from tfxai.maps import enlarge, outer
 from tfxai.options import ModelOptions
 from tfxai.run import Run
 from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
@@ -113,7 +113,7 @@ class Occlusion(Explainer):
 
         def score(index: tf.Tensor) -> tf.Tensor:
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
-            hidden = run.over(_outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
+            hidden = run.over(outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
             occluded = x * (1 - hidden) + fill * hidden
             copies = run.with_image(merge(occluded), tf.size(index))
@@ -317,16 +317,6 @@ def cover(length: int, window: int, stride: int) -> np.ndarray:
     starts = np.arange(windows)[:, None] * stride
     positions = np.arange(length)
     return ((positions >= starts) & (positions < starts + window)).astype(np.float32)
-
-
-def _outer(sides: Sequence[tf.Tensor]) -> tf.Tensor:
-    """(k, h), (k, w) to (k, h, w), and likewise for any number of axes."""
-    product = sides[0]
-    for side in sides[1:]:
-        product = product[..., None] * tf.reshape(
-            side, [tf.shape(side)[0], *[1] * (product.shape.rank - 1), side.shape[1]]
-        )
-    return product
 
 
 def _spread(values: tf.Tensor, covers: Sequence[np.ndarray]) -> tf.Tensor:

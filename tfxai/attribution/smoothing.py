@@ -5,42 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.gradients import Reduction, Saliency
-from tfxai.baselines import limits
-from tfxai.checks import above, positive
+from tfxai.attribution.sampled import POWERS, Sampled
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.goal import Goal
-from tfxai.loops import (
-    Seeded,
-    accumulate,
-    accumulate_until,
-    column,
-    halves,
-    merge,
-    named_errors,
-    split,
-    standard_error,
-    steady,
-)
+from tfxai.loops import merge, split, standard_error
 from tfxai.maps import Place
 from tfxai.options import InputOptions
 from tfxai.provenance import made_with
 from tfxai.run import Run, cast
 from tfxai.types import Model, Tensors
 
-POWERS = {1: tf.identity, 2: tf.square, 3: lambda v: v * tf.square(v), 4: lambda v: tf.square(tf.square(v))}
 
-
-class _Noisy(Explainer, Seeded):
+class _Noisy(Sampled):
     """Statistics of an explanation over noisy copies of the input."""
 
     wraps = True
-    powers: tuple[int, ...] = (1, 2)  # the moments of the values over the samples that the statistic needs
-    more_powers: tuple[int, ...] = (3, 4)  # further ones that its standard error needs
+    powers: tuple[int, ...] = (1, 2)
+    more_powers: tuple[int, ...] = (3, 4)
     alike: bool = False  # whether the statistic is read as the explanations are, and shown in the same way
 
     def __init__(
@@ -65,28 +50,10 @@ class _Noisy(Explainer, Seeded):
         base = self.base
         shared = {name: getattr(base, name) for name in ("score", "classes", "jit_compile", "draws")}
         Explainer.__init__(self, base.view, **shared)
-        Seeded.__init__(self, seed)
         self.reference = base.reference
         if self.alike:
             self.polarity = base.polarity
-        self.samples = positive("samples", samples)
-        if not np.isfinite(noise) or noise < 0:
-            raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
-        self.noise = float(noise)
-        self.uncertainty, self.until = uncertainty or until is not None, until
-        if until is not None:
-            above(0, until=until)
-        if self.uncertainty and samples < 2:
-            raise ValueError(f"Expected 2 samples or more for uncertainty=True or until=, got {samples}.")
-
-    def statistic(self, *moments: tf.Tensor) -> tf.Tensor:
-        """From the mean of each of `powers` of the values."""
-        raise NotImplementedError
-
-    def error(self, count: tf.Tensor | int, *moments: tf.Tensor) -> tf.Tensor:
-        """Standard error of the statistic, from the mean of each of `powers` and then of `more_powers`."""
-        mean, square = moments
-        return standard_error(mean, square, count)
+        self.sampled(samples, noise, seed, uncertainty, until)
 
     def adapt(self, inputs: Any) -> None:
         self.base.adapt(inputs)
@@ -106,61 +73,18 @@ class _Noisy(Explainer, Seeded):
     def run(self, inputs: Tensors, goal: Goal, batch_size: int, numbers: Mapping[str, tf.Tensor] | None = None) -> Run:
         return self.base.run(inputs, goal, batch_size, numbers)
 
-    def perturb(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise for one sample: the same for all inputs, so that none depends on its batch."""
-        return tf.random.stateless_normal(x.shape[1:], seed)
-
-    def spread(self, x: tf.Tensor, kept: tf.Tensor | None = None) -> tf.Tensor:
-        """What a noise level of 1 means for each input: its range, of which padding is no part."""
-        low, high = limits(tf.cast(x, tf.float32), kept)
-        return high - low
-
     def attribute(self, run: Run) -> Tensors:
-        noised = run.noisy
-
-        powers = (*self.powers, *self.more_powers) if self.uncertainty else self.powers
-
-        def noisy(x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            kept = run.kept(x)
-            spread = self.spread(x) if kept is None else self.spread(x, kept)
-            copies = tf.cast(x, tf.float32) + self.noise * spread * noise[:, None]
-            return cast(merge(run.with_padding(copies, x)), x.dtype)
-
-        def samples(index: tf.Tensor, active: tf.Tensor) -> list[Tensors]:
-            noise = self.draw(index, lambda seed: tf.nest.map_structure(lambda x: self.perturb(x, seed), noised))
-            perturbed = tf.nest.map_structure(noisy, noised, noise)
-            copies = self.rerun(run, run.among(perturbed, tf.size(index)), tf.size(index))
-            values = tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
-            raised = [tf.nest.map_structure(POWERS[power], values) for power in powers]
-            weights = [active] if self.until is None else halves(index, active)
-            return [tf.nest.map_structure(lambda v: tf.tensordot(w, v, 1), raised) for w in weights]  # noqa: B023
+        def values(index: tf.Tensor) -> Tensors:
+            noisy = tf.nest.map_structure(lambda x, own: cast(merge(x), own.dtype), self.noisy(run, index), run.noisy)
+            copies = self.rerun(run, run.among(noisy, tf.size(index)), tf.size(index))
+            return tf.nest.map_structure(lambda v: split(v, run.count), self.base.attribute(copies))
 
         # Only the shape of the clean values is used, so the graph never computes them.
         shapes = self.base.attribute(run)
         run.extras.clear()
-        zeros = tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
-        parts = 1 if self.until is None else 2
-        given = samples, [[zeros] * len(powers)] * parts, self.samples, run.count, run.batch_size
-
-        def told(sums: list[Tensors], used: tf.Tensor) -> Tensors:
-            """The statistic of sums over so many samples."""
-            means = tf.nest.map_structure(lambda x: x / column(used, x), sums[: len(self.powers)])
-            return tf.nest.map_structure(self.statistic, *means)
-
-        if self.until is None:
-            (sums,), used = accumulate(*given), tf.fill([run.count], float(self.samples))
-        else:
-            until = self.until
-            (even, odd), used = accumulate_until(
-                *given, lambda both, used: steady(told(both[0], used / 2), told(both[1], used / 2), until)
-            )
-            sums = tf.nest.map_structure(tf.add, even, odd)
-            run.extras["samples"] = used
-        if self.uncertainty:
-            means = tf.nest.map_structure(lambda x: x / column(used, x), sums)
-            errors = tf.nest.map_structure(lambda *x: self.error(column(used, x[0]), *x), *means)
-            run.extras |= named_errors(errors)
-        return told(sums, used)
+        return self.over_samples(
+            run, values, tf.nest.map_structure(lambda v: tf.zeros([run.count, *v.shape[1:]]), shapes)
+        )
 
 
 class SmoothGrad(_Noisy):
@@ -218,9 +142,6 @@ class SmoothGrad(_Noisy):
         drawback="the noise level is a choice; noisy copies lie off the data",
         reference="Smilkov et al. 2017",
     )
-
-    def statistic(self, mean: tf.Tensor) -> tf.Tensor:
-        return mean
 
 
 class SquareGrad(_Noisy):

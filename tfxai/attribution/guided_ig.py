@@ -1,0 +1,167 @@
+"""Gradients on a way that goes first where the score hardly changes."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.attribution.paths import mean_score
+from tfxai.baselines import compared, run_references
+from tfxai.checks import at_least, positive
+from tfxai.explainer import Explainer
+from tfxai.facts import Facts
+from tfxai.loops import accumulate, merge, not_inlined, split
+from tfxai.options import InputOptions
+from tfxai.run import Run, gradients, tiled, totals
+from tfxai.types import Background, Baseline, Model, Tensors
+
+
+class GuidedIG(Explainer):
+    """Integrated gradients on a way of each input's own, which first moves the values that matter least.
+
+    Kapishnikov et al. (2021). In each step, the values with the smallest gradients move towards the input, a
+    ``fraction`` of all after the other, until the way from baseline to input is shorter by 1/steps, in the L1 norm; no
+    value is further than ``max_dist`` from where it would be on the straight way. So the way keeps out of places with
+    large gradients that mean nothing, and the map has less noise. The gradient is averaged over the ends of each step;
+    the values sum to S(x) - S(x0), and what is missing is reported as ``extras["completeness_gap"]``.
+
+    Parameters
+    ----------
+    model : keras.Model, SavedModel, callable or path
+        What is explained.
+    baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
+        What the input is compared with. Default 0, in the model's own scale. See `tfxai.baselines.references`.
+    background : array or list of baselines, or dict of these by input, optional
+        Several baselines for every input, (b, ...), in place of one: the values are their mean.
+    steps : int
+        Of the way. Default 200 (the authors' code); each needs the one before.
+    fraction : float
+        Share of all values that move together. Default 0.25 (the authors' code).
+    max_dist : float
+        How far a value may be ahead of the straight way or behind, as a share of all its way. Default 0.02 (the
+        authors' code); 0 is the straight way, 1 leaves every value free.
+    at : str or sequence of str, optional
+        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
+        the embedding. Default: the input of words.
+    **options
+        As for `Explainer`.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> tfxai.GuidedIG(tfxai.datasets.flowers.load_model(), steps=10)(images).values.shape
+    (2, 112, 112, 3)
+    """
+
+    embeds = True
+    facts = Facts(
+        "guided_ig",
+        use="contribution of each input value, with less noise than on the straight way",
+        cost="201 gradient passes (steps + 1)",
+        needs="a differentiable model and a meaningful baseline",
+        drawback="slow, for steps wait for each other; the way depends on the input",
+        reference="Kapishnikov et al. 2021",
+    )
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        baseline: Baseline = 0.0,
+        background: Background | None = None,
+        steps: int = 200,
+        fraction: float = 0.25,
+        max_dist: float = 0.02,
+        **options: Unpack[InputOptions],
+    ):
+        super().__init__(model, **options)
+        if not 0 < fraction <= 1:
+            raise ValueError(f"Expected fraction to be more than 0 and at most 1, got {fraction!r}.")
+        at_least(0, max_dist=max_dist)
+        self.reference = compared(baseline, background)
+        self.steps, self.fraction, self.max_dist = positive("steps", steps), float(fraction), float(max_dist)
+
+    def attribute(self, run: Run) -> Tensors:
+        x, each = run.floating, tf.nest.map_structure
+        starts = run_references(run)
+        count = tf.nest.flatten(starts)[0].shape[0]
+
+        def from_baselines(index: tf.Tensor, active: tf.Tensor) -> Tensors:
+            start = each(lambda starts: merge(tf.gather(starts, index)), starts)
+            found = self.along_own_way(run, each(lambda x: tiled(x, tf.size(index)), x), start, tf.size(index))
+            return each(lambda v: tf.tensordot(active / count, split(v, run.count), 1), found)
+
+        values = accumulate(from_baselines, each(tf.zeros_like, x), count, run.count, run.batch_size)
+        run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, starts))
+        return values
+
+    def along_own_way(self, run: Run, x: Tensors, start: Tensors, times: tf.Tensor) -> Tensors:
+        """The values of so many copies of the inputs, x, from these baselines.
+
+        A place is told by ``at``, (n, N): which share of its way each of all N values of an input has gone.
+        """
+        flat_start, length = flattened(start), flattened(x) - flattened(start)
+        cost = tf.abs(length)
+
+        def slope(at: tf.Tensor) -> tf.Tensor:
+            points = like(flat_start + at * length, x)
+            again = self.rerun(run, run.among(points, times), times)
+            moved = {name: again.inputs[name] for name in points} if isinstance(points, dict) else again.inputs
+            return flattened(gradients(again.score, moved, "input"))
+
+        slope = not_inlined(slope)
+
+        def step(number: tf.Tensor, at: tf.Tensor, before: tf.Tensor, values: tf.Tensor) -> tuple:
+            share = tf.cast(number + 1, tf.float32) / self.steps
+            further = self.moved(at, before, cost, share)
+            after = slope(further)
+            return number + 1, further, after, values + (further - at) * length * (before + after) / 2
+
+        at = tf.zeros_like(flat_start)
+        given = 0, at, slope(at), at
+        end = tf.while_loop(lambda number, *_: number < self.steps, step, given, parallel_iterations=1)
+        return like(end[3], x)
+
+    def moved(self, at: tf.Tensor, slope: tf.Tensor, cost: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """(n, N) where a step ends that begins at ``at``, if all have to go such a share of their way in the mean.
+
+        ``cost``: (n, N) how long the way of each value is.
+        """
+        low, high = tf.maximum(share - self.max_dist, 0), tf.minimum(share + self.max_dist, 1)
+        at = tf.maximum(at, low)
+        left = (high - at) * cost
+        owed = tf.reduce_sum((share - at) * cost, 1, keepdims=True)
+        # Whatever can move, in groups of which each has larger gradients than the one before.
+        rank = tf.where(left > 0, tf.abs(slope), np.inf)
+        size = rank.shape[1]
+        together = min(size, 1 + int(self.fraction * (size - 1)))
+        groups = -(-size // together)
+        last = tf.gather(tf.sort(rank, axis=1), np.arange(1, groups) * together - 1, axis=1)
+        group = tf.searchsorted(last, rank)
+        group = tf.where(left > 0, group, groups - 1)
+        n = tf.shape(at)[0]
+        own = group + groups * tf.range(n)[:, None]  # the groups of one input are not those of another
+        room = tf.reshape(tf.math.unsorted_segment_sum(left, own, groups * n), [n, groups])
+        before = tf.cumsum(room, 1, exclusive=True)
+        gone = tf.clip_by_value(tf.math.divide_no_nan(owed - before, room), 0, 1)  # all, a part, and nothing
+        return at + tf.gather(gone, group, axis=1, batch_dims=1) * (high - at)
+
+
+def flattened(x: Tensors) -> tf.Tensor:
+    """(n, N) all values of each input, of one input of the model behind those of another."""
+    return tf.concat([tf.reshape(one, [-1, one.shape[1:].num_elements()]) for one in tf.nest.flatten(x)], 1)
+
+
+def like(flat: tf.Tensor, x: Tensors) -> Tensors:
+    """All values of each input, (n, N), in the structure of inputs."""
+    shapes = [one.shape[1:] for one in tf.nest.flatten(x)]
+    parts = tf.split(flat, [shape.num_elements() for shape in shapes], 1)
+    return tf.nest.pack_sequence_as(x, [tf.reshape(p, [-1, *s]) for p, s in zip(parts, shapes, strict=True)])
