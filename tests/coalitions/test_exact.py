@@ -126,6 +126,26 @@ def test_each_of_several_inputs_is_a_player():
         ShapleyValues(games.interplay, groups="inputs")(games.ONES, 0)
 
 
+def test_channels_of_a_layer_are_players():
+    """Above them a sum and a product are learnt by nobody: f = 3 a + b c, of the means a, b, c of three channels."""
+    image = keras.Input((4, 4, 3))
+    means = layers.GlobalAveragePooling2D()(layers.Activation("linear", name="channels")(image))
+    model = keras.Model(image, 3 * means[:, :1] + means[:, 1:2] * means[:, 2:])
+    x = np.random.default_rng(0).normal(1, 1, size=(2, 4, 4, 3)).astype("float32")
+    a, b, c = x.mean((1, 2)).T
+    found = ShapleyValues(model, groups=tfxai.coalitions.Channels("channels")).explain(x, 0, batch_size=3)
+    np.testing.assert_allclose(players(found), np.stack([3 * a, b * c / 2, b * c / 2], 1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.values.sum((1, 2)), players(found), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.values[..., 0], 3 * a[:, None, None] * _shares(x[..., 0]), rtol=1e-4)
+    assert found.heatmaps().shape == (2, 4, 4)
+    with pytest.raises(ValueError, match="Channels that are absent are 0"):
+        ShapleyValues(model, groups=tfxai.coalitions.Channels("channels"), fill="mean")
+
+
+def _shares(x):
+    return np.abs(x) / np.abs(x).sum((1, 2), keepdims=True)
+
+
 def test_maps_of_players_for_each_input():
     """Two inputs are divided in different ways, also in batches of one."""
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype("float32")

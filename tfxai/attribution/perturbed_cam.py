@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.layer_map import LayerMap, map_facts
+from tfxai.layer_edits import masked_scores
 from tfxai.loops import collect, merge, split
 from tfxai.maps import outer, unit
 from tfxai.models import graph
@@ -16,8 +17,6 @@ from tfxai.options import ModelOptions
 from tfxai.run import Run
 from tfxai.token_maps import grids
 from tfxai.types import Layer, Model
-
-CACHE = 4 << 20  # bytes of edited activations at once: beside what little runs above a late layer, memory is slow
 
 
 class ScoreCAM(LayerMap):
@@ -80,20 +79,8 @@ class _Edited(LayerMap):
 
         ``masks``: from (k,) numbers of masks to these, (k, 1, ...) if they are the same for all inputs.
         """
-        goal = run.goal
-        scored = run.read[goal.reads[0]] if goal.reads else run.outputs
-        # Where something bypasses the layer, its batch must stay as it was in the first pass.
-        alone = graph.bypassed(layer, scored, tf.nest.flatten(run.inputs))
-        batch_size = 1 if alone else run.batch_size
-        if not self.jit_compile:
-            batch_size = min(batch_size, max(1, CACHE // (layer.dtype.size * (layer.shape[1:].num_elements() or 1))))
-
-        def score(index: tf.Tensor) -> tf.Tensor:
-            again = graph.rerun(layer, merge(layer * tf.cast(masks(index), layer.dtype)), scored)
-            found, _ = goal.repeat(tf.size(index)).score(again, dict.fromkeys(goal.reads, again))
-            return split(found, run.count)
-
-        return collect(score, count, run.count, batch_size)
+        score, batch_size = masked_scores(run, layer, self.jit_compile)
+        return collect(lambda index: score(masks(index)), count, run.count, batch_size)
 
 
 class AblationCAM(_Edited):

@@ -1,6 +1,7 @@
 """Methods that ask what the score is when only some parts of an input are there."""
 
 from tfxai.coalitions.exact import Banzhaf, FeatureAblation, ShapleyValues
+from tfxai.coalitions.game import Channels as Channels  # no method, but what they take as groups=
 from tfxai.coalitions.hsic import HSICAttribution
 from tfxai.coalitions.kernel_shap import KernelSHAP
 from tfxai.coalitions.lime import LIME

@@ -56,7 +56,7 @@ class ShapleyValues(Exact):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence or None
+    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
         the longest axis.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tfxai.baselines import input_references
+from tfxai.layer_edits import masked_scores
 from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
+from tfxai.models import graph
 from tfxai.models.view import by_name
 from tfxai.players import Parts, players
 from tfxai.run import Run, cast
+from tfxai.types import Layer
 
 Rerun = Callable[[Run, Any, tf.Tensor], Run]
 # (count, players), the same for all inputs; or from numbers (k,) of coalitions to (k, 1 or n, players)
@@ -167,6 +170,49 @@ def of_inputs(run: Run, rerun: Rerun) -> Game:
         return shares
 
     return Game(run, len(inputs), absences, score, spread, tf.ones([1, len(inputs)], tf.bool))
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The channels of a layer as players, for ``groups=``; those that are absent are 0.
+
+    Only the part of the model above the layer runs again for each coalition. The value of a channel is shared among its
+    units by their magnitude, so that a map tells where channels that count are active.
+
+    Parameters
+    ----------
+    layer : str or keras layer
+        Which layer.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=1)
+    >>> channels = tfxai.coalitions.Channels("block5_relu")
+    >>> explainer = tfxai.KernelSHAP(tfxai.datasets.flowers.load_model(), groups=channels, budget=200)
+    >>> explainer(images).extras["players"].shape
+    (1, 64)
+    """
+
+    layer: Layer
+
+
+def of_channels(run: Run, layer: tf.Tensor, compiled: bool) -> Game:
+    """The channels of a layer are the players, and absent ones are 0."""
+    axis = graph.channel_axis(layer)
+    count, magnitude = layer.shape[axis], tf.abs(tf.cast(layer, tf.float32))
+    along = [count if other == axis else 1 for other in range(1, layer.shape.rank)]
+    others = [other for other in range(1, layer.shape.rank) if other != axis]
+    masked, batch_size = masked_scores(run, layer, compiled)
+
+    def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+        return masked(tf.reshape(coalition, [tf.size(absence), -1, *along]))
+
+    def spread(values: tf.Tensor, shared: bool) -> tf.Tensor:
+        each = tf.math.divide_no_nan(magnitude, tf.reduce_sum(magnitude, others, keepdims=True))
+        return tf.reshape(values, [-1, *along]) * (each if shared else tf.ones_like(magnitude))
+
+    return Game(replace(run, batch_size=batch_size), count, 1, score, spread, tf.ones([1, count], tf.bool))
 
 
 def _numbered(coalitions: Coalitions, count: int | None) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:

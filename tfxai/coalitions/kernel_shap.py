@@ -90,13 +90,13 @@ class KernelSHAP(CoalitionMethod, Seeded):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence or None
+    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
         Who the players are. "superpixels": 49 regions of like colour; "patches": 9 patches along the longest axis, or
         their side as a number; "words": all tokens of each word, where a preprocessor knows words; "inputs": each of
         several inputs as a whole; an array with the number of a player for each position, of the size of one input or
-        with such a row for each; columns of a table that belong together,
-        ``{"colour": [3, 4, 5]}``; None: each position. Default "auto": super-pixels of images, each column or word,
-        else patches.
+        with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
+        `tfxai.coalitions.Channels` of a layer; None: each position. Default "auto": super-pixels of images, each column
+        or word, else patches.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
         What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
         stands for none. Default 0. See `tfxai.baselines.references`.

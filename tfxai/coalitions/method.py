@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfxai import text
 from tfxai.baselines import compared
-from tfxai.coalitions.game import Game, of_inputs, of_positions
+from tfxai.coalitions.game import Channels, Game, of_channels, of_inputs, of_positions
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.loops import named_errors
@@ -22,7 +22,7 @@ from tfxai.types import Background, Baseline, Model
 from tfxai.words import numbers
 
 ROUNDING = 1e-6  # of scores in float32
-Grouping: TypeAlias = Parts | Literal["auto", "inputs"]
+Grouping: TypeAlias = Parts | Channels | Literal["auto", "inputs"]
 
 
 class CoalitionMethod(Explainer):
@@ -32,7 +32,7 @@ class CoalitionMethod(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence or None
+    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
         patches.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
@@ -63,6 +63,17 @@ class CoalitionMethod(Explainer):
         super().__init__(model, **options)
         self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
         self.reference = compared(fill, background, "fill")
+        if isinstance(groups, Channels):
+            if self.reference != 0:
+                raise ValueError("Channels that are absent are 0: leave fill= and background= out.")
+            self.reads = (self.view.find(groups.layer),)
+
+    @property
+    def where(self) -> str | None:
+        return self.reads[0] if self.reads else None
+
+    def describe(self) -> dict[str, Any]:
+        return {"layer": self.where} if self.where else {}
 
     def alongside(self, batch: dict[str, Any], start: int, end: int, total: int | None) -> dict[str, np.ndarray]:
         """To which player positions belong, where inputs differ in that."""
@@ -88,6 +99,8 @@ class CoalitionMethod(Explainer):
     def game(self, run: Run) -> Game:
         """What is played for the inputs of one pass."""
         groups = self.groups
+        if self.reads:
+            return of_channels(run, run.read[self.reads[0]], self.jit_compile)
         if isinstance(groups, str) and groups == "inputs":
             return of_inputs(run, self.rerun)
         if isinstance(groups, str) and groups == "auto":
