@@ -93,7 +93,8 @@ def times(coalitions: int, batch: int, repeats: int) -> None:
         import shap
 
         def shown(z: np.ndarray) -> np.ndarray:
-            return np.concatenate([predict(image * part[:, labels][..., None])[:, 1] for part in np.array_split(z, 8)])
+            parts = np.array_split(z, -(-len(z) // 128))  # so that images fit into memory
+            return np.concatenate([predict(image * part[:, labels][..., None])[:, 1] for part in parts])
 
         kernel = shap.KernelExplainer(shown, np.zeros((1, 49)))
         ways["shap, Kernel"] = lambda: kernel.shap_values(np.ones((1, 49)), nsamples=coalitions, l1_reg=0, silent=True)

@@ -28,6 +28,7 @@ EXAMPLES = (
     "plot_nested_models.py",
     "plot_saved_model.py",
     "plot_any_function.py",
+    "plot_shapley_values.py",
     "plot_text.py",
     "plot_transformer.py",
     "plot_table.py",

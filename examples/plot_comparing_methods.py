@@ -23,9 +23,9 @@ model = flowers.load_model("single-6c")
 # `tfxai.methods` knows them all. Most run with their defaults, which are those of the papers. The baseline of
 # integrated gradients, the fill of occlusion and the level of noise are chosen for these images, because they matter
 # (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples, and guided
-# integrated gradients and meaningful perturbation fewer steps, to save time. Feature inversion is left out, as it
-# explains no class, and so are methods that read attention, which this network has not
-# (:ref:`sphx_glr_gallery_plot_transformer.py`).
+# integrated gradients and meaningful perturbation fewer steps, and methods of coalitions fewer of these, to save time.
+# Left out are feature inversion, as it explains no class, methods that read attention, which this network has not
+# (:ref:`sphx_glr_gallery_plot_transformer.py`), and exact Shapley and Banzhaf values, as nine patches are coarse.
 
 noise = {"samples": 15, "noise": 0.03}
 options = {
@@ -35,13 +35,20 @@ options = {
     "occlusion": {"fill": "blur"},
     "rise": {"masks": 500},
     "meaningful_perturbation": {"steps": 60},
+    "kernel_shap": {"fill": "blur", "budget": 200},
+    "permutation_shap": {"fill": "blur", "samples": 2},
+    "partition_shap": {"fill": "blur", "budget": 200},
+    "lime": {"fill": "blur", "budget": 200},
+    "feature_ablation": {"fill": "blur"},
+    "sobol": {"fill": "blur", "designs": 4},
+    "hsic": {"fill": "blur", "budget": 150},
     "smooth_grad": noise,
     "square_grad": noise,
     "var_grad": noise,
 }
 explanations = {}
 for name, method in tfxai.methods("decision").items():
-    if name == "feature_inversion" or "attention" in method.facts.needs:
+    if name in ("feature_inversion", "shapley_values", "banzhaf") or "attention" in method.facts.needs:
         continue
     explainer = method(model, **options.get(name, {}))
     explanations[name] = explainer(images, target=labels, verbose=0)
@@ -91,7 +98,7 @@ for name in ranking:
     if name in explanations:
         reading = read(explanations[name])
         cells[name] = overlay(images[number], reading.maps[number], signed=reading.signed)
-figure, axes = plt.subplots(6, 6, figsize=(11, 12), layout="constrained")
+figure, axes = plt.subplots(7, 6, figsize=(11, 14), layout="constrained")
 for cell in axes.flat:
     cell.axis("off")
 for cell, (title, picture) in zip(axes.flat, cells.items(), strict=False):

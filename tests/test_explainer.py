@@ -95,7 +95,7 @@ def batch_mates_do_not_matter(explainer, x, batch_size):
 
 
 @pytest.mark.filterwarnings("ignore:LIME's linear model")
-@pytest.mark.filterwarnings("ignore:The score does not change")
+@pytest.mark.filterwarnings("ignore:All values are 0")
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
     def test_nothing_is_traced_twice(self, explainers, method, x):

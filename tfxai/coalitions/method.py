@@ -135,8 +135,8 @@ class CoalitionMethod(Explainer):
         constant = int((most <= ROUNDING * score).sum())
         if constant:
             warnings.warn(
-                f"The score does not change for {constant} of {len(outcome.found['score'])} inputs, whoever of their "
-                "players takes part, so their values are 0. Check whether fill= is what the inputs hold already, and "
+                f"All values are 0 for {constant} of {len(outcome.found['score'])} inputs: the score does not change "
+                "by the players, or what they do cancels out. Check whether fill= is what the inputs hold already, and "
                 "whether the target is meant.",
                 stacklevel=2,
             )
