@@ -76,7 +76,7 @@ optimizers = [keras.optimizers.Adam(4e-4, beta_1=0.5) for _ in range(2)]
 loss = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-@tf.function
+@tf.function(jit_compile=True)
 def play(real):
     """One step of either network."""
     for network, optimizer in zip((discriminator, generator), optimizers, strict=True):

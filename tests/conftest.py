@@ -13,7 +13,11 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import networks
+from tensorflow.python.framework import ops  # has no public name
 
+# TensorFlow notes for each operation which lines made it, for messages of its own. Below pytest and a loop in a graph
+# this is a stack of a hundred calls and more: it takes a tenth of the time of the tests, and none of them reads it.
+ops._create_c_op = functools.partial(ops._create_c_op, extract_traceback=False)
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 
 
