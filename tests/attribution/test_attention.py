@@ -97,6 +97,10 @@ class Look(layers.Layer):
     def call(self, x, memory=None):
         memory = x if memory is None else memory
         q, k, v = x @ self.q, memory @ self.k, memory @ self.v
+        if self.way == "exp":
+            scores = q @ ops.transpose(k, (0, 2, 1)) / 3
+            found = ops.exp(scores - ops.max(scores, -1, keepdims=True))
+            return found / (ops.sum(found, -1, keepdims=True) + 1e-9) @ v
         if self.way == "matmul":
             return ops.softmax(q @ ops.transpose(k, (0, 2, 1)) / 3) @ v
         q, k, v = (ops.reshape(y, (-1, y.shape[1], 2, y.shape[-1] // 2)) for y in (q, k, v))
@@ -208,12 +212,12 @@ def test_from_one_sequence_to_another():
             method(model)(x, 1)
 
 
-@pytest.mark.parametrize("way", ["einsum", "matmul", "op", "keys first"])
+@pytest.mark.parametrize("way", ["einsum", "matmul", "op", "keys first", "exp"])
 def test_is_found_however_it_is_written(way):
     model = blocks(Look(way, name="look"), Look(way, name="again"))
     found = tfxai.attention(model)
     assert [(one.name, one.kind, one.heads, one.queries, one.keys, one.windows) for one in found] == [
-        (name, "self", 1 if way == "matmul" else 2, 6, 6, 1) for name in ("look", "again")
+        (name, "self", 1 if way in ("matmul", "exp") else 2, 6, 6, 1) for name in ("look", "again")
     ]
     shares = tfxai.AttentionGradient(model, weight="attention")(rows(), 0).extras["heads"]
     np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
@@ -235,6 +239,8 @@ def test_other_softmaxes_are_no_attention():
     experts = ops.stack([layers.Dense(8)(y) for _ in range(3)], 2)
     mixture = layers.Dense(3, activation="softmax")(y)
     y = ops.einsum("nte,nted->ntd", mixture, experts)
+    strength = ops.exp(y @ ops.transpose(y, (0, 2, 1)))
+    y = strength / ops.sum(strength, 1, keepdims=True) @ y  # shares of queries, and not of keys
     model = keras.Model(x, layers.Dense(4, activation="softmax")(layers.Flatten()(y)))
     assert tfxai.attention(model) == []
     for method in METHODS.values():

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.operations import ELEMENTWISE, HANDING_ON, PRODUCTS, RESHAPES
 
 _BETWEEN = ELEMENTWISE | HANDING_ON | RESHAPES | {"BroadcastTo", "Transpose"}
+_GUARDS = {"Add", "AddV2", "ExpandDims", "Maximum", "Reshape"}  # what keeps a sum from 0, or brings it into shape
 _BOTH = -1  # an axis that both factors of a product have
 
 
@@ -109,7 +111,8 @@ def find(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[Attention]:
         return starts.setdefault(key, len(starts)), earlier
 
     for step in steps:
-        if step.op.type == "Softmax" and (known := _pattern(step.op, is_data)) is not None:
+        logits = _logits(step.op, begin)
+        if logits is not None and (known := _pattern(step.op.outputs[0], logits, is_data)) is not None:
             queries, keys, key_axis, rows, mixed, path = known
             (own, q), (other, k) = stream(queries), stream(keys)
             found.append(Attention(step.op.outputs[0], rows, keys, key_axis, own, other, mixed, path))
@@ -117,18 +120,33 @@ def find(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> list[Attention]:
     return found
 
 
-def _pattern(softmax: tf.Operation, is_data: Callable[[tf.Tensor], bool]) -> tuple | None:
+def _logits(op: tf.Operation, begin: Collection[str]) -> tf.Tensor | None:
+    """What an operation is the softmax of, over the last axis: one that is called so, or exp(x) / sum(exp(x))."""
+    if op.type == "Softmax":
+        return op.inputs[0]
+    if op.type not in ("RealDiv", "Div", "DivNoNan"):
+        return None
+    above, below = (graph.origin(x, begin) for x in op.inputs)
+    while below.op.type in _GUARDS and below.name not in begin:
+        below = graph.origin(below.op.inputs[0], begin)
+    if above.op.type != "Exp" or below.op.type != "Sum" or graph.origin(below.op.inputs[0], begin).name != above.name:
+        return None
+    axes = np.atleast_1d(tf.get_static_value(below.op.inputs[1]))
+    return above.op.inputs[0] if axes.tolist() in ([-1], [above.shape.rank - 1]) else None
+
+
+def _pattern(shares: tf.Tensor, logits: tf.Tensor, is_data: Callable[[tf.Tensor], bool]) -> tuple | None:
     """Queries, keys and their axis, the axis of the queries in the weights, what weighs the values, and the way."""
-    mixed = next(_weighing(softmax.outputs[0], is_data), None)
+    mixed = next(_weighing(shares, is_data), None)
     if mixed is None:
         return None
-    for product, path in _products(softmax.inputs[0], is_data):
+    for product, path in _products(logits, is_data):
         factors = list(product.inputs[:2])
         labels = _followed(_labels(product), path)
         if labels is None:  # it was brought into another shape; rows and columns are usual then
             if not all(map(is_data, factors)):
                 continue
-            labels = [*[_BOTH] * (softmax.inputs[0].shape.rank - 2), 0, 1]
+            labels = [*[_BOTH] * (logits.shape.rank - 2), 0, 1]
         key = labels[-1]
         if key == _BOTH or not is_data(factors[key]):
             continue
