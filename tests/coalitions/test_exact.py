@@ -4,12 +4,14 @@ import games
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import token_networks
 from keras import layers
 from networks import oracle
 
 import tfxai
 from tfxai import Banzhaf, FeatureAblation, ShapleyValues
+from tfxai.imputation import SURROUNDINGS
 
 PERTURBED = oracle("vit_perturbation")
 QUADRANTS = PERTURBED["quadrant_of"].astype(int)
@@ -155,6 +157,23 @@ def test_maps_of_players_for_each_input():
     np.testing.assert_allclose(players(found), sums, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="of shape"):
         ShapleyValues(lambda x: x.sum((1, 2)), groups=maps[:, :3])(x, 0)
+
+
+@pytest.mark.parametrize("fill", SURROUNDINGS)
+def test_absent_players_as_their_surroundings_have_them(fill):
+    x = np.random.default_rng(0).uniform(size=(1, 8, 8, 1)).cumsum(1).cumsum(2).astype("float32") / 64
+    patches = np.arange(8) // 4 * 2 + np.arange(8)[:, None] // 4
+
+    def model(x):
+        return (x**2).sum((1, 2))
+
+    def game(there):
+        hidden = (1 - there[:, patches])[:, None, ..., None]
+        found = np.array(SURROUNDINGS[fill](tf.constant(x), tf.constant(hidden)))
+        return model((x * (1 - hidden) + found * hidden)[:, 0])
+
+    found = ShapleyValues(model, groups=patches, fill=fill)(x, 0)
+    np.testing.assert_allclose(players(found)[0], games.shapley(game, 4), rtol=1e-3, atol=1e-3)
 
 
 def test_too_many_players():

@@ -59,9 +59,8 @@ class ShapleyValues(Exact):
     groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
         the longest axis.
-    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
-        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
-        stands for none. Default 0.
+    fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
+        What stands in place of players that are absent, see `tfxai.KernelSHAP`. Default 0.
     background : array or list, or dict of these by input, optional
         Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
     input : str, optional

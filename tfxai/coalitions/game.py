@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfxai.baselines import input_references
+from tfxai.imputation import Around
 from tfxai.layer_edits import masked_scores
 from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
 from tfxai.models import graph
@@ -118,8 +119,11 @@ class Game:
         return tf.where(self.playing, values, 0)
 
 
-def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
-    """The parts of one of the inputs are the players; who is absent is replaced by what inputs are compared with."""
+def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = None) -> Game:
+    """The parts of one of the inputs are the players; who is absent is replaced by what inputs are compared with.
+
+    ``around``: or by what this finds in the surroundings.
+    """
     run = run.chosen_or_only()
     image, x = run.image, run.pixels
     parts, fills = players(run, image, groups), input_references(run, image)
@@ -127,7 +131,10 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
 
     def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
         there = run.over(parts.over(coalition), image)
-        fill = fills if fills.shape[0] == 1 else tf.gather(fills, absence)
+        if around is not None:
+            fill = around(x, 1 - there)
+        else:
+            fill = fills if fills.shape[0] == 1 else tf.gather(fills, absence)
         copies = run.with_padding(x * there + fill * (1 - there), image)
         times = tf.size(absence)
         return split(rerun(run, run.with_image(merge(copies), times), times).score, run.count)
@@ -136,7 +143,7 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts) -> Game:
         each = tf.math.divide_no_nan(values, sizes) if shared else values
         return run.unpadded(parts.over(each[None])[0])
 
-    graded = image.dtype.is_floating
+    graded = image.dtype.is_floating and around is None
     player_of = None if parts.labels is None else tf.reshape(parts.labels, [-1, *parts.size])
     return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, player_of, parts.cells, graded)
 

@@ -15,9 +15,10 @@ from tfxai.coalitions.game import Game
 from tfxai.coalitions.method import CoalitionMethod, Grouping
 from tfxai.coalitions.regression import constrained, deviations, moments
 from tfxai.facts import Facts
+from tfxai.imputation import Fill
 from tfxai.loops import Seeded, steady
 from tfxai.options import ModelOptions
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 
 SCARCE = 4  # evaluations for each player, below which each is asked alone and left out
 GOLDEN = (5**0.5 - 1) / 2
@@ -97,9 +98,11 @@ class KernelSHAP(CoalitionMethod, Seeded):
         with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
         `tfxai.coalitions.Channels` of a layer; None: each position. Default "auto": super-pixels of images, each column
         or word, else patches.
-    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
+    fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
         What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
-        stands for none. Default 0. See `tfxai.baselines.references`.
+        stands for none; an array has the shape of one input or of the batch. "interpolate": what the surroundings say,
+        by the linear system of ROAD; "inpaint": OpenCV's, after Telea (2004). Default 0. See
+        `tfxai.baselines.references`.
     background : array or list, or dict of these by input, optional
         Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
     budget : int, optional
@@ -146,7 +149,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         budget: int | None = None,
         uncertainty: bool = False,

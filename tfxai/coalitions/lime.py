@@ -15,10 +15,11 @@ from tfxai.coalitions.method import CoalitionMethod, Grouping
 from tfxai.coalitions.regression import lasso, moments, solved
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
+from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
 from tfxai.runner import Outcome
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 
 Distance: TypeAlias = Literal["cosine", "euclidean"]
 Penalty: TypeAlias = Literal["ridge", "lasso"]
@@ -85,7 +86,7 @@ class LIME(CoalitionMethod, Seeded):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         budget: int = 1000,
         distance: Distance = "cosine",

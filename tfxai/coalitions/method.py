@@ -13,12 +13,13 @@ from tfxai.baselines import compared
 from tfxai.coalitions.game import Channels, Game, of_channels, of_inputs, of_positions
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
+from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
 from tfxai.players import GRID, ROWS, Parts, as_parts
 from tfxai.run import Run
 from tfxai.runner import Outcome
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 from tfxai.words import numbers
 
 ROUNDING = 1e-6  # of scores in float32
@@ -35,9 +36,8 @@ class CoalitionMethod(Explainer):
     groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
         patches.
-    fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
-        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
-        stands for none. Default 0. See `tfxai.baselines.references`.
+    fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
+        What stands in place of players that are absent, see `tfxai.KernelSHAP`. Default 0.
     background : array or list, or dict of these by input, optional
         Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
     input : str, optional
@@ -55,16 +55,17 @@ class CoalitionMethod(Explainer):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
+        self.around = from_surroundings(fill, options)
         super().__init__(model, **options)
         self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
-        self.reference = compared(fill, background, "fill")
+        self.reference = compared(0.0 if self.around else fill, background, "fill")
         if isinstance(groups, Channels):
-            if self.reference != 0:
+            if self.around or self.reference != 0:
                 raise ValueError("Channels that are absent are 0: leave fill= and background= out.")
             self.reads = (self.view.find(groups.layer),)
 
@@ -105,7 +106,7 @@ class CoalitionMethod(Explainer):
             return of_inputs(run, self.rerun)
         if isinstance(groups, str) and groups == "auto":
             groups = self.usual(run)
-        return of_positions(run, self.rerun, groups)
+        return of_positions(run, self.rerun, groups, self.around)
 
     def usual(self, run: Run) -> Parts:
         """What players are if the user does not say."""

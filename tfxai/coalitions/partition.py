@@ -13,8 +13,9 @@ from tfxai.coalitions.game import Game
 from tfxai.coalitions.method import CoalitionMethod, Grouping
 from tfxai.coalitions.trees import checked, clustered, halved, spans
 from tfxai.facts import Facts
+from tfxai.imputation import Fill
 from tfxai.options import ModelOptions
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 
 TINY = 1e-12  # so that halves which cancel out are looked at in the end
 AT_ONCE = 4  # splits between two looks at which nodes matter most: no input depends on the size of its batch
@@ -118,7 +119,7 @@ class PartitionSHAP(CoalitionMethod):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         tree: np.ndarray | None = None,
         contexts: Contexts = "ends",

@@ -10,9 +10,10 @@ from tfxai.checks import above, positive
 from tfxai.coalitions.game import Game
 from tfxai.coalitions.method import CoalitionMethod, Grouping
 from tfxai.facts import Facts
+from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 
 AT_LEAST = 4  # orders, between two questions whether there are enough
 
@@ -70,7 +71,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         samples: int = 10,
         until: float | None = None,

@@ -12,9 +12,10 @@ from tfxai.checks import positive
 from tfxai.coalitions.game import Game
 from tfxai.coalitions.method import CoalitionMethod, Grouping
 from tfxai.facts import Facts
+from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
-from tfxai.types import Background, Baseline, Model
+from tfxai.types import Background, Model
 
 
 class SobolAttribution(CoalitionMethod, Seeded):
@@ -67,7 +68,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
         model: Model,
         *,
         groups: Grouping = "auto",
-        fill: Baseline = 0.0,
+        fill: Fill = 0.0,
         background: Background | None = None,
         designs: int = 32,
         input: str | None = None,

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tfxai.checks import one_of, positive
 from tfxai.explanation import Explanation
-from tfxai.metrics.hiding import Fill, Hide, Hiding
+from tfxai.imputation import Fill
+from tfxai.metrics.hiding import Hide, Hiding
 from tfxai.metrics.statistics import bootstrap_interval
 from tfxai.options import ModelOptions
 from tfxai.players import Parts, Players

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import input_references
 from tfxai.explanation import Explanation
+from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import collect, merge, split
 from tfxai.metrics.given import maps_of, of_all
-from tfxai.metrics.imputation import inpainted, interpolated
 from tfxai.options import ModelOptions
 from tfxai.players import ROWS, Parts, Players, as_parts, players
 from tfxai.run import Run
 from tfxai.runner import Runner
-from tfxai.types import Baseline, Inputs, Model, Target, Verbose
+from tfxai.types import Inputs, Model, Target, Verbose
 from tfxai.words import numbers
 
-# What hides a part: as for `tfxai.Occlusion`; what its surroundings say, by a linear system or by OpenCV.
-Fill: TypeAlias = Baseline | Literal["interpolate", "inpaint"]
-SURROUNDINGS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "interpolate": interpolated,
-    "inpaint": inpainted,
-}
 Hide: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 VALUES = "values"
 
@@ -54,13 +48,9 @@ class Hiding(Runner):
         input: str | None = None,
         **options: Unpack[ModelOptions],
     ):
-        if isinstance(fill, str) and fill == "inpaint":
-            if options.get("jit_compile") is True:
-                raise ValueError('fill="inpaint" is OpenCV\'s, which XLA cannot compile. Use fill="interpolate".')
-            options["jit_compile"] = False
+        self.around = from_surroundings(fill, options)
         super().__init__(model, **options)
         self.input, self.groups = input, as_parts(groups)
-        self.around = SURROUNDINGS[fill] if isinstance(fill, str) and fill in SURROUNDINGS else None
         self.reference = 0.0 if self.around else fill
 
     def plan(self, run: Run, parts: Players, values: tf.Tensor) -> tuple[int, Hide, dict[str, tf.Tensor]]:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tfxai.checks import one_of
+from tfxai.imputation import Fill
 from tfxai.metrics.curves import Ordered, curve_of
-from tfxai.metrics.hiding import Fill, Hiding
+from tfxai.metrics.hiding import Hiding
 from tfxai.metrics.subsets import Subsets
 from tfxai.models import ModelView, open_model
 from tfxai.players import Parts

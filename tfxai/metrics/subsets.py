@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
-from tfxai.metrics.hiding import Fill, Hide, Hiding
+from tfxai.imputation import Fill
+from tfxai.metrics.hiding import Hide, Hiding
 from tfxai.options import ModelOptions
 from tfxai.players import Parts, Players
 from tfxai.run import Run

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.explanation import Explanation, normalize
+from tfxai.imputation import Fill
 from tfxai.metrics.curves import Ordered
 from tfxai.metrics.given import maps_of
-from tfxai.metrics.hiding import Fill, Hide, Hiding
+from tfxai.metrics.hiding import Hide, Hiding
 from tfxai.options import ModelOptions
 from tfxai.players import Parts, Players
 from tfxai.run import Run

@@ -13,10 +13,10 @@ import numpy as np
 
 from tfxai.checks import one_of, positive
 from tfxai.explanation import Explanation
+from tfxai.imputation import Fill
 from tfxai.metrics.blind import centre_maps, random_maps
 from tfxai.metrics.curves import Curve, curve_of
 from tfxai.metrics.given import explained, maps_of
-from tfxai.metrics.hiding import Fill
 from tfxai.metrics.judge import MEASURES, Found, Judge, Setting
 from tfxai.metrics.statistics import bootstrap_interval
 from tfxai.options import ModelOptions

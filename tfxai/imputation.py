@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
 import tensorflow as tf
+
+from tfxai.options import ModelOptions
+from tfxai.types import Baseline
 
 # What the neighbours of a pixel weigh in the mean that it is to be (ROAD, Rong et al. 2022).
 MEAN = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32)[..., None, None] / 12
@@ -94,6 +98,23 @@ def inpainted(x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
 
     found = tf.numpy_function(fill, [planes, mask], tf.float32)
     return restored(tf.ensure_shape(found, planes.shape))
+
+
+Around: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# What hides a part: as for `tfxai.Occlusion`; what its surroundings say, by a linear system or by OpenCV.
+Fill: TypeAlias = Baseline | Literal["interpolate", "inpaint"]
+SURROUNDINGS: dict[str, Around] = {"interpolate": interpolated, "inpaint": inpainted}
+
+
+def from_surroundings(fill: Any, options: ModelOptions) -> Around | None:
+    """What finds a fill of this name in the surroundings, if it is one; of OpenCV's, options say no XLA then."""
+    if not isinstance(fill, str) or fill not in SURROUNDINGS:
+        return None
+    if fill == "inpaint":
+        if options.get("jit_compile") is True:
+            raise ValueError('fill="inpaint" is OpenCV\'s, which XLA cannot compile. Use fill="interpolate".')
+        options["jit_compile"] = False
+    return SURROUNDINGS[fill]
 
 
 def _planes(x: tf.Tensor, hidden: tf.Tensor, fill: str) -> tuple[tf.Tensor, tf.Tensor, Callable]:
