@@ -47,21 +47,23 @@ def errors() -> None:
     for name, game, exact in games():
         print(f"{name}, {PLAYERS} players, {SEEDS} seeds")
         for budget in BUDGETS:
-            explainer = tfxai.KernelSHAP(lambda x, game=game: game(x)[:, None], budget=budget)
-            ours, theirs = [], []
+            kernel = tfxai.KernelSHAP(lambda x, game=game: game(x)[:, None], budget=budget)
+            orders = tfxai.PermutationSHAP(lambda x, game=game: game(x)[:, None], samples=budget // (2 * PLAYERS - 2))
+            found: dict[str, list[np.ndarray]] = {"KernelSHAP": [], "PermutationSHAP": [], "shap, Kernel": []}
             for seed in range(SEEDS):
-                explainer.seed = seed
-                ours.append(explainer.explain(x, 0, batch_size=4096, verbose=0).values[0])
+                for name_of, explainer in (("KernelSHAP", kernel), ("PermutationSHAP", orders)):
+                    explainer.seed = seed
+                    found[name_of].append(explainer.explain(x, 0, batch_size=4096, verbose=0).values[0])
                 if importlib.util.find_spec("shap"):
                     import shap
 
                     np.random.seed(seed)  # noqa: NPY002 - shap draws by it
-                    kernel = shap.KernelExplainer(game, np.zeros((1, PLAYERS)))
-                    theirs.append(kernel.shap_values(x, nsamples=budget, l1_reg=0, silent=True)[0])
-            for who, found in (("tfxai", ours), ("shap", theirs)):
-                if found:
-                    wrong = np.sqrt(np.mean((np.array(found) - exact) ** 2, 1)) / exact.std()
-                    print(f"  {budget:5} evaluations, {who:6}{wrong.mean():.4f} ± {wrong.std() / SEEDS**0.5:.4f}")
+                    theirs = shap.KernelExplainer(game, np.zeros((1, PLAYERS)))
+                    found["shap, Kernel"].append(theirs.shap_values(x, nsamples=budget, l1_reg=0, silent=True)[0])
+            for who, values in found.items():
+                if values:
+                    wrong = np.sqrt(np.mean((np.array(values) - exact) ** 2, 1)) / exact.std()
+                    print(f"  {budget:5} evaluations, {who:16}{wrong.mean():.4f} ± {wrong.std() / SEEDS**0.5:.4f}")
 
 
 def times(coalitions: int, batch: int, repeats: int) -> None:
