@@ -106,7 +106,7 @@ def times(coalitions: int, batch: int, repeats: int) -> None:
         def lime() -> object:
             return LimeImageExplainer(random_state=0).explain_instance(
                 image.astype(float), predict, labels=(1,), top_labels=None, hide_color=0, num_samples=coalitions,
-                batch_size=batch, segmentation_fn=lambda _: labels, progress_bar=False,
+                batch_size=batch, segmentation_fn=lambda _: labels,
             )  # fmt: skip
 
         ways["lime, image"] = lime
