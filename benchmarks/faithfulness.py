@@ -27,7 +27,7 @@ def main() -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (given.batch, 224, 224, 3)).astype("float32")
     gradient = tfxai.Saliency(model)(images, 1)
     forward = tf.function(lambda x: model(x, training=False))
-    many = np.arange(given.steps * given.batch) % given.batch
+    many = np.arange((given.steps + 1) * given.batch) % given.batch
 
     def curve(fill: str | float, **more: object) -> Ordered:
         return Ordered(model, given.steps, fill=fill, **more)

@@ -50,9 +50,10 @@ figure = tfxai.plot_interactions(exact)
 # Fine where it matters
 # ---------------------
 # 256 patches would take many coalitions. A hierarchy needs few of them: the image is halved again and again, and only
-# the halves that matter are taken apart.
+# the halves that matter are taken apart. ``contexts="ends"`` asks for each half beside none and all of the others only,
+# and so goes down to single patches.
 
-fine = tfxai.PartitionSHAP(model, fill="mean", budget=300)(images)
+fine = tfxai.PartitionSHAP(model, fill="mean", contexts="ends", budget=300)(images)
 figure = fine.plot(polarity="signed")
 
 # %%

@@ -78,7 +78,7 @@ def test_two_contexts_are_enough_for_pairs():
         return x @ alone + ((x @ pairs) * x).sum(1, keepdims=True)
 
     x = np.ones((1, 8))
-    found = PartitionSHAP(model, tree=halved([8]), budget=60)(x, 0)
+    found = PartitionSHAP(model, tree=halved([8]), contexts="ends", budget=60)(x, 0)
     np.testing.assert_allclose(found.values, ShapleyValues(model)(x, 0).values, atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_finds_a_few_players_among_many():
     def model(x):
         return sum(x[:, i, j] for i, j in places)
 
-    found = PartitionSHAP(model, groups=None, budget=500)(np.ones((1, 64, 64, 1)), 0)
+    found = PartitionSHAP(model, groups=None, contexts="ends", budget=500)(np.ones((1, 64, 64, 1)), 0)
     expected = np.zeros((64, 64))
     expected[tuple(zip(*places, strict=True))] = 1
     np.testing.assert_allclose(found.values[0], expected, atol=1e-6)

@@ -109,6 +109,24 @@ def test_stages_are_those_of_a_copy(method, residual, x):
     assert np.abs(report.kept["original"].values - found.values).max() > 0.01 * np.abs(found.values).max()
 
 
+@pytest.mark.parametrize("method", ["saliency", "grad_cam:layer=relu4", "guided_backprop"])
+def test_saved_models_are_randomised_as_what_they_were_exported_from(method, residual, x, tmp_path):
+    residual.export(str(tmp_path), verbose=False)
+    saved = tf.saved_model.load(str(tmp_path))
+    before = [one.numpy() for one in saved.signatures["serving_default"].variables]
+    given = {"how": lambda name, values, random: values[::-1], "keep": 4, "verbose": 0}
+    target = residual.predict(x, verbose=0).argmax(1)
+    expected = model_randomization(residual, x, method, target, **given)
+    found = model_randomization(saved, x, method, target, **given)
+    assert found.stages == expected.stages
+    for stage in ("original", *found.stages):
+        theirs = expected.kept[stage].values
+        np.testing.assert_allclose(found.kept[stage].values, theirs, atol=1e-5 * np.abs(theirs).max())
+    assert found.spearman_absolute[-1].max() < 0.99
+    for one, old in zip(saved.signatures["serving_default"].variables, before, strict=True):
+        np.testing.assert_array_equal(one.numpy(), old)
+
+
 def test_layers_by_one_and_their_initialisers():
     """Nested models, a batch normalisation and recurrent cells; each weight has random numbers of its own."""
     inputs = keras.Input((6, 4))
@@ -174,7 +192,7 @@ def test_alike():
 
 
 def test_what_has_no_weights_to_exchange(x):
-    with pytest.raises(ValueError, match="Expected a Keras model"):
+    with pytest.raises(ValueError, match="Expected a Keras model, a SavedModel or"):
         model_randomization(lambda x: x.mean((1, 2)), x, "occlusion")
     with pytest.raises(TypeError, match="a class of explainers"):
         model_randomization(networks.known("small"), x, Edges(networks.known("small")))

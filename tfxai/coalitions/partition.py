@@ -20,7 +20,7 @@ from tfxai.types import Background, Model
 TINY = 1e-12  # so that halves which cancel out are looked at in the end
 AT_ONCE = 4  # splits between two looks at which nodes matter most: no input depends on the size of its batch
 
-Contexts: TypeAlias = Literal["ends", "all"]
+Contexts: TypeAlias = Literal["all", "ends"]
 EITHER, FIRST, LAST = range(3)
 
 
@@ -65,12 +65,13 @@ class PartitionSHAP(CoalitionMethod):
     Owen (1977), of groups within groups, as in SHAP's partition explainer: an image is halved along its longer side,
     again and again; a text into spans; columns of a table that go together are taken apart last. Each of two halves
     counts what it adds to the score alone and beside the other half, in the mean. Parts whose value is largest are
-    split first, so what matters is found finely, and what does not costs little. Whatever the budget, values sum to
+    split first, so what does not matter costs little. Whatever the budget, values sum to
     v(all) - v(none); a part that was not split is shared evenly among its players.
 
-    Owen values ask for each part beside all combinations of the parts from which it was split, ``contexts="all"``,
-    which are twice as many each time. By default only two of these are asked, none and all, and each half is given half
-    of what is left: of scores to which parts contribute alone or in pairs, that is the same.
+    Owen values ask for each part beside all combinations of the parts from which it was split, which are twice as many
+    each time, so that a budget goes no deeper than some halvings. ``contexts="ends"`` asks only beside none and beside
+    all of them, and gives each half half of what is left: of scores to which parts contribute alone or in pairs that is
+    the same, and it goes deeper.
 
     Parameters
     ----------
@@ -84,8 +85,9 @@ class PartitionSHAP(CoalitionMethod):
     tree : array, optional
         Which players belong together, (players - 1, 2 or 4), as `scipy.cluster.hierarchy.linkage` makes it. Default:
         that of their places; of a table that of the correlations in its ``background``.
-    contexts : {"ends", "all"}
-        Beside which of the other parts a part is split, see above.
+    contexts : {"all", "ends"}
+        Beside which of the other parts a part is split, see above. Which is better depends on the measure; see the
+        guide to Shapley values. Default "all" (SHAP).
     budget : int
         How many coalitions are asked, two for each split. Default 500 (SHAP, of images).
     **options
@@ -122,7 +124,7 @@ class PartitionSHAP(CoalitionMethod):
         fill: Fill = 0.0,
         background: Background | None = None,
         tree: np.ndarray | None = None,
-        contexts: Contexts = "ends",
+        contexts: Contexts = "all",
         budget: int = 500,
         input: str | None = None,
         **options: Unpack[ModelOptions],

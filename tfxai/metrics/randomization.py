@@ -18,7 +18,7 @@ from tfxai.explanation import Explanation
 from tfxai.metrics.given import explained, maps_of
 from tfxai.metrics.similarity import MapSimilarity, map_similarity, said
 from tfxai.models import ModelView, open_model
-from tfxai.models.detached import DetachedView, Weight
+from tfxai.models.detached import Weight, detached
 from tfxai.models.head import scores
 from tfxai.models.view import traced
 from tfxai.plotting import plot_grid
@@ -128,8 +128,8 @@ def model_randomization(
 
     Parameters
     ----------
-    model : keras.Model or path
-        A Keras model; no other has layers whose weights can be exchanged.
+    model : keras.Model, SavedModel, tf.function or path
+        Of a SavedModel a layer is what the names of its variables have in common before the last "/".
     inputs : array, tensor, list or dict of them, or dataset
         As `Explainer.explain` takes them.
     method : str, class or callable
@@ -141,7 +141,8 @@ def model_randomization(
         Each stage randomises one more layer (default), or one layer alone.
     how : {"permute", "initialize"} or callable
         All entries of each weight are permuted (default), which keeps their distribution, so that signals neither die
-        nor explode; or drawn as the layer initialises them (the paper), or permuted where it does not tell how. A
+        nor explode; or drawn as the layer initialises them (the paper), or permuted where it does not tell how (no
+        SavedModel does). A
         function gets the name of a weight, ``"block/conv/kernel"``, its values and a random generator, and returns what
         stands in their place.
     layers : sequence, optional
@@ -194,7 +195,7 @@ def model_randomization(
     one_of("order", order, get_args(Order))
     if not callable(how):
         one_of("how", how, ("permute", "initialize"))
-    view = DetachedView(open_model(model, output))
+    view = detached(open_model(model, output))
     explainer = _made(method, view, options)
     if explainer.view is not view:
         raise ValueError("Expected method to make the explainer of the model that it is given, and it is of another.")

@@ -1,9 +1,10 @@
-"""A Keras model with weights of its own: they may be changed, and the model stays as it is."""
+"""A model with weights of its own: they may be changed, and the model stays as it is."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tfxai.models.keras import KerasView
 from tfxai.models.keras_layers import walk
+from tfxai.models.traced import TracedView
 from tfxai.models.view import ModelView
 
 # What Keras calls the initialiser of a weight, where that is not its name and "_initializer".
@@ -18,7 +20,7 @@ INITIALIZERS = {"recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"
 
 
 class Weight(NamedTuple):
-    """One weight of a layer, in a `DetachedView`.
+    """One weight of a layer, in a detached view.
 
     Attributes
     ----------
@@ -26,7 +28,7 @@ class Weight(NamedTuple):
         Path of the layer and its own name, such as ``"block/conv/kernel"``.
     value : tf.Variable
         What the view reads; it may be assigned.
-    original : keras.Variable
+    original : keras.Variable or tf.Variable
         The weight of the model.
     initializer : callable, optional
         The layer's, where it tells.
@@ -34,12 +36,12 @@ class Weight(NamedTuple):
 
     name: str
     value: tf.Variable
-    original: keras.Variable
+    original: keras.Variable | tf.Variable
     initializer: Any
 
     def restore(self) -> None:
         """Have the view read what the model has."""
-        self.value.assign(self.original.value)
+        self.value.assign(tf.convert_to_tensor(self.original))
 
     def initialized(self, random: np.random.Generator) -> np.ndarray | None:
         """Values as the layer's initialiser draws them; None where it has none."""
@@ -58,9 +60,7 @@ class DetachedView(KerasView):
     Nothing of the model is copied but these: while it is called, its variables are looked up here.
     """
 
-    def __init__(self, view: ModelView):
-        if not isinstance(view, KerasView):
-            raise ValueError(f"Expected a Keras model, whose weights can be exchanged, got a {view.kind}.")
+    def __init__(self, view: KerasView):
         if not view.model.built:
             raise ValueError(f"The model {view.model.name!r} is not built. Call it once on data, or load its weights.")
         super().__init__(view.model, view.output)
@@ -101,3 +101,62 @@ class DetachedView(KerasView):
             if id(one) not in below and id(one) in (self.weights or {}):
                 initializer = getattr(layer, f"{INITIALIZERS.get(one.name, one.name)}_initializer", None)
                 yield Weight(f"{path}/{one.name}", self.weights[id(one)], one, initializer)  # type: ignore[index]
+
+
+class DetachedTracedView(TracedView):
+    """The view of a SavedModel or a `tf.function` that reads weights of its own, which are the model's at first.
+
+    Its graph is pasted with these in the place of the variables to which it refers. A layer is what stands before the
+    last "/" in the name of a variable, as Keras exports them.
+    """
+
+    def __init__(self, view: TracedView):
+        super().__init__(view._function, view.output, view.name, view._owner, view._loaded)
+        self.preprocessor, self.columns, self.origin = view.preprocessor, view.columns, view.origin
+        self._own: dict[int, tf.Variable] = {}
+
+    def _captured(self, tensor: tf.Tensor) -> tf.Tensor:
+        own = self._own.get(id(tensor))
+        return tf.compat.v1.get_default_graph().capture(tensor if own is None else own.handle)
+
+    def _traced(self, inputs: Any = None) -> Any:
+        traced = super()._traced(inputs)
+        if traced.closed:
+            raise ValueError(
+                f"The weights of {self.name} cannot be exchanged: it has loops or conditions of TensorFlow 1. Take the "
+                "Keras model from which it was exported."
+            )
+        with self._looking, tf.init_scope():
+            for _, one in traced.flat.last_read():
+                if id(one.handle) not in self._own and one.dtype.is_floating:
+                    self._own[id(one.handle)] = tf.Variable(one, trainable=False)
+        return traced
+
+    def layer_weights(self, inputs: Any = None) -> dict[str, list[Weight]]:
+        """The weights of each layer that has some, by its path; the first layer is the one nearest to the output."""
+        found: dict[str, list[Weight]] = defaultdict(list)
+        for _, one in sorted(self._traced(inputs).flat.last_read(), key=lambda pair: -pair[0]):
+            name = one.name.partition(":")[0]
+            if id(one.handle) in self._own:
+                found[name.rpartition("/")[0] or name].append(Weight(name, self._own[id(one.handle)], one, None))
+        return dict(found)
+
+
+Detached: TypeAlias = DetachedView | DetachedTracedView
+
+
+def detached(view: ModelView) -> Detached:
+    """The same model with weights of its own.
+
+    Raises
+    ------
+    ValueError
+        If it has none to exchange, or they are not made yet.
+    """
+    if isinstance(view, KerasView):
+        return DetachedView(view)
+    if isinstance(view, TracedView):
+        return DetachedTracedView(view)
+    raise ValueError(
+        f"Expected a Keras model, a SavedModel or a tf.function, whose weights can be exchanged, got a {view.kind}."
+    )

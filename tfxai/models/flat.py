@@ -123,11 +123,12 @@ class FlatGraph:
         fetches: Sequence[str],
         backward: overrides.Backward | None,
         replaced: Mapping[str, tf.Tensor] | None = None,
+        captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tuple[list[tf.Tensor], int]:
         """The same, and how many ReLUs have a modified gradient."""
         operations = tf.compat.v1.get_default_graph().get_operations
         first = len(operations())
-        tensors = self.paste(inputs, fetches, backward=backward, replaced=replaced)
+        tensors = self.paste(inputs, fetches, captured, backward, replaced)
         return tensors, overrides.count_modified(operations()[first:]) if overrides.relu_gradient(backward) else 0
 
     def has(self, name: str) -> bool:
@@ -149,6 +150,19 @@ class FlatGraph:
             if variable:
                 (held if node.op == "Identity" else readers)[node.name] = variable
         return readers
+
+    def last_read(self) -> list[tuple[int, tf.Variable]]:
+        """Each variable that is read, and the number of the last operation that does, in the order of the graph."""
+        numbers = {id(tensor): number for number, tensor in enumerate(self._function.captured_inputs)}
+        held = {_node(name): number for number, name in enumerate(self._captured)}
+        last: dict[int, int] = {}
+        for place, node in enumerate(self._graph_def.node):  # sorted: what a node needs stands before it
+            for source in {_node(source) for source in node.input} & held.keys():
+                last[held[source]] = place
+                if node.op == "Identity":
+                    held[node.name] = held[source]
+        own = ((numbers.get(id(one.handle)), one) for one in self._function.variables)
+        return [(last[number], one) for number, one in own if number in last]
 
 
 def _inlined(function: ConcreteFunction) -> tf.compat.v1.GraphDef:

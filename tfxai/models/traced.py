@@ -54,8 +54,11 @@ class TracedView(ModelView):
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         traced = self._traced(inputs)
         wanted = {name: traced.scopes.find(name) for name in read}
-        (outputs, *reads), modified = traced.run(inputs, wanted.values(), backward)
+        (outputs, *reads), modified = traced.run(inputs, wanted.values(), backward, self._captured)
         return Forward(outputs, dict(zip(wanted, reads, strict=True)), modified)
+
+    # From what the function refers to, such as a variable, to what is read in its place; None: itself.
+    _captured: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def layers(self, inputs: Any = None) -> list[Layer]:
         return self._traced(inputs).scopes.layers
@@ -95,18 +98,24 @@ class _Traced:
 
     def __init__(self, function: ConcreteFunction, output: str | int | None, loaded: bool):
         self.specs = _specs(function)
-        self._flat = FlatGraph(function, loaded)
-        self._output = choose_output(self._flat.outputs, _output_names(function), output)
-        self._closed = self._flat.is_closed(self._output)
+        self.flat = FlatGraph(function, loaded)
+        self._output = choose_output(self.flat.outputs, _output_names(function), output)
+        self.closed = self.flat.is_closed(self._output)
         self._function = function
 
-    def run(self, inputs: Any, fetches: Iterable[str], backward: Backward | None) -> tuple[list[tf.Tensor], int]:
+    def run(
+        self,
+        inputs: Any,
+        fetches: Iterable[str],
+        backward: Backward | None,
+        captured: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> tuple[list[tf.Tensor], int]:
         """The output and other tensors, given by their names in the flat graph, and the number of modified ReLUs."""
         named = isinstance(inputs, dict) and set(inputs) == set(self.specs)
         given = [inputs[name] for name in self.specs] if named else tf.nest.flatten(as_given(inputs))
         cast = [tf.cast(x, spec.dtype) for x, spec in zip(given, self.specs.values(), strict=True)]
-        if not self._closed:
-            return self._flat.paste_modified(cast, [self._output, *fetches], backward)
+        if not self.closed:
+            return self.flat.paste_modified(cast, [self._output, *fetches], backward, captured=captured)
         if backward or list(fetches):
             raise _closed()
         return [without_gradient(self._call, cast, _closed())], 0
@@ -114,18 +123,18 @@ class _Traced:
     def _call(self, *inputs: tf.Tensor) -> tf.Tensor:
         args, kwargs = tf.nest.pack_sequence_as(self._function.structured_input_signature, inputs)
         found = tf.nest.flatten(self._function(*args, **kwargs))
-        return found[self._flat.outputs.index(self._output)]
+        return found[self.flat.outputs.index(self._output)]
 
     @functools.cached_property
     def scopes(self) -> Scopes:
-        if self._closed:
+        if self.closed:
             raise _closed()
         found = []
 
         @tf.function(autograph=False)
         def trace(inputs):
             (output,), _ = self.run(inputs, [], None)
-            found.append(Scopes(tf.nest.flatten(inputs), output, self._flat.variables()))
+            found.append(Scopes(tf.nest.flatten(inputs), output, self.flat.variables()))
 
         trace.get_concrete_function(self.specs)
         return found[0]
