@@ -9,7 +9,6 @@ import keras
 import matplotlib as mpl
 import numpy as np
 import pytest
-import tensorflow as tf
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -24,15 +23,8 @@ gc.freeze()  # else every full collection walks through all of TensorFlow again:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Random weights are those of the run before, whichever tests ran first; fixtures of all scopes too.
-
-    Most graphs of tests run once, and to optimise them takes Grappler longer. Where TFXAI_TEST_UNOPTIMISED is set, it
-    does so for real networks and for tests marked "optimised" only: the oracle, each method once, what hangs on it.
-    """
+    """Random weights are those of the run before, whichever tests ran first; fixtures of all scopes too."""
     keras.utils.set_random_seed(0)
-    if os.environ.get("TFXAI_TEST_UNOPTIMISED"):
-        plain = item.get_closest_marker("optimised") is None and "data" not in item.fixturenames
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": plain})
 
 
 @pytest.fixture(autouse=True)

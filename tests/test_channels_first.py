@@ -9,8 +9,6 @@ from keras import layers
 
 import tfxai
 
-pytestmark = pytest.mark.optimised  # Grappler turns the order around where there are no kernels for it
-
 X = np.random.default_rng(0).normal(size=(2, 12, 16, 3)).astype("float32")
 
 

@@ -115,7 +115,6 @@ class TestEveryMethod:
             explainer.seed = seed
         assert len(explainer.traces) == 1
 
-    @pytest.mark.optimised
     def test_batch_mates_do_not_matter(self, explainers, method, x):
         """Seven inputs equal their parts, in any order and any batch size; so do repeated calls."""
         batch_mates_do_not_matter(explainers[method], x, batch_size=3)

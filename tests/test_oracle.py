@@ -11,8 +11,6 @@ from networks import CAM_LAYER, oracle
 
 import tfxai
 
-pytestmark = pytest.mark.optimised
-
 TOLERANCE = 1e-4
 
 

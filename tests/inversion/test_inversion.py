@@ -381,7 +381,6 @@ def test_bad_inputs(residual, x):
         guided(residual, speed=3)
 
 
-@pytest.mark.optimised
 def test_nothing_is_written_to_the_log(small, x, caplog, capfd):
     """Not even by TensorFlow, about names of nodes."""
     guided(small, "relu2", "relu1", inversion_steps=1, target_steps=1)(x[:1])

@@ -11,8 +11,6 @@ from keras import layers
 import tfxai
 from tfxai.models import open_model
 
-pytestmark = pytest.mark.optimised  # Grappler fuses convolutions, as some processors cannot run them
-
 # One of each way of sending something back; others of the same way on one model.
 METHODS = ["saliency", "guided_backprop", "lrp", "deep_lift"]
 OTHERS = ["deconvnet", "deep_taylor"]
