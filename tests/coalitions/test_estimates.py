@@ -124,6 +124,22 @@ def test_pairs_of_players_are_exact_from_few_samples(method):
     np.testing.assert_allclose(method(pairs, **few)(x, 0).values, expected, atol=1e-5)
 
 
+def test_many_players_until_it_is_steady():
+    """Where no size is asked whole, the first few coalitions leave most values open."""
+    weights = np.random.default_rng(0).normal(size=(49, 1)).astype("float32")
+    x = np.ones((1, 49))
+    found = KernelSHAP(lambda x: x @ weights, budget=2000, until=0.05, uncertainty=True)(x, 0)
+    assert found.extras["samples"] <= 4 * 4 * 49
+    np.testing.assert_allclose(found.values, weights.T, atol=1e-3)
+    np.testing.assert_allclose(found.uncertainty, 0, atol=1e-3)
+
+
+def test_what_is_asked_whole_has_no_error():
+    found = KernelSHAP(games.interplay, uncertainty=True, until=0.1)(games.ONES, 0)
+    np.testing.assert_array_equal(found.uncertainty, 0)
+    np.testing.assert_array_equal(found.extras["samples"], 62)
+
+
 @pytest.mark.parametrize("method", [KernelSHAP, PermutationSHAP])
 def test_one_player_has_all(method):
     found = method(games.interplay, groups={"all": range(6)})(games.ONES, 0)

@@ -196,9 +196,13 @@ class KernelSHAP(CoalitionMethod, Seeded):
     def shares(self, game: Game) -> tf.Tensor:
         run, players = game.run, game.count
         total = run.score - game.empty
+        plan = self.plan(players)
+        if self.uncertainty:
+            run.extras["player_errors"] = tf.zeros([run.count, players])  # of what is asked whole
+        if self.until is not None:
+            run.extras["samples"] = tf.fill([run.count], float(len(plan.fixed)))
         if players == 1:
             return total[:, None]
-        plan = self.plan(players)
         fixed, weights = tf.constant(plan.fixed), tf.constant(plan.weights)
         worth = game.worth(fixed) if len(plan.fixed) else tf.zeros([run.count, 0])
         A_fixed, b_fixed = moments(fixed, weights[None], worth - game.empty[:, None])
@@ -225,8 +229,8 @@ class KernelSHAP(CoalitionMethod, Seeded):
                 even, odd = (constrained(A, b, total, game.playing) for A, b in halves)
                 return steady(even, odd, until)
 
-            worth, used = game.worth_until(done, drawn)
-            run.extras["samples"] = used + len(plan.fixed)
+            worth, used = game.worth_until(done, drawn, block=SCARCE * players)  # fewer tell nothing of all players
+            run.extras["samples"] += used
         A, b, weight = equations(worth, number[None] < tf.cast(used, tf.int32)[:, None])
         values = constrained(A, b, total, game.playing)
         if self.uncertainty:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+RIDGE = 1e-9  # of the diagonal
+
 
 def moments(coalitions: tf.Tensor, weights: tf.Tensor, worth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The normal equations of a weighted regression on coalitions.
@@ -39,8 +41,11 @@ def constrained(A: tf.Tensor, b: tf.Tensor, total: tf.Tensor, playing: tf.Tensor
 
 
 def solved(A: tf.Tensor, b: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
-    """(n, players) the solutions of normal equations in which only some players have values."""
-    among = A * playing[:, :, None] * playing[:, None] + tf.linalg.diag(1 - playing)
+    """(n, players) the solutions of normal equations in which only some players have values.
+
+    Of too few coalitions there are many solutions, of which this is about the shortest.
+    """
+    among = A * playing[:, :, None] * playing[:, None] + tf.linalg.diag(1 - playing + RIDGE * tf.linalg.diag_part(A))
     among = among + tf.zeros([tf.shape(b)[0], 1, 1], tf.float64)
     return tf.linalg.solve(among, (b * playing)[..., None])[..., 0]
 
@@ -51,8 +56,8 @@ def deviations(A: tf.Tensor, parts: tf.Tensor, playing: tf.Tensor) -> tf.Tensor:
     ``parts`` (n, k, players) are what they add to the residual; the values' sum stays what it is.
     """
     p = tf.cast(playing, tf.float64)
-    identity = tf.eye(tf.shape(A)[-1], dtype=tf.float64)
-    inverse = tf.linalg.inv(A * p[:, :, None] * p[:, None] + (1 - p)[:, None] * identity)
+    among = A * p[:, :, None] * p[:, None] + tf.linalg.diag(1 - p + RIDGE * tf.linalg.diag_part(A))
+    inverse = tf.linalg.inv(among)
     by_one = tf.linalg.matvec(inverse, p)[:, None]
     free = tf.matmul(parts * p[:, None], inverse)
     excess = tf.reduce_sum(free * p[:, None], 2, keepdims=True)
