@@ -60,6 +60,12 @@ def test_regions_come_in_the_order_of_what_they_add(linear, reduction):
         np.testing.assert_allclose(found.extras["completeness_gap"], 0, atol=1e-4)
 
 
+def test_xla_finds_the_same(linear):
+    """It must know how many parts an image has."""
+    plain, compiled = (tfxai.XRAI(linear[0], segments=LABELS, steps=1, jit_compile=one)(X, 1) for one in (False, True))
+    np.testing.assert_allclose(compiled.values, plain.values, rtol=1e-4, atol=1e-6)
+
+
 def test_fast_regions_overlap(linear):
     model, w = linear
     found = tfxai.XRAI(model, segments=LABELS, fast=True, steps=2)(X, 1).values

@@ -123,7 +123,7 @@ class XRAI(Explainer):
         labels, count = self.regions(run, image, channels)
         if self.fast:
             return largest_means(contributions, labels, count)
-        values = densities(contributions, labels, count)
+        values = densities(contributions, labels, count, self.jit_compile)
         if self.reduction == "sum":
             run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, pixels[1]))
         return values
@@ -184,15 +184,21 @@ def largest_means(values: tf.Tensor, labels: tf.Tensor, count: int | tf.Tensor) 
     return tf.reduce_max(tf.gather(means, labels, axis=1, batch_dims=1), 1)
 
 
-def densities(values: tf.Tensor, labels: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
-    """(n, h, w) means of regions, of each over the pixels that none before it has had; largest means come first."""
+def densities(values: tf.Tensor, labels: tf.Tensor, count: int | tf.Tensor, compiled: bool = False) -> tf.Tensor:
+    """(n, h, w) means of regions, of each over the pixels that none before it has had; largest means come first.
+
+    ``compiled``: by XLA, which must know how many parts an image has; each pixel is one then.
+    """
     least = max(1.0, SMALLEST * values.shape[1] * values.shape[2])
     pixels = tf.reshape(values, [-1, values.shape[1] * values.shape[2]])
     maps = tf.reshape(labels, [tf.shape(labels)[0], -1, pixels.shape[1]])
 
     def of_one(number: tf.Tensor) -> tf.Tensor:
         own = maps[tf.minimum(number, tf.shape(maps)[0] - 1)]
-        part, regions, area, total = parts(pixels[number], own, count)
+        if compiled:
+            part, regions, area, total = tf.range(own.shape[1]), own, tf.ones_like(pixels[number]), pixels[number]
+        else:
+            part, regions, area, total = parts(pixels[number], own, count)
 
         def choose(going: tf.Tensor, free: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             left = in_regions(free * area, regions, count)
