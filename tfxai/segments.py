@@ -30,12 +30,15 @@ def superpixels(x: tf.Tensor, along: int = CELLS) -> tf.Tensor:
     labels = tf.cast(cells[:, 0] * columns + cells[:, 1], tf.int32) + tf.zeros_like(points[..., 0], tf.int32)
     count, n = rows * columns, tf.shape(x)[0]
 
+    points = tf.pad(points, [[0, 0], [0, 0], [0, 1]], constant_values=1)  # which counts them, and carries |c|^2
+
     def assigned(number: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         own = labels + count * tf.range(n)[:, None]  # the cells of one image are not those of another
-        sums = tf.math.unsorted_segment_sum(tf.pad(points, [[0, 0], [0, 0], [0, 1]], constant_values=1), own, count * n)
+        sums = tf.math.unsorted_segment_sum(points, own, count * n)
         centres = tf.reshape(tf.math.divide_no_nan(sums[:, :-1], sums[:, -1:]), [n, count, 2 + channels])
         # |p - c|^2 without |p|^2, which is the same for all centres
-        distances = tf.reduce_sum(centres**2, -1)[:, None] - 2 * tf.matmul(points, centres, transpose_b=True)
+        line = tf.concat([-2 * centres, tf.reduce_sum(centres**2, -1, keepdims=True)], -1)
+        distances = tf.matmul(points, line, transpose_b=True)
         return number + 1, tf.ensure_shape(tf.argmin(distances, -1, tf.int32), labels.shape)
 
     labels = tf.while_loop(lambda number, _: number < ROUNDS, assigned, (0, labels), parallel_iterations=1)[1]

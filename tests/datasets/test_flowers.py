@@ -212,6 +212,14 @@ def test_shipped_model_is_accurate(shipped):
     assert train_flowers.accuracy(model, name, n=300, seed=77) >= 0.95
 
 
+def test_random_labels_are_those_of_other_images():
+    images, labels = train_flowers.training_data("single-6c", 24, 0)
+    same, drawn = train_flowers.training_data("single-6c", 24, 0, random_labels=True)
+    np.testing.assert_array_equal(images, same)
+    np.testing.assert_array_equal(np.sort(labels), np.sort(drawn))
+    assert (labels != drawn).any()
+
+
 def test_shipped_model_structure(shipped):
     name, model = shipped
     assert model.name == f"flowers_{name.replace('-', '_')}"

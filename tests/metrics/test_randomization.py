@@ -157,6 +157,26 @@ def test_models_of_words_forget_too(method):
     assert (report.spearman < 0.9999).any(1).all()
 
 
+def test_random_labels_leave_nothing_to_see_but_edges():
+    """Two readers of the same pictures: the left half is brighter or darker, and only one of them could learn that."""
+    random = np.random.default_rng(0)
+    x, labels = random.normal(size=(64, 8, 8, 1)).astype("f"), random.integers(2, size=64)
+    x[:, :, :4] += 2 * labels[:, None, None, None] - 1
+    readers = []
+    for own in (labels, random.permutation(labels)):
+        keras.utils.set_random_seed(0)
+        reader = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2)])
+        reader.compile(keras.optimizers.Adam(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        reader.fit(x, own, epochs=10, batch_size=64, verbose=0)
+        readers.append(reader)
+    edges = data_randomization(*readers, x, Edges)
+    np.testing.assert_allclose(edges.spearman, 1)
+    found = data_randomization(*readers, x, "gradient_x_input")
+    assert found.spearman.mean() + found.spearman.std() < 0.8
+    left = [np.abs(tfxai.Saliency(one)(x, 1).values[:, :, :4]).mean() for one in readers]
+    assert left[0] > 1.2 * left[1]
+
+
 def test_one_by_one_convolutions_are_randomised():
     """Permuting the first axis alone, as other packages do, would leave them as they were."""
     given = h = keras.Input((8, 8, 3))

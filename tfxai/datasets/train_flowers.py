@@ -38,6 +38,7 @@ def train(
     verbose: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     architecture: flowers.Architecture = "cnn",
+    random_labels: bool = False,
 ) -> keras.Model:
     """Train a network from scratch on one set.
 
@@ -57,6 +58,9 @@ def train(
         Called while it trains; their model ends in the logits.
     architecture : {"cnn", "vit"}, default "cnn"
         Convolutions, or a vision transformer.
+    random_labels : bool, default False
+        Whether the labels are permuted first, so that they can only be learnt by heart; for
+        `tfxai.metrics.data_randomization`. That takes few images and many epochs.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def train(
     >>> model = train("single-6c", epochs=1, n=12)
     """
     keras.utils.set_random_seed(seed)
-    images, labels = _training_data(name, n, seed)
+    images, labels = training_data(name, n, seed, random_labels)
     model, recipe = flowers.new_model(name, architecture), RECIPES[architecture][name]
     # The loss sees logits, which is numerically safer. The model itself stays uncompiled, so that the optimizer's
     # state does not end up in the file of its weights. Smoothed labels keep the probabilities off 0 and 1, where
@@ -88,8 +92,8 @@ def train(
     return model
 
 
-def _training_data(name: flowers.Name, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images from which a network learns to look at the discriminative part, and their labels."""
+def training_data(name: flowers.Name, n: int, seed: int, random_labels: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Images from which a network learns to look at the discriminative part, and their labels, or these permuted."""
     rng = np.random.default_rng(seed)
     images, labels, masks = flowers.make(name, n, seed=TRAIN_SEED)
     # In every second image only the part is left. Otherwise a network may tell "yellow leaves" by the grey petals,
@@ -99,7 +103,7 @@ def _training_data(name: flowers.Name, n: int, seed: int) -> tuple[np.ndarray, n
     # All are moved round the picture's edges. Otherwise the stem is told by its crossing the lower edge.
     for image in images:
         image[:] = np.roll(image, rng.integers(0, len(image), 2), axis=(0, 1))
-    return images, labels
+    return images, rng.permutation(labels) if random_labels else labels
 
 
 def accuracy(model: keras.Model, name: flowers.Name, n: int = 1200, seed: int = TEST_SEED) -> float:
