@@ -44,10 +44,10 @@ class Exact(CoalitionMethod):
 class ShapleyValues(Exact):
     """What each player adds to the score, averaged over all orders in which players may come: exactly.
 
-    Shapley (1953): the sum over coalitions S without i of |S|! (M - |S| - 1)! / M! times v(S + i) - v(S), where v is
-    the score with the others absent. These are the only values that sum to v(all) - v(none), are equal for players who
-    do the same, 0 for those who do nothing, and linear in the score. All 2^M coalitions are asked, so there are at most
-    14 players.
+    Shapley (1953): the sum over coalitions S without i, of s players, of s! (M - s - 1)! / M! times v(S + i) - v(S),
+    where v is the score with the others absent. These are the only values that sum to v(all) - v(none), are equal for
+    players who do the same, 0 for those who do nothing, and linear in the score. All 2^M coalitions are asked, so there
+    are at most 14 players.
 
     ``extras["interactions"]``, (n, M, M), are Shapley interaction indices (Grabisch and Roubens 1999), from the same
     scores: what two players add together beyond what each adds alone; see `tfxai.plot_interactions`.
@@ -187,7 +187,7 @@ def marginal(coalitions: tf.Tensor, worth: tf.Tensor, weights: list[float]) -> t
 def interactions(coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
     """(n, players, players) Shapley interaction indices of pairs; 0 of a player with itself.
 
-    The sum over coalitions S without i and j of |S|! (M - |S| - 2)! / (M - 1)! times
+    The sum over coalitions S without i and j, of s players, of s! (M - s - 2)! / (M - 1)! times
     v(S + i + j) - v(S + i) - v(S + j) + v(S).
     """
     m = coalitions.shape[1]
