@@ -1,9 +1,14 @@
 """Games as Python functions of tables of ones and zeros, 1 where a player takes part; and values by definition."""
 
+import functools
 import itertools
 import math
 
+import networks
 import numpy as np
+import token_networks
+
+import tfxai
 
 ONES = np.ones((1, 6), "float32")
 
@@ -35,3 +40,19 @@ def shapley(game, players):
             there[place + 1 :, player] = 1
         values[list(order)] += np.diff(game(there)[:, 0].astype(float))
     return values / math.factorial(players)
+
+
+def tables(kind):
+    """Of a kind of score of the oracle's tables: the model, rows, background, target, and what the score is."""
+    given = networks.oracle("table_inputs")
+    model = networks.known("table" if kind == "value" else "table_classes")
+    target = 0 if kind == "value" else given["labels"]
+    return model, given["x"], given["background"], target, "probability" if kind == "probability" else None
+
+
+@functools.cache
+def of_nine():
+    """The vision transformer's images in nine patches: the model, inputs, and the exact values."""
+    x, labels = (networks.oracle("vit_inputs")[key] for key in ("x", "labels"))
+    exact = tfxai.ShapleyValues(token_networks.known("vit"), groups=6)(x, labels)
+    return token_networks.known("vit"), x, labels, exact.extras["players"].astype(np.float64)

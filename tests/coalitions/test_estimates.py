@@ -24,8 +24,8 @@ def test_all_coalitions_are_exact():
 
 
 @pytest.mark.parametrize("kind", ["value", "probability"])
-def test_agrees_with_the_oracle_on_tables(kind, tables):
-    model, x, background, target, score = tables(kind)
+def test_agrees_with_the_oracle_on_tables(kind):
+    model, x, background, target, score = games.tables(kind)
     found = oracle("table_explanations")
     one = KernelSHAP(model, fill=background.mean(0), score=score)(x, target)
     np.testing.assert_allclose(one.values, found[f"{kind}/baseline/kernel_shap"], rtol=1e-4, atol=1e-5)
@@ -69,9 +69,9 @@ def _kernel(players, size):
 
 
 @pytest.mark.parametrize("method", SAMPLED)
-def test_right_in_the_mean_and_as_sure_as_it_says(method, game_of_nine):
+def test_right_in_the_mean_and_as_sure_as_it_says(method):
     """Over seeds: means differ from the exact values by chance alone, and standard errors are those that are seen."""
-    model, x, labels, exact = game_of_nine
+    model, x, labels, exact = games.of_nine()
     explainer = method(model, groups=6, **SAMPLED[method])
     wrong, errors = [], []
     for seed in range(24):

@@ -47,9 +47,9 @@ def test_agrees_with_the_oracle_on_words(name):
 
 
 @pytest.mark.parametrize("kind", ["value", "logit", "probability"])
-def test_agrees_with_the_oracle_on_tables(kind, tables):
+def test_agrees_with_the_oracle_on_tables(kind):
     """One baseline, and one for each row of a background: the interventional game."""
-    model, x, background, target, score = tables(kind)
+    model, x, background, target, score = games.tables(kind)
     found = oracle("table_explanations")
     one = ShapleyValues(model, fill=background.mean(0), score=score)(x, target)
     many = ShapleyValues(model, background=background, score=score)(x, target)
