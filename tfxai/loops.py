@@ -245,3 +245,7 @@ class Seeded:
         seeds = tf.stack([tf.fill(tf.shape(index), self._seed.read_value()), tf.cast(index, tf.int64)], 1)
         kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), sample(tf.zeros(2, tf.int64)))
         return tf.map_fn(sample, seeds, fn_output_signature=kinds)
+
+    def draw_once(self, sample: Callable[[tf.Tensor], Any]) -> Any:
+        """``sample(seed)``, once for all samples: of the first number."""
+        return tf.nest.map_structure(lambda x: x[0], self.draw(tf.constant([0]), sample))

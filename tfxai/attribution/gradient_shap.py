@@ -121,7 +121,7 @@ class GradientSHAP(Sampled):
         places = min(count, self.samples)
         rounds = self.draw(index // places, lambda seed: shuffled(places, seed))
         place = tf.gather(rounds, index % places, batch_dims=1)
-        baselines = self.draw(tf.constant([0]), lambda seed: shuffled(count, seed, 1))[0]
+        baselines = self.draw_once(lambda seed: shuffled(count, seed, 1))
         within = self.draw(place, lambda seed: tf.random.stateless_uniform([], apart(seed, 2), dtype=tf.float64))
         first = (tf.cast(place, tf.float64) + within) / places
         t = tf.math.floormod(first + GOLDEN * tf.cast(index // places, tf.float64), 1)

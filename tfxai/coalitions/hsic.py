@@ -80,7 +80,7 @@ class HSICAttribution(CoalitionMethod, Seeded):
 
     def shares(self, game: Game) -> tf.Tensor:
         shape = [self.budget, game.count]
-        drawn = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_uniform(shape, seed))[0]
+        drawn = self.draw_once(lambda seed: tf.random.stateless_uniform(shape, seed))
         coalitions = tf.cast(drawn < 0.5, tf.float32)
         worth = game.worth(coalitions)
         return tf.map_fn(lambda one: dependence(coalitions, one), worth)

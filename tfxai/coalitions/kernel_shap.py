@@ -189,7 +189,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
             size = tf.gather(tf.constant(plan.sizes, tf.int32), place)
             return tf.cast(tf.argsort(order) < size[:, None], tf.float32), place
 
-        first, place = (x[0] for x in self.draw(tf.constant([0]), sample))
+        first, place = self.draw_once(sample)
         weights = tf.gather(tf.constant(plan.masses / plan.chances), place)
         return tf.reshape(tf.stack([first, 1 - first], 1), [-1, players]), tf.repeat(weights, 2)
 

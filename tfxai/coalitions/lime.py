@@ -111,7 +111,7 @@ class LIME(CoalitionMethod, Seeded):
             coalitions = tf.constant(all_coalitions(players))
         else:
             shape = [self.budget - 1, players]
-            drawn = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_uniform(shape, seed))[0]
+            drawn = self.draw_once(lambda seed: tf.random.stateless_uniform(shape, seed))
             coalitions = tf.concat([tf.ones([1, players]), tf.cast(drawn < 0.5, tf.float32)], 0)
         worth = tf.cast(game.worth(coalitions), tf.float64)
         weights = self.weights(tf.cast(tf.reduce_sum(coalitions, 1), tf.float64), players)

@@ -89,8 +89,8 @@ class PermutationSHAP(CoalitionMethod, Seeded):
         run, players, empty = game.run, game.count, game.empty
         if players == 1:
             return (run.score - empty)[:, None]
-        shuffled = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_uniform([self.samples, players], seed))
-        forwards = tf.argsort(tf.argsort(shuffled[0]))  # the place of each player in each order
+        shuffled = self.draw_once(lambda seed: tf.random.stateless_uniform([self.samples, players], seed))
+        forwards = tf.argsort(tf.argsort(shuffled))  # the place of each player in each order
         places = tf.reshape(tf.stack([forwards, players - 1 - forwards], 1), [-1, players])
         inner = players - 1  # coalitions of each order that are neither empty nor whole
 

@@ -82,7 +82,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     def shares(self, game: Game) -> tf.Tensor:
         players, designs = game.count, self.designs
         rows = qmc.Sobol(2 * players, scramble=False).random_base2(int(np.ceil(np.log2(designs))))[:designs]
-        rotation = self.draw(tf.constant([0]), lambda seed: tf.random.stateless_uniform([2 * players], seed))[0]
+        rotation = self.draw_once(lambda seed: tf.random.stateless_uniform([2 * players], seed))
         both = (tf.constant(rows, tf.float32) + rotation) % 1
         if not game.graded:
             both = tf.cast(both < 0.5, tf.float32)
