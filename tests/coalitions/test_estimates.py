@@ -161,6 +161,12 @@ def test_a_region_without_pixels_has_nothing():
     np.testing.assert_allclose(players(found)[0, [0, 5, 10, 15]], x.sum((0, 2, 3)), atol=1e-4)
 
 
+def test_one_order_does_not_know_how_sure_it_is():
+    found = PermutationSHAP(games.interplay, samples=1)(games.ONES, 0)
+    with pytest.raises(ValueError, match="has no standard errors"):
+        found.uncertainty  # noqa: B018
+
+
 def test_words_are_players_whole():
     """Pieces of a word come and go together, and padding does not play."""
 

@@ -126,5 +126,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
 
             worth, asked = game.worth_until(done, coalitions, self.samples * steps, block=AT_LEAST * steps)
             used = run.extras["samples"] = asked / steps
-        values, run.extras["player_errors"] = estimate(worth, used)
+        values, errors = estimate(worth, used)
+        if self.samples > 1:  # one order does not tell how much others would differ
+            run.extras["player_errors"] = errors
         return values
