@@ -30,17 +30,14 @@ def masked_scores(run: Run, layer: tf.Tensor, compiled: bool) -> tuple[Callable[
     tuple
         From masks (k, 1 or n, ...) to scores (k, n), and how many copies of inputs one call should hold.
     """
-    goal = run.goal
-    scored = run.read[goal.reads[0]] if goal.reads else run.outputs
     # Where something bypasses the layer, its batch must stay as it was in the first pass.
-    alone = graph.bypassed(layer, scored, tf.nest.flatten(run.inputs))
+    alone = graph.bypassed(layer, run.scored, tf.nest.flatten(run.inputs))
     batch_size = 1 if alone else run.batch_size
     if not compiled:
         batch_size = min(batch_size, max(1, CACHE // (layer.dtype.size * (layer.shape[1:].num_elements() or 1))))
 
     def score(masks: tf.Tensor) -> tf.Tensor:
-        again = graph.rerun(layer, merge(layer * tf.cast(masks, layer.dtype)), scored)
-        found, _ = goal.repeat(tf.shape(masks)[0]).score(again, dict.fromkeys(goal.reads, again))
-        return split(found, run.count)
+        again = graph.rerun(layer, merge(layer * tf.cast(masks, layer.dtype)), run.scored)
+        return split(run.score_of(again, tf.shape(masks)[0]), run.count)
 
     return score, batch_size

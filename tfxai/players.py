@@ -7,9 +7,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from scipy.ndimage import maximum, minimum
 
 from tfxai.checks import one_of, positive
 from tfxai.groups import Groups, numbered, partition
+from tfxai.models.graph import constant_value
+from tfxai.models.regions import Region, boxes
 from tfxai.run import Run
 from tfxai.segments import MOST, superpixels
 
@@ -48,6 +51,17 @@ class Players:
     def alike(self) -> bool:
         """Whether all inputs have the same parts."""
         return self.kept is None and (self.labels is None or self.labels.shape[0] == 1)
+
+    def boxes(self) -> Region | None:
+        """The least box that holds each part, all as large as the largest; None if inputs have parts of their own."""
+        known = None if self.labels is None or not self.alike else constant_value(self.labels)
+        if known is None:
+            return None
+        labels = known.reshape(self.size)
+        numbers = np.arange(self.count)
+        first = [minimum(index, labels, numbers) for index in np.indices(self.size)]
+        last = [maximum(index, labels, numbers) for index in np.indices(self.size)]
+        return boxes(np.stack(first, 1), np.stack(last, 1), self.size)
 
     def totals(self, values: tf.Tensor) -> tf.Tensor:
         """(n, *size) values of positions, summed up over each part: (n, count)."""

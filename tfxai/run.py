@@ -248,9 +248,16 @@ class Run:
 
         ``custom``: see `tfxai.models.graph.edited`.
         """
-        scored = self.read[self.goal.reads[0]] if self.goal.reads else self.outputs
-        again = graph.edited([(tensor, edit)], scored, custom)
-        return self.goal.score(again, dict.fromkeys(self.goal.reads, again))[0]
+        return self.score_of(graph.edited([(tensor, edit)], self.scored, custom))
+
+    @property
+    def scored(self) -> tf.Tensor:
+        """What the score is a number of: the outputs, or what was read of a layer."""
+        return self.read[self.goal.reads[0]] if self.goal.reads else self.outputs
+
+    def score_of(self, scored: tf.Tensor, repeats: tf.Tensor | int = 1) -> tf.Tensor:
+        """(repeats * n,) the score, of the same classes, if `scored` were this, for so many copies of the batch."""
+        return self.goal.repeat(repeats).score(scored, dict.fromkeys(self.goal.reads, scored))[0]
 
     def gradients(self, wrt: Any = None) -> Any:
         """Gradient of the score of each input with respect to ``wrt`` (default: `floating`), see `gradients`."""

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.baselines import input_references
-from tfxai.checks import above, positive
+from tfxai.checks import above, one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.groups import Groups, numbered, partition
+from tfxai.hidden_boxes import IncrementalOption, incremental_passes, scores_hidden
 from tfxai.loops import (
     Seeded,
     accumulate,
@@ -27,6 +28,7 @@ from tfxai.loops import (
     steady,
 )
 from tfxai.maps import enlarge, outer
+from tfxai.models.regions import Region
 from tfxai.options import ModelOptions
 from tfxai.run import Run
 from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
@@ -60,6 +62,11 @@ class Occlusion(Explainer):
     groups : mapping of str to sequence of int, or sequence of such, optional
         Of a table, in place of windows: columns that are hidden together, such as those of one category,
         ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.
+    incremental : bool or "auto"
+        Run only what a window can change, layer by layer, and take the rest from the pass of the whole input: the same
+        values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass. Default
+        "auto": where it is estimated to save a tenth, as for convolutional networks whose layers do not mix all
+        positions early. ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
 
@@ -94,9 +101,12 @@ class Occlusion(Explainer):
         fill: Baseline = 0.0,
         input: str | None = None,
         groups: Groups | None = None,
+        incremental: IncrementalOption = "auto",
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
+        one_of("incremental", incremental, [True, False, "auto"])
+        self.incremental = incremental
         if groups is not None and (window not in (None, 1) or stride not in (None, 1)):
             raise ValueError(f"Expected groups= or windows, got both; leave out window={window!r}, stride={stride!r}.")
         self.input, self.groups = input, groups
@@ -110,8 +120,14 @@ class Occlusion(Explainer):
         fills = input_references(run, run.image)
         windows = int(np.prod(grid))
         places = np.unravel_index(np.arange(windows), grid)  # of each window, along each axis
+        region = _boxes(covers, places)
+        passes = incremental_passes(run, region, self.incremental)
 
         def score(index: tf.Tensor) -> tf.Tensor:
+            if passes is not None:
+                window = index % windows
+                sides = [tf.gather(axis, window) for axis in _within(covers, places, region)]
+                return scores_hidden(run, passes, window, outer(sides), fills, index // windows)
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
             hidden = run.over(outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
@@ -309,6 +325,19 @@ class RISE(Explainer, Seeded):
             errors = standard_error(mean, squares[0] / (count * self.probability**2), count)
             run.extras |= named_errors(run.unpadded(errors))
         return run.unpadded(mean)
+
+
+def _boxes(covers: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> Region:
+    """Boxes of the size of a window, which hold what is left of those that are cut by the border."""
+    sizes = [int(cover.sum(1).max()) for cover in covers]
+    first = [np.minimum(c.argmax(1), c.shape[1] - size) for c, size in zip(covers, sizes, strict=True)]
+    return Region(np.stack([f[i] for f, i in zip(first, places, strict=True)], 1), tuple(sizes))
+
+
+def _within(covers: Sequence[np.ndarray], places: Sequence[np.ndarray], region: Region) -> list[np.ndarray]:
+    """(windows, size) of each axis, 1 where a window lies within its box."""
+    at = [region.starts[:, axis, None] + np.arange(size) for axis, size in enumerate(region.sizes)]
+    return [cover[i[:, None], where] for cover, i, where in zip(covers, places, at, strict=True)]
 
 
 def cover(length: int, window: int, stride: int) -> np.ndarray:

@@ -143,7 +143,8 @@ class FeatureAblation(CoalitionMethod):
     """How far the score falls without each player, all others being there.
 
     v(all) - v(all but i). Unlike `Occlusion`, whose windows overlap, parts are apart, and may be of any form; a part
-    whose work another one can do has no value.
+    whose work another one can do has no value. Where all inputs have the same parts, such as patches, only what a part
+    can change runs again, if that saves something, as described there under ``incremental``.
 
     Parameters
     ----------
@@ -171,9 +172,7 @@ class FeatureAblation(CoalitionMethod):
     )
 
     def shares(self, game: Game) -> tf.Tensor:
-        return game.run.score[:, None] - game.worth(
-            lambda index: 1 - tf.one_hot(index, game.count)[:, None], game.count
-        )
+        return game.run.score[:, None] - game.worth_without_each()
 
 
 def marginal(coalitions: tf.Tensor, worth: tf.Tensor, weights: list[float]) -> tf.Tensor:

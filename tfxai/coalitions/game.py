@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfxai.baselines import input_references
+from tfxai.hidden_boxes import incremental_passes, scores_hidden
 from tfxai.imputation import Around
 from tfxai.layer_edits import masked_scores
 from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
 from tfxai.models import graph
+from tfxai.models.incremental import cut
 from tfxai.models.view import by_name
 from tfxai.players import Parts, players
 from tfxai.run import Run, cast
@@ -50,6 +52,9 @@ class Game:
         How many players there are along each axis, if they are cells of a grid.
     graded : bool
         Whether a player may take part by half.
+    lacking : callable, optional
+        Makes a function from the numbers (k,) of players and of the ways to be absent, to scores (k, n) of all but that
+        player, where there is a shorter way than ``score``; or gives None.
     """
 
     run: Run
@@ -61,6 +66,14 @@ class Game:
     player_of: tf.Tensor | None = None
     cells: list[int] | None = None
     graded: bool = True
+    lacking: Callable[[], Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None] | None = None
+
+    def worth_without_each(self) -> tf.Tensor:
+        """(n, count) scores of all players but one."""
+        lacking, count = self.lacking and self.lacking(), self.count
+        if not lacking:
+            return self.worth(lambda index: 1 - tf.one_hot(index, count)[:, None], count)
+        return self._mean_over_absences(lambda index: lacking(index % count, index // count), count)
 
     def worth(self, coalitions: Coalitions, count: int | None = None) -> tf.Tensor:
         """(n, count) scores of coalitions, a batch of copies at a time; ``count`` if a function makes them."""
@@ -69,6 +82,9 @@ class Game:
         def score(index: tf.Tensor) -> tf.Tensor:
             return self.score(taking(index % number), index // number)
 
+        return self._mean_over_absences(score, number)
+
+    def _mean_over_absences(self, score: Callable[[tf.Tensor], tf.Tensor], number: int) -> tf.Tensor:
         run = self.run
         scores = collect(score, number * self.absences, run.count, run.batch_size)
         return tf.reduce_mean(tf.reshape(scores, [-1, self.absences, number]), 1)
@@ -143,9 +159,24 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
         each = tf.math.divide_no_nan(values, sizes) if shared else values
         return run.unpadded(parts.over(each[None])[0])
 
+    def lacking() -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None:
+        boxes = None if around is not None or image.shape.rank < 3 else parts.boxes()
+        passes = None if boxes is None else incremental_passes(run, boxes)
+        if passes is None:
+            return None
+        labels = tf.reshape(parts.labels, [1, *parts.size, 1])
+
+        def score(player: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+            own = cut(labels, passes.region, player)[..., 0]
+            hidden = own == tf.reshape(player, [-1, *[1] * len(parts.size)])
+            return scores_hidden(run, passes, player, tf.cast(hidden, tf.float32), fills, absence)
+
+        return score
+
     graded = image.dtype.is_floating and around is None
     player_of = None if parts.labels is None else tf.reshape(parts.labels, [-1, *parts.size])
-    return Game(run, parts.count, fills.shape[0] or 1, score, spread, sizes > 0, player_of, parts.cells, graded)
+    playing = sizes > 0
+    return Game(run, parts.count, fills.shape[0] or 1, score, spread, playing, player_of, parts.cells, graded, lacking)
 
 
 def of_inputs(run: Run, rerun: Rerun) -> Game:

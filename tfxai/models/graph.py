@@ -6,8 +6,8 @@ Nothing here knows Keras: these functions work on any tensors of the current gra
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -161,22 +161,26 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor, custom: bool
         if start.op.name not in needed:
             raise ValueError(f"{end.name!r} does not depend on {start.name!r}, so an edit has no effect on it.")
         functions[start.name].append(edit)
-    here = tf.compat.v1.get_default_graph()
     copies: dict[str, tf.Tensor] = {}
     for op in end.graph.get_operations():  # creation order is a topological order
         if op.name not in needed:
             continue
         outputs = op.outputs
         if any(tensor.name in copies for tensor in op.inputs):
-            for tensor in op.inputs:  # what a loop captures has no static value, and shapes would be lost
-                if tensor.op.type == "Const" and tensor.dtype.is_integer and tensor.graph is not here:
-                    copies[tensor.name] = tf.constant(tf.get_static_value(tensor))
-            outputs = again(op, [copies.get(tensor.name, tensor) for tensor in op.inputs], custom)
+            inputs = [copies.get(tensor.name, tensor) for tensor in op.inputs]
+            outputs = again(op, [here(tensor) for tensor in inputs], custom)
             copies.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
         for tensor, output in zip(op.outputs, outputs, strict=True):
             for edit in functions.get(tensor.name, ()):
                 output = copies[tensor.name] = edit(output)
     return copies[end.name]
+
+
+def here(tensor: tf.Tensor) -> tf.Tensor:
+    """A tensor, or a copy of it: whole numbers that a loop captures have no static value, and shapes would be lost."""
+    if tensor.op.type != "Const" or not tensor.dtype.is_integer or tensor.graph is tf.compat.v1.get_default_graph():
+        return tensor
+    return tf.constant(tf.get_static_value(tensor))
 
 
 def constant_value(tensor: tf.Tensor) -> np.ndarray | None:
@@ -224,10 +228,15 @@ def chosen_branch(op: tf.Operation) -> list[tf.Tensor] | None:
     return [copies[x.name] for x in body.outputs]
 
 
-def again(op: tf.Operation, inputs: Sequence[tf.Tensor], custom: bool = True) -> list[tf.Tensor]:
-    """The outputs of an operation on other inputs of the same types, with or without its custom gradient."""
+def again(
+    op: tf.Operation, inputs: Sequence[tf.Tensor], custom: bool = True, attributes: Mapping[str, Any] | None = None
+) -> list[tf.Tensor]:
+    """The outputs of an operation on other inputs of the same types, with or without its custom gradient.
+
+    ``attributes`` are those that are to be others.
+    """
     left_out = {"_class", "_output_shapes"} | (set() if custom else {"_gradient_op_type"})
-    attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in left_out}
+    attributes = {key: attr for key, attr in op.node_def.attr.items() if key not in left_out} | dict(attributes or {})
     types = [tensor.dtype for tensor in op.outputs]
     current = tf.compat.v1.get_default_graph()
     return current.create_op(op.type, list(inputs), types, attrs=attributes, op_def=op.op_def).outputs

@@ -62,7 +62,7 @@ def _normalized(op: tf.Operation, number: int, output: tf.Tensor, span: Span) ->
 
 
 def _convolved(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
-    return _windowed(op, number, output, span, _kernel(op, output.shape.rank))
+    return _windowed(op, number, output, span, kernel(op, output.shape.rank))
 
 
 def _pooled(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
@@ -77,7 +77,7 @@ def _windowed(op: tf.Operation, number: int, output: tf.Tensor, span: Span, size
     span = along_axis(span, op.inputs[number])
     if span.fixed or not sizes or not sizes[span.axis]:
         return together(span)
-    stride, reach, before = _geometry(op, span.axis, sizes[span.axis], int(span.units))
+    stride, reach, before = geometry(op, span.axis, sizes[span.axis], int(span.units))
     if span.apart > 1 and stride > 1:
         return together(span)
     found = shifted(span, -before, places(output, span.axis))
@@ -90,17 +90,17 @@ def _transposed_convolved(op: tf.Operation, number: int, output: tf.Tensor, span
         return together(span)
     if span.axis == 0:
         return span
-    span, sizes = along_axis(span, op.inputs[2]), _kernel(op, output.shape.rank)
+    span, sizes = along_axis(span, op.inputs[2]), kernel(op, output.shape.rank)
     wide = places(output, span.axis)
     if span.fixed or not sizes[span.axis] or math.isinf(wide) or span.apart > 1:
         return together(span)
-    stride, reach, before = _geometry(op, span.axis, sizes[span.axis], int(wide))
+    stride, reach, before = geometry(op, span.axis, sizes[span.axis], int(wide))
     step = span.step / stride
     low, high = span.low + (before - reach) * step, span.high + before * step
     return span._replace(low=low, high=high, step=step, units=wide)
 
 
-def _geometry(op: tf.Operation, axis: int, size: int, wide: int) -> tuple[int, int, int]:
+def geometry(op: tf.Operation, axis: int, size: int, wide: int) -> tuple[int, int, int]:
     """The stride; how far the window reaches beyond its first place; how much padding comes before."""
     strides = _attribute(op, "strides") or _static(op.inputs[2])  # of MaxPoolV2 an input
     dilations = _attribute(op, "dilations") or _attribute(op, "rates")
@@ -112,7 +112,7 @@ def _geometry(op: tf.Operation, axis: int, size: int, wide: int) -> tuple[int, i
     return stride, reach, max(missing, 0) // 2
 
 
-def _kernel(op: tf.Operation, rank: int) -> list[int]:
+def kernel(op: tf.Operation, rank: int) -> list[int]:
     """Size of the kernel along each axis, 0 where values are mixed."""
     sizes = op.inputs[1].shape.as_list()[: rank - 2]
     return [0, 0, *sizes] if graph.channels_first(op) else [0, *sizes, 0]
@@ -236,7 +236,7 @@ def _chosen(op: tf.Operation, output: tf.Tensor, span: Span) -> Span:
 
 def _cut(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     """The numbers that a slice leaves of the places along the axis tell where they went."""
-    source, key = op.inputs[0], _key(op)
+    source, key = op.inputs[0], slices(op)
     if key is None or not source.shape[1:].is_fully_defined():
         return together(span)
     shape = [source.shape[0] or 1, *source.shape[1:]]
@@ -253,7 +253,7 @@ def _cut(op: tf.Operation, number: int, output: tf.Tensor, span: Span) -> Span:
     return found._replace(axis=axis, step=span.step * stride)
 
 
-def _key(op: tf.Operation) -> tuple | None:
+def slices(op: tf.Operation) -> tuple | None:
     """The index of a slice, as NumPy takes it."""
     found = [graph.constant_value(x) for x in op.inputs[1:]]
     if any(value is None for value in found):
