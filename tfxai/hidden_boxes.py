@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
 from tfxai.loops import merge, split
 from tfxai.models import graph
-from tfxai.models.incremental import Incremental, cut
+from tfxai.models.incremental import Copies, Incremental
 from tfxai.models.regions import Region
 from tfxai.run import Run, cast
 
@@ -51,7 +52,12 @@ def _reason(run: Run) -> str | None:
 
 
 def scores_hidden(
-    run: Run, passes: Incremental, index: tf.Tensor, hidden: tf.Tensor, fills: tf.Tensor, fill: tf.Tensor
+    run: Run,
+    passes: Incremental,
+    windows: tf.Tensor,
+    hidden: Callable[[tf.Tensor], tf.Tensor],
+    fills: tf.Tensor,
+    fill: tf.Tensor,
 ) -> tf.Tensor:
     """(k, n) scores of copies of which parts of boxes are hidden.
 
@@ -61,17 +67,21 @@ def scores_hidden(
         The pass of the whole inputs.
     passes : Incremental
         From `incremental_passes`.
-    index : tf.Tensor
-        (k,) in which of the boxes something is hidden.
-    hidden : tf.Tensor
-        (k, *sizes) 1 where it is.
+    windows : tf.Tensor
+        (k,) or (k, n) in which of the boxes something is hidden.
+    hidden : callable
+        From windows (copies,) to (copies, *sizes), 1 where it is.
     fills : tf.Tensor
         (b, n, ...) what hides it.
     fill : tf.Tensor
         (k,) which of the fills does.
     """
-    hidden = tf.repeat(hidden, run.count, 0)[..., None]
-    before = cut(run.pixels, passes.region, index)
-    filling = cut(merge(fills), passes.region, index, fill, fills.shape[0])
-    values = cast(before * (1 - hidden) + filling * hidden, run.image.dtype)
-    return split(run.score_of(passes(values, index), tf.size(index)), run.count)
+    turns, each = tf.shape(windows)[0], tf.range(run.count)
+    if windows.shape.rank == 1:
+        windows = tf.tile(windows[:, None], [1, run.count])
+    copies = Copies(tf.reshape(windows, [-1]), tf.tile(each, [turns]))
+    filling = Copies(copies.window, tf.reshape(fill[:, None] * run.count + each, [-1]))
+    where = hidden(copies.window)[..., None]
+    shown = copies.before(run.pixels, passes.region) * (1 - where)
+    values = shown + filling.before(merge(fills), passes.region) * where
+    return split(run.score_of(passes(cast(values, run.image.dtype), copies), turns), run.count)

@@ -9,7 +9,7 @@ from layer_branches import EVERY, NAMES, side_by_side
 
 import tfxai
 from tfxai.models import plan
-from tfxai.models.incremental import Incremental
+from tfxai.models.incremental import Copies, Incremental
 from tfxai.models.regions import Region, lengths
 
 
@@ -23,7 +23,7 @@ def windows_of(size, window):
 
 def compared(model, x, region):
     """Outputs by incremental passes and by full ones, of every window of every input; and the estimated share."""
-    random, count = np.random.default_rng(1), len(region.starts)
+    random, count, inputs = np.random.default_rng(1), len(region.starts), len(x)
     values = random.normal(size=(count, len(x), *region.sizes, x.shape[-1])).astype("float32")
     full = np.repeat(x[None], count, 0)
     for window, start in enumerate(region.starts):
@@ -35,7 +35,8 @@ def compared(model, x, region):
     def passes(x, values):
         passes = Incremental(x, model(x, training=False), region)
         share.append(passes.share)
-        return passes(values, tf.range(count))
+        rows = tf.range(count * inputs)
+        return passes(values, Copies(rows // inputs, rows % inputs))
 
     passes = passes.get_concrete_function(tf.TensorSpec([None, *x.shape[1:]]), tf.TensorSpec([None, *values.shape[2:]]))
     found = passes(tf.constant(x), tf.reshape(values, [-1, *values.shape[2:]]))

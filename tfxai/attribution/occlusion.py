@@ -122,12 +122,14 @@ class Occlusion(Explainer):
         places = np.unravel_index(np.arange(windows), grid)  # of each window, along each axis
         region = _boxes(covers, places)
         passes = incremental_passes(run, region, self.incremental)
+        within = _within(covers, places, region)
+
+        def hiding(window: tf.Tensor) -> tf.Tensor:
+            return outer([tf.gather(axis, window) for axis in within])
 
         def score(index: tf.Tensor) -> tf.Tensor:
             if passes is not None:
-                window = index % windows
-                sides = [tf.gather(axis, window) for axis in _within(covers, places, region)]
-                return scores_hidden(run, passes, window, outer(sides), fills, index // windows)
+                return scores_hidden(run, passes, index % windows, hiding, fills, index // windows)
             sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
             hidden = run.over(outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)

@@ -15,7 +15,7 @@ from tfxai.imputation import Around
 from tfxai.layer_edits import masked_scores
 from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
 from tfxai.models import graph
-from tfxai.models.incremental import cut
+from tfxai.models.incremental import Copies
 from tfxai.models.view import by_name
 from tfxai.players import Parts, players
 from tfxai.run import Run, cast
@@ -166,12 +166,11 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
             return None
         labels = tf.reshape(parts.labels, [1, *parts.size, 1])
 
-        def score(player: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
-            own = cut(labels, passes.region, player)[..., 0]
-            hidden = own == tf.reshape(player, [-1, *[1] * len(parts.size)])
-            return scores_hidden(run, passes, player, tf.cast(hidden, tf.float32), fills, absence)
+        def hiding(player: tf.Tensor) -> tf.Tensor:
+            own = Copies(player, tf.zeros_like(player)).before(labels, passes.region)[..., 0]
+            return tf.cast(own == tf.reshape(player, [-1, *[1] * len(parts.size)]), tf.float32)
 
-        return score
+        return lambda player, absence: scores_hidden(run, passes, player, hiding, fills, absence)
 
     graded = image.dtype.is_floating and around is None
     player_of = None if parts.labels is None else tf.reshape(parts.labels, [-1, *parts.size])

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfxai.models import graph
 from tfxai.models.plan import cheapest
-from tfxai.models.regions import Reader, Region, lengths
+from tfxai.models.regions import Region, lengths
 
 
 @dataclass(frozen=True)
@@ -57,101 +57,92 @@ class Incremental:
         self.start, self.end, self.region = start, end, region
         self._steps, self.share = cheapest(start, end, region)
 
-    def __call__(self, values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """The end, (k * n, ...), of copies that have values (k * n, *sizes, channels) in windows ``index``, (k,)."""
-        copies = _Copies(index, tf.shape(self.start)[0])
+    def __call__(self, values: tf.Tensor, copies: Copies) -> tf.Tensor:
+        """The end for copies that have ``values``, (copies, *sizes, channels), in the boxes of their windows."""
         known = {self.start.name: Changed(values, self.region)}
         for step in self._steps:
             inputs = [
                 copies.cut(known[x.name], x, step.reads(number), step.outside) if x.name in known else graph.here(x)
                 for number, x in enumerate(step.inputs)
             ]
-            outputs, changed = step.run(inputs, copies.reader), step.changed(known)
+            outputs, changed = step.run(inputs, copies), step.changed(known)
             pairs = zip(step.outputs, outputs, strict=False)
             known |= {x.name: Changed(y, step.region) for x, y in pairs if x.name in changed}
         return copies.cut(known[self.end.name], self.end, None)
 
 
-def cut(x: tf.Tensor, region: Region, index: tf.Tensor, block: tf.Tensor | int = 0, blocks: int = 1) -> tf.Tensor:
-    """(k * n, *sizes, channels) what a tensor has in windows ``index`` (k,), of blocks (k,) of n rows each."""
-    return _Copies(index, tf.shape(x)[0] // blocks, block).before(x, region)
+@dataclass(frozen=True)
+class Copies:
+    """Copies of rows of a first pass, each of which differs from its row in the box of one window.
 
+    Attributes
+    ----------
+    window : tf.Tensor
+        (copies,) which window.
+    row : tf.Tensor
+        (copies,) which row.
+    """
 
-class _Copies:
-    """k copies of n rows, of the windows (k,) index: regions of them, and what was there in the first pass."""
+    window: tf.Tensor
+    row: tf.Tensor
 
-    def __init__(self, index: tf.Tensor, rows: tf.Tensor, block: tf.Tensor | int = 0):
-        self.index, self.rows = index, rows
-        self.first = tf.reshape(block * rows, [-1, 1, 1])
-        self.reader = Reader(self.before, self.inside, self.repeated, rows * tf.size(index))
+    @property
+    def count(self) -> tf.Tensor:
+        return tf.size(self.window)
+
+    def before(self, x: tf.Tensor, region: Region) -> tf.Tensor:
+        return tf.reshape(self._first(x, region), [-1, *region.sizes, x.shape[-1]])
+
+    def inside(self, within: Sequence[int], region: Region) -> tf.Tensor:
+        return tf.reshape(tf.cast(self._among(region, 0, within), tf.float32), [-1, *region.sizes, 1])
+
+    def repeated(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.gather(x, self.row)
 
     def cut(self, changed: Changed, x: tf.Tensor, region: Region | None, outside: float = 0.0) -> tf.Tensor:
         """A region of what a tensor of the first pass has become; None: all of it."""
         if changed.region is None:
             return changed.values
         if region is None:
-            whole = tuple(lengths(x))
-            region = Region(np.zeros_like(changed.region.starts), whole)
+            region = Region(np.zeros_like(changed.region.starts), tuple(lengths(x)))
         if region.same(changed.region):
             return changed.values
         return self._put_together(x, region, changed.values, changed.region, outside)
 
-    def before(self, x: tf.Tensor, region: Region) -> tf.Tensor:
-        return self._shaped(self._first(x, region), region)
-
-    def inside(self, within: Sequence[int], region: Region) -> tf.Tensor:
-        return self._shaped(tf.cast(self._among(region, 0, within), tf.float32)[..., None], region, rows=1)
-
-    def repeated(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.tile(x, [tf.size(self.index), *[1] * (x.shape.rank - 1)])
-
     def _put_together(self, x: tf.Tensor, region: Region, values: tf.Tensor, own: Region, outside: float) -> tf.Tensor:
         """In a region: the values in their own, ``outside`` beyond the border, and else the first pass."""
         channels, places = x.shape[-1], math.prod(own.sizes)
-        beyond = tf.fill([1, channels], tf.cast(outside, x.dtype))
-        table = tf.concat([tf.reshape(values, [-1, channels]), beyond], 0)
-        within = self._among(region, own.starts, own.sizes)  # (k, places)
-        number = tf.reshape(tf.range(tf.size(self.index) * self.rows), [-1, self.rows, 1])
-        at = number * places + self._numbers(region, own.starts, own.sizes)[:, None]
-        at = tf.where(within[:, None], at, tf.size(table) // channels - 1)
-        rows = tf.gather(table, tf.reshape(at, [-1]))
-        kept = self._among(region, 0, lengths(x)) & ~within
+        table = tf.concat([tf.reshape(values, [-1, channels]), tf.fill([1, channels], tf.cast(outside, x.dtype))], 0)
+        within = self._among(region, own.starts, own.sizes)
+        at = tf.range(self.count)[:, None] * places + self._numbers(region, own.starts, own.sizes)
+        at = tf.where(within, at, self.count * places)  # the last of the table
+        kept = tf.reshape(self._among(region, 0, lengths(x)) & ~within, [-1])
         first = tf.reshape(self._first(x, region), [-1, channels])
-        kept = tf.reshape(tf.tile(kept[:, None], [1, self.rows, 1]), [-1])
-        return self._shaped(tf.raw_ops.Select(condition=kept, x=first, y=rows), region)
+        found = tf.raw_ops.Select(condition=kept, x=first, y=tf.gather(table, tf.reshape(at, [-1])))
+        return tf.reshape(found, [-1, *region.sizes, channels])
 
     def _first(self, x: tf.Tensor, region: Region) -> tf.Tensor:
-        """(k, n, places, channels) of the first pass; what lies beyond the border is that of the border."""
+        """(copies, places, channels) of the first pass; what lies beyond the border is that of the border."""
         within = lengths(x)
-        rows = self.first + tf.range(self.rows)[:, None]  # (1 or k, n, 1)
-        rows = rows * math.prod(within) + self._numbers(region, 0, within)[:, None]
-        return tf.gather(tf.reshape(x, [-1, x.shape[-1]]), rows)
+        at = self.row[:, None] * math.prod(within) + self._numbers(region, 0, within)
+        return tf.gather(tf.reshape(x, [-1, x.shape[-1]]), at)
 
     def _numbers(self, region: Region, starts: np.ndarray | int, sizes: Sequence[int]) -> tf.Tensor:
-        """(k, places) numbers that the places of a region have in boxes, the nearest where they lie beyond."""
+        """(copies, places) numbers that the places of a region have in boxes, the nearest where they lie beyond."""
         numbers = tf.zeros([1, 1], tf.int32)
         for at, size in zip(self._along(region, starts), sizes, strict=True):
             numbers = numbers[..., None] * size + tf.clip_by_value(at, 0, size - 1)[:, None]
-            numbers = tf.reshape(numbers, [tf.size(self.index), -1])
+            numbers = tf.reshape(numbers, [self.count, -1])
         return numbers
 
     def _among(self, region: Region, starts: np.ndarray | int, sizes: Sequence[int]) -> tf.Tensor:
-        """(k, places) whether the places of a region lie in boxes."""
+        """(copies, places) whether the places of a region lie in boxes."""
         among = tf.ones([1, 1], tf.bool)
         for at, size in zip(self._along(region, starts), sizes, strict=True):
-            among = among[..., None] & ((at >= 0) & (at < size))[:, None]
-            among = tf.reshape(among, [tf.size(self.index), -1])
+            among = tf.reshape(among[..., None] & ((at >= 0) & (at < size))[:, None], [self.count, -1])
         return among
 
     def _along(self, region: Region, starts: np.ndarray | int) -> list[tf.Tensor]:
-        """(k, places) of each axis, counted from starts."""
-        first = (region.starts - starts).astype(np.int32)
-        return [
-            tf.gather(tf.constant(first[:, axis, None] + np.arange(size, dtype=np.int32)), self.index)
-            for axis, size in enumerate(region.sizes)
-        ]
-
-    def _shaped(self, values: tf.Tensor, region: Region, rows: int | None = None) -> tf.Tensor:
-        if rows is not None:
-            values = tf.repeat(values[:, None], self.rows, 1)
-        return tf.reshape(values, [-1, *region.sizes, values.shape[-1]])
+        """(copies, places) of each axis, counted from starts."""
+        first = tf.gather(tf.constant((region.starts - starts).astype(np.int32)), self.window)
+        return [first[:, axis, None] + tf.range(size) for axis, size in enumerate(region.sizes)]

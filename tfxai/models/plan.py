@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from tfxai.models.regions import Local, Reader, Region, lengths, local
 SHARES = (0.9, 0.75, 0.6, 0.45, 0.3)
 MOVED = 16  # multiply-adds that take as long as to write a number
 PUT_TOGETHER = 3  # so many numbers are written for each that is put together: of the first pass, of the change, of both
+STARTED = 2e5  # multiply-adds that take as long as to start the operations of that, shared by a batch
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,30 @@ def cheapest(start: tf.Tensor, end: tf.Tensor, region: Region) -> tuple[list[Ste
     chains = dilated.chains(path)
     inner = {op.name for chain in chains.values() for op in chain[1:]}
     units = [chains.get(op.name, [op]) for op in path if op.name not in inner]
-    plans = [_plan(units, {start.name: region}, most) for most in SHARES]
+    found: dict[str, Local | None] = {}
+    plans = [_plan(units, {start.name: region}, most, found) for most in SHARES]
     steps, cost = min(plans, key=lambda plan: plan[1])
-    return steps, cost / _plan(units, {start.name: None}, 0.0)[1]
+    return steps, cost / _plan(units, {start.name: None}, 0.0, {})[1]
 
 
 def _plan(
-    units: Sequence[Sequence[tf.Operation]], known: dict[str, Region | None], most: float
+    units: Sequence[Sequence[tf.Operation]],
+    known: dict[str, Region | None],
+    most: float,
+    found: dict[str, Local | None],
 ) -> tuple[list[Step], float]:
-    """How each operation runs, if none runs on more than such a share of all places, and what that costs."""
+    """How each operation runs, if none runs on more than such a share of all places, and what that costs.
+
+    What runs locally has the same regions in every plan, so what was ``found`` for one serves the next.
+    """
     steps, cost = [], 0.0
     for chain in units:
         regions = {number: known[x.name] for number, x in enumerate(chain[0].inputs) if x.name in known}
         own = {number: one for number, one in regions.items() if one is not None}
-        step = Step(chain, _local(chain, own) if len(own) == len(regions) else None)
+        name = chain[0].name
+        if len(own) == len(regions) and name not in found:
+            found[name] = local(chain[0], own) if len(chain) == 1 else dilated.local(chain, own)
+        step = Step(chain, found[name] if len(own) == len(regions) else None)
         if step.region is not None and _share(step.region, step.outputs[0]) > most:
             step = Step(chain)
         cost += _cost(chain) if step.local is None else _share(step.region, step.outputs[0]) * _cost(chain)
@@ -92,15 +103,11 @@ def _plan(
             x = step.inputs[number]
             read = step.reads(number) or Region(np.zeros_like(has.starts), tuple(lengths(x)))
             if not read.same(has):
-                cost += PUT_TOGETHER * MOVED * math.prod(read.sizes) * x.shape[-1]
+                cost += STARTED + PUT_TOGETHER * MOVED * math.prod(read.sizes) * x.shape[-1]
         for part in [step] if step.local else [Step([op]) for op in chain]:
             known |= dict.fromkeys(part.changed(known), part.region)
             steps.append(part)
     return steps, cost
-
-
-def _local(chain: Sequence[tf.Operation], regions: Mapping[int, Region]) -> Local | None:
-    return local(chain[0], regions) if len(chain) == 1 else dilated.local(chain, regions)
 
 
 def _share(region: Region | None, x: tf.Tensor) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -51,25 +51,21 @@ class Region(NamedTuple):
         return self.sizes == other.sizes and np.array_equal(self.starts, other.starts)
 
 
-class Reader(NamedTuple):
-    """What a step may ask for besides its inputs.
+class Reader(Protocol):
+    """What a step may ask for besides its inputs."""
 
-    Attributes
-    ----------
-    before : callable
-        From a tensor of the first pass and a region, to what was there, (copies, *sizes, channels).
-    inside : callable
-        From lengths and a region, to (copies, *sizes, 1), 1 where the region lies within the border.
-    repeated : callable
-        From a tensor of the first pass, to its rows repeated for all copies.
-    copies : tf.Tensor
-        How many rows there are.
-    """
+    @property
+    def count(self) -> tf.Tensor:
+        """How many copies there are of rows of the first pass."""
 
-    before: Callable[[tf.Tensor, Region], tf.Tensor]
-    inside: Callable[[Sequence[int], Region], tf.Tensor]
-    repeated: Callable[[tf.Tensor], tf.Tensor]
-    copies: tf.Tensor
+    def before(self, x: tf.Tensor, region: Region) -> tf.Tensor:
+        """(copies, *sizes, channels) what a tensor was in the first pass."""
+
+    def inside(self, within: Sequence[int], region: Region) -> tf.Tensor:
+        """(copies, *sizes, 1) 1 where a region lies within the border of a tensor of such lengths."""
+
+    def repeated(self, x: tf.Tensor) -> tf.Tensor:
+        """(copies, ...) the rows that a tensor had in the first pass."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +272,7 @@ def _sized(op: tf.Operation, regions: Mapping[int, Region]) -> Local | None:
     behind = op.inputs[0].shape[1:].as_list()
 
     def compute(inputs: Sequence[tf.Tensor], reader: Reader) -> list[tf.Tensor]:
-        return [tf.cast(tf.stack([reader.copies, *behind]), op.outputs[0].dtype)]
+        return [tf.cast(tf.stack([reader.count, *behind]), op.outputs[0].dtype)]
 
     return Local(regions, None, compute)
 
