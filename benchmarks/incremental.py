@@ -1,0 +1,65 @@
+"""Occlusion by passes of what a window can change, in forward passes of the same batch for each window."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfxai
+
+# Network, side of the images in pixels, and the bound: forward passes for each window.
+CASES = [
+    ("VGG16", 224, 1 / 4),
+    ("VGG16", 448, 1 / 10),
+    ("ResNet50", 224, None),
+    ("ResNet50", 448, 1 / 3),
+    ("MobileNetV2", 224, 0.6),
+    ("MobileNetV2", 448, 0.35),
+    ("DenseNet121", 224, None),
+    ("EfficientNetV2B0", 224, None),
+    ("EfficientNetB0", 224, 1.03),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=8, help="images, and copies at a time")
+    parser.add_argument("--window", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--networks", nargs="*", help="only these")
+    given = parser.parse_args()
+    for name, size, limit in CASES:
+        if given.networks and name not in given.networks:
+            continue
+        keras.utils.set_random_seed(0)
+        model = getattr(keras.applications, name)(weights=None, classifier_activation=None, input_shape=(size, size, 3))
+        images = np.random.default_rng(0).uniform(-1, 1, (given.batch, size, size, 3)).astype("float32")
+        occlusion = tfxai.Occlusion(model, window=given.window, stride=given.window)
+        forward = tf.function(lambda x, model=model: model(x, training=False))
+        options = {"target": 1, "batch_size": given.batch, "verbose": 0}
+        found, ratios = occlusion(images, **options), []
+        windows = found.extras["drops"][0].size
+        forward(images)
+        for _ in range(given.repeats):
+            start = time.process_time()
+            for _ in range(5):
+                forward(images).numpy()
+            middle = time.process_time()
+            occlusion(images, **options)
+            ratios.append((time.process_time() - middle) / windows / ((middle - start) / 5))
+        low, median, high = np.percentile(ratios, [25, 50, 75])
+        share, bound = found.facts["incremental"], f"   limit {limit:.2f}" if limit else ""
+        print(
+            f"{name:18}{size:4} px, {windows:4} windows: {median:.3f} ± {(high - low) / 2:.3f} forward passes a window"
+            f"{bound}, estimated {share or 1:.2f}",
+            flush=True,
+        )
+        keras.backend.clear_session()
+
+
+if __name__ == "__main__":
+    main()
