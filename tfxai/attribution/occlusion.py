@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, Unpack
 
 import numpy as np
 import tensorflow as tf
 
+from tfxai.attribution.kriging import MOST, first_windows, kriged
 from tfxai.baselines import input_references
 from tfxai.checks import above, one_of, positive
 from tfxai.explainer import Explainer
@@ -67,6 +69,13 @@ class Occlusion(Explainer):
         values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass. Default
         "auto": where it is estimated to save a tenth, as for convolutional networks whose layers do not mix all
         positions early. ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
+    refine : float, optional
+        Run only this share of the windows, such as 0.4: every third along each axis at first, then those of which it is
+        least sure whether they are among the 5 % with the largest drops. The others are estimated from their neighbours
+        (kriging). ``extras["asked"]`` tells which windows ran, ``extras["drop_errors"]`` the standard deviation of the
+        estimates. At 0.25 the 5 % of pixels with the largest values overlapped by 92 % with those of all windows
+        (SqueezeNet), 90 % (MobileNet 0.25) and 81 % (MobileNetV2), at 0.4 by 97, 97 and 86 %, on 24 photographs each;
+        97 to 99 % of the drops that were not asked lay within two standard deviations. Default: all windows run.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
 
@@ -102,11 +111,14 @@ class Occlusion(Explainer):
         input: str | None = None,
         groups: Groups | None = None,
         incremental: IncrementalOption = "auto",
+        refine: float | None = None,
         **options: Unpack[ModelOptions],
     ):
         super().__init__(model, **options)
         one_of("incremental", incremental, [True, False, "auto"])
-        self.incremental = incremental
+        if refine is not None and not 0 < refine < 1:
+            raise ValueError(f"Expected refine to be a share of the windows, between 0 and 1, got {refine!r}.")
+        self.incremental, self.refine = incremental, refine
         if groups is not None and (window not in (None, 1) or stride not in (None, 1)):
             raise ValueError(f"Expected groups= or windows, got both; leave out window={window!r}, stride={stride!r}.")
         self.input, self.groups = input, groups
@@ -114,36 +126,73 @@ class Occlusion(Explainer):
 
     def attribute(self, run: Run) -> tf.Tensor:
         run = run.chosen_or_only()
-        image, x = run.image, run.pixels
-        covers = self._columns(image) if self._has_columns(image) else self._windows(run.size(image))
+        image, columns = run.image, self._has_columns(run.image)
+        if columns and self.refine is not None:
+            raise ValueError("refine= is for windows, and the columns of a table have no neighbours. Leave it out.")
+        covers = self._columns(image) if columns else self._windows(run.size(image))
         grid = [len(rows) for rows in covers]
-        fills = input_references(run, run.image)
-        windows = int(np.prod(grid))
-        places = np.unravel_index(np.arange(windows), grid)  # of each window, along each axis
+        score, absences = self._hiding(run, covers)
+
+        def drops_of(window: tf.Tensor) -> tf.Tensor:
+            """Of windows (k,), or (k, n) of each input its own: (k, n)."""
+            count = window.shape[0]
+
+            def each(index: tf.Tensor) -> tf.Tensor:
+                return score(tf.gather(window, index % count), index // count)
+
+            scores = collect(each, count * absences, run.count, run.batch_size)
+            return run.score - tf.reduce_mean(tf.reshape(tf.transpose(scores), [absences, count, run.count]), 0)
+
+        if self.refine is None:
+            drops = tf.transpose(drops_of(tf.range(math.prod(grid))))
+        else:
+            overlapping = [float(cover.sum() / cover.shape[1]) for cover in covers]
+            field = kriged(drops_of, grid, overlapping, self._passes(grid), run.count)
+            drops = field.drops
+            run.extras["asked"] = tf.reshape(field.asked > 0, [-1, *grid])
+            run.extras["drop_errors"] = tf.reshape(field.errors, [-1, *grid])
+        drops = tf.reshape(drops, [-1, *grid])
+        run.extras["drops"] = drops
+        if columns:
+            drops /= covers[0].sum(1)
+        return run.unpadded(_spread(drops, covers) / _spread(tf.ones([1, *grid]), covers))
+
+    def _hiding(self, run: Run, covers: Sequence[np.ndarray]) -> tuple[Callable[..., tf.Tensor], int]:
+        """From windows (k,) or (k, n) and the numbers (k,) of fills to scores (k, n); and how many fills there are."""
+        image, x, fills = run.image, run.pixels, input_references(run, run.image)
+        grid = [len(rows) for rows in covers]
+        places = np.unravel_index(np.arange(math.prod(grid)), grid)  # of each window, along each axis
         region = _boxes(covers, places)
-        passes = incremental_passes(run, region, self.incremental)
-        within = _within(covers, places, region)
+        passes, within = incremental_passes(run, region, self.incremental), _within(covers, places, region)
 
         def hiding(window: tf.Tensor) -> tf.Tensor:
             return outer([tf.gather(axis, window) for axis in within])
 
-        def score(index: tf.Tensor) -> tf.Tensor:
+        def score(window: tf.Tensor, fill: tf.Tensor) -> tf.Tensor:
             if passes is not None:
-                return scores_hidden(run, passes, index % windows, hiding, fills, index // windows)
-            sides = [tf.gather(c, tf.gather(i, index % windows)) for c, i in zip(covers, places, strict=True)]
-            hidden = run.over(outer(sides), image)[:, None]  # 0 or 1, so the sum is a choice
-            fill = fills if fills.shape[0] == 1 else tf.gather(fills, index // windows)
-            occluded = x * (1 - hidden) + fill * hidden
-            copies = run.with_image(merge(occluded), tf.size(index))
-            return split(self.rerun(run, copies, tf.size(index)).score, run.count)
+                return scores_hidden(run, passes, window, hiding, fills, fill)
+            flat = tf.reshape(window, [-1])
+            hidden = outer([tf.gather(c, tf.gather(i, flat)) for c, i in zip(covers, places, strict=True)])
+            hidden = run.over(tf.reshape(hidden, [tf.size(fill), -1, *hidden.shape[1:]]), image)
+            filling = fills if fills.shape[0] == 1 else tf.gather(fills, fill)
+            occluded = x * (1 - hidden) + filling * hidden  # hidden is 0 or 1, so the sum is a choice
+            copies = run.with_image(merge(occluded), tf.size(fill))
+            return split(self.rerun(run, copies, tf.size(fill)).score, run.count)
 
-        scores = collect(score, windows * fills.shape[0], run.count, run.batch_size)
-        scores = tf.reduce_mean(tf.reshape(scores, [-1, fills.shape[0], windows]), 1)
-        drops = tf.reshape(run.score[:, None] - scores, [-1, *grid])
-        run.extras["drops"] = drops
-        if self._has_columns(image):
-            drops /= covers[0].sum(1)
-        return run.unpadded(_spread(drops, covers) / _spread(tf.ones([1, *grid]), covers))
+        return score, fills.shape[0] or 1
+
+    def _passes(self, grid: Sequence[int]) -> int:
+        """How many windows are asked."""
+        windows, first = math.prod(grid), len(first_windows(grid))
+        asked = math.floor((self.refine or 1) * windows)
+        if asked < first:
+            raise ValueError(
+                f"Expected refine to leave at least the {first} of {windows} windows that are asked at first, a share "
+                f"of {math.ceil(100 * first / windows) / 100}, got {self.refine}."
+            )
+        if windows > MOST:
+            raise ValueError(f"refine= takes at most {MOST} windows, and there are {windows}. Use a larger stride=.")
+        return asked
 
     def _has_columns(self, x: tf.Tensor) -> bool:
         """Whether columns are hidden, whose neighbours mean nothing, and not windows."""
