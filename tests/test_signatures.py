@@ -22,6 +22,7 @@ SHARED |= {"low", "high", "bias", "operations", "query", "grid", "uncertainty", 
 SHARED |= {"groups", "budget"}
 # What one method alone has. Before a name is added, look whether another method calls the same thing otherwise.
 OWN = {
+    "occlusion": {"incremental", "refine"},
     "partition_shap": {"tree", "contexts"},
     "lime": {"distance", "width", "penalty", "alpha"},
     "sobol": {"designs"},

@@ -15,7 +15,7 @@ import tensorflow as tf
 BLOCK = 10  # samples, between two questions whether there are enough
 
 
-def chunks(count: int, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def chunks(count: int | tf.Tensor, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Number of turns and samples a turn, for ``count`` samples of each of ``inputs`` inputs.
 
     The last turn is filled up, so of the sizes that fill at least half a batch the one that wastes least is taken.
@@ -27,7 +27,7 @@ def chunks(count: int, inputs: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, t
     return turns[best], sizes[best]
 
 
-def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_size: int) -> Any:
+def accumulate(body: Callable, init: Any, count: int | tf.Tensor, inputs: tf.Tensor, batch_size: int) -> Any:
     """Sum of ``body(index, weight)`` over all samples.
 
     Parameters
@@ -49,7 +49,7 @@ def accumulate(body: Callable, init: Any, count: int, inputs: tf.Tensor, batch_s
     nested tensors
         As ``init``.
     """
-    if count == 1:  # a loop would only take longer to trace
+    if isinstance(count, int) and count == 1:  # a loop would only take longer to trace
         return tf.nest.map_structure(tf.add, init, body(tf.constant([0]), tf.ones([1])))
     turns, size = chunks(count, inputs, batch_size)
 

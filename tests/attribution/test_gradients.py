@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tfxai
@@ -194,3 +195,47 @@ def test_gradient_x_input_sums_to_the_score_without_biases():
 def test_bad_reduction(residual):
     with pytest.raises(ValueError, match=r"one of \['none', 'max_abs', 'l2', 'sum'\]"):
         tfxai.Saliency(residual, reduction="mean")
+
+
+class TestUntilComplete:
+    """Points are doubled until the values sum up, for each input on its own."""
+
+    @staticmethod
+    def model(sharp: float) -> keras.Model:
+        """Smooth in the first input value, steep in the second."""
+        inputs = keras.Input((2,))
+        return keras.Model(
+            inputs,
+            layers.Lambda(lambda x: tf.stack([x[:, 0] ** 3, tf.sigmoid(sharp * (x[:, 1] - 0.37))], 1))(inputs),
+        )
+
+    def test_as_many_points_as_it_takes(self):
+        x = np.array([[2.0, 1.0], [1.0, 0.2], [0.5, 1.0]], "float32")
+        found = tfxai.IntegratedGradients(self.model(60.0), steps=640, until=0.01)(x, [0, 1, 1], batch_size=2)
+        np.testing.assert_allclose(found.values[0], [8, 0], rtol=1e-5)  # a cubic: 5 points are exact
+        assert found.extras["steps"][0] == 5
+        assert 10 <= found.extras["steps"][2] <= 160
+        change = 1 / (1 + np.exp(-60 * 0.63)) - 1 / (1 + np.exp(60 * 0.37))
+        assert abs(found.values[2].sum() - change) <= 0.01 * change
+        alone = tfxai.IntegratedGradients(self.model(60.0), steps=640, until=0.01)(x[2:], 1)
+        np.testing.assert_allclose(alone.values, found.values[2:], rtol=1e-5)
+        assert alone.extras["steps"] == found.extras["steps"][2]
+
+    def test_never_more_than_steps(self):
+        x = np.array([[1.0, 1.0]], "float32")
+        found = tfxai.IntegratedGradients(self.model(500.0), steps=25, until=1e-4)(x, 1)
+        assert found.extras["steps"] == 20
+        assert abs(found.extras["completeness_gap"]) > 1e-4
+
+    def test_several_baselines(self):
+        x = np.array([[2.0, 1.0]], "float32")
+        background = np.array([[0.0, 0.0], [1.0, 0.5]], "float32")
+        found = tfxai.IntegratedGradients(self.model(3.0), background=background, until=0.01)(x, 0)
+        np.testing.assert_allclose(found.values[0], [(8 + 7) / 2, 0], rtol=1e-5)
+
+    def test_errors(self):
+        for options in ({"quadrature": "trapezoid"}, {"steps": 4}):
+            with pytest.raises(ValueError, match="until= doubles the points"):
+                tfxai.IntegratedGradients(self.model(1.0), until=0.1, **options)
+        with pytest.raises(ValueError, match="until"):
+            tfxai.IntegratedGradients(self.model(1.0), until=0)

@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias, Unpack, get_args
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.paths import integral, mean_score
+from tfxai.attribution.paths import POINTS, integral, integral_until, mean_score
 from tfxai.baselines import compared, run_references
-from tfxai.checks import one_of, positive
+from tfxai.checks import above, one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.options import InputOptions
@@ -151,6 +151,10 @@ class IntegratedGradients(Explainer):
         Points on the way. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
         Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
+    until : float, optional
+        Double the points, from 5 on, only until the completeness gap is at most this share of S(x) - S(x0), such as
+        0.01, for each input on its own; ``steps`` is the most, ``extras["steps"]`` has how many it took. An input that
+        needs 40 costs 75 gradient passes, one that needs 10 costs 15. Takes ``quadrature="gauss_legendre"``.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.
@@ -184,15 +188,28 @@ class IntegratedGradients(Explainer):
         background: Background | None = None,
         steps: int = 50,
         quadrature: Quadrature = "gauss_legendre",
+        until: float | None = None,
         **options: Unpack[InputOptions],
     ):
         super().__init__(model, **options)
         self.reference = compared(baseline, background)
-        self.steps = positive("steps", steps)
+        self.steps, self.until = positive("steps", steps), until
+        if until is not None:
+            above(0, until=until)
+            if quadrature != "gauss_legendre" or steps < POINTS:
+                raise ValueError(
+                    f'until= doubles the points of quadrature="gauss_legendre", from {POINTS} on; got {quadrature!r} '
+                    f"and steps={steps}."
+                )
         self.nodes, self.weights = nodes_and_weights(quadrature, self.steps)
 
     def attribute(self, run: Run) -> Tensors:
         starts = run_references(run)
-        values = integral(self, run, run.floating, starts, self.nodes, self.weights)
-        run.extras["completeness_gap"] = totals(values) - (run.score - mean_score(self, run, starts))
+        change = run.score - mean_score(self, run, starts)
+        if self.until is None:
+            values = integral(self, run, run.floating, starts, self.nodes, self.weights)
+        else:
+            given = self, run, run.floating, starts, self.steps, change, self.until
+            values, run.extras["steps"] = integral_until(*given)
+        run.extras["completeness_gap"] = totals(values) - change
         return values
