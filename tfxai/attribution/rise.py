@@ -56,7 +56,10 @@ class RISE(Explainer, Seeded):
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     masks : int or array
         How many masks, or masks (N, h, w) in [0, 1] of the input's size; of words, of 0 and 1. Default 512
-        (@FIGURES@); the noise of the map falls with the root of it.
+        (the paper: 4000 to 8000, drawn alone): on 7 flowers their maps correlate in rank by .81 with those of 20,000
+        masks drawn alone, the maps of 1500 drawn alone by .57; the paired 95 % interval of the difference is .14 to
+        .38. On 4 photographs and a MobileNet it is .90 and .83, -.01 to .17 (``benchmarks/rise.py``). The noise of
+        the map falls with the root of the number of masks.
     cells : int
         Cells of the grid along each axis. Default 7 (paper). Of a table, each column is one.
     probability : float
