@@ -29,7 +29,7 @@ OWN = {
     "guided_ig": {"fraction", "max_dist"},
     "blur_ig": {"max_sigma"},
     "xrai": {"segments", "fast"},
-    "rise": {"probability"},
+    "rise": {"probability", "balanced"},
     "recipro_cam": {"gaussian"},
     "attention_rollout": {"fusion"},
     "le_grad": {"read"},

@@ -1,4 +1,4 @@
-"""Occlusion and RISE against slow loops and models whose answer is known."""
+"""Occlusion against slow loops and models whose answer is known."""
 
 import keras
 import numpy as np
@@ -105,76 +105,6 @@ def test_bad_windows(small, x, options):
 def test_cover_reaches_the_border():
     np.testing.assert_array_equal(cover(5, 2, 2), [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]])
     np.testing.assert_array_equal(cover(3, 7, 2), [[1, 1, 1]])
-
-
-class TestRISE:
-    def test_masks(self, small):
-        explainer = tfxai.RISE(small, probability=0.3, cells=5)
-        masks = np.stack([explainer.mask([33, 47], tf.constant([0, number], tf.int64)) for number in range(300)])
-        assert masks.shape == (300, 33, 47)
-        assert masks.min() >= 0
-        assert masks.max() <= 1
-        np.testing.assert_allclose(masks.mean(0), 0.3, atol=0.12)  # everywhere, borders too
-        np.testing.assert_allclose(masks.mean(), 0.3, atol=0.02)
-        assert np.abs(np.corrcoef(masks.reshape(300, -1)) - np.eye(300)).mean() < 0.25
-
-    def test_slow_loop(self, small, x):
-        explainer = tfxai.RISE(small, masks=11, seed=4)
-        ours = explainer(x, 1)
-        masks = [explainer.mask([16, 16], tf.constant([4, number], tf.int64)).numpy() for number in range(11)]
-        scores = np.stack([small(x * mask[..., None])[:, 1] for mask in masks])
-        np.testing.assert_allclose(
-            ours.values, np.einsum("kn,khw->nhw", scores, masks) / (11 * 0.5), rtol=1e-3, atol=1e-4
-        )
-
-    def test_it_finds_the_pixels_that_count(self):
-        weights = np.zeros((24, 36, 1), "float32")
-        weights[4:8, 26:32] = 1
-        heatmap = tfxai.RISE(weighing(weights), masks=600)(np.ones((1, 24, 36, 1)), 1).heatmaps()[0]
-        rows, columns = np.nonzero(heatmap > 0.9)
-        assert 2 <= rows.mean() <= 10
-        assert 23 <= columns.mean() <= 34
-
-    def test_score_is_the_probability_where_there_is_one(self, x):
-        inputs = keras.Input((16, 16, 3))
-        pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
-        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(pooled))
-        np.testing.assert_allclose(tfxai.RISE(model, masks=2)(x, 1).score, model(x)[:, 1], rtol=1e-5)
-        logit = tfxai.RISE(model, masks=2, score="logit")(x, 1).score
-        np.testing.assert_allclose(logit, tfxai.Saliency(model)(x, 1).score, rtol=1e-5)
-
-    @pytest.mark.parametrize(
-        "options",
-        [{"masks": 0}, {"masks": np.ones((3, 4))}, {"masks": np.ones((3, 4, 4))}, {"cells": 0}, {"probability": 1}],
-    )
-    def test_bad_options(self, small, x, options):
-        with pytest.raises(ValueError, match=next(iter(options))):
-            tfxai.RISE(small, **options)(x)
-
-    def test_of_words_every_number_is_a_word_or_the_fill(self):
-        ids = np.random.default_rng(0).integers(10, 500, (3, 12)).astype("int32")
-        seen = []
-
-        def watched(x):
-            seen.append(x)
-            return x.mean(1, keepdims=True)
-
-        values = tfxai.RISE(watched, masks=40, fill=3)(ids, 0).values
-        copies = np.concatenate([x.reshape(-1, 3, 12) for x in seen if len(x) > 3])  # not the first looks
-        assert ((copies == ids) | (copies == 3)).all()
-        assert 0.3 < (copies == 3).mean() < 0.7
-        assert values.shape == ids.shape
-        with pytest.raises(ValueError, match="masks of 0 and 1"):
-            tfxai.RISE(watched, masks=np.full((2, 12), 0.5))(ids, 0)
-
-    def test_columns_of_a_table_are_drawn_alone(self):
-        weights = np.array([0, 0, 5, 0, 0, 0, 0, 0, -5], "float32")
-        explainer = tfxai.RISE(lambda x: x @ weights[:, None], masks=3000, seed=2)
-        masks = np.stack([explainer.mask([9], tf.constant([2, n], tf.int64), "columns") for n in range(200)])
-        assert np.isin(masks, (0, 1)).all()
-        assert np.abs(np.corrcoef(masks.T) - np.eye(9)).max() < 0.3
-        values = explainer(np.ones((1, 9), "float32"), 0, batch_size=512).values[0]
-        np.testing.assert_allclose(values, weights / 2, atol=0.4)
 
 
 class TestTables:

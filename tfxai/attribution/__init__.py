@@ -9,8 +9,9 @@ from tfxai.attribution.gradient_shap import GradientSHAP
 from tfxai.attribution.gradients import GradientXInput, IntegratedGradients, Saliency
 from tfxai.attribution.guided_grad_cam import GuidedGradCAM
 from tfxai.attribution.guided_ig import GuidedIG
-from tfxai.attribution.occlusion import RISE, Occlusion
+from tfxai.attribution.occlusion import Occlusion
 from tfxai.attribution.perturbed_cam import AblationCAM, ReciproCAM, ScoreCAM
+from tfxai.attribution.rise import RISE
 from tfxai.attribution.smoothing import SmoothGrad, SquareGrad, VarGrad
 from tfxai.attribution.xrai import XRAI
 

@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, Unpack
+from typing import Unpack
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.attribution.kriging import MOST, first_windows, kriged
 from tfxai.baselines import input_references
-from tfxai.checks import above, one_of, positive
+from tfxai.checks import one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.groups import Groups, numbered, partition
 from tfxai.hidden_boxes import IncrementalOption, incremental_passes, scores_hidden
-from tfxai.loops import (
-    Seeded,
-    accumulate,
-    accumulate_until,
-    collect,
-    column,
-    halves,
-    merge,
-    named_errors,
-    split,
-    standard_error,
-    steady,
-)
-from tfxai.maps import enlarge, outer
+from tfxai.loops import collect, merge, split
+from tfxai.maps import outer
 from tfxai.models.regions import Region
 from tfxai.options import ModelOptions
 from tfxai.run import Run
-from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
-
-MaskKind: TypeAlias = Literal["smooth", "words", "columns"]
+from tfxai.types import Baseline, Model
 
 
 class Occlusion(Explainer):
@@ -216,166 +202,6 @@ class Occlusion(Explainer):
                 f"and {tuple(window)}."
             )
         return [cover(*axis) for axis in zip(size, window, stride, strict=True)]
-
-
-class RISE(Explainer, Seeded):
-    """Mean score over random masks, at each pixel over the masks that leave it visible.
-
-    Petsiuk et al. (2018), eq. 6: (1 / (N p)) * sum of S(x * m) m, with masks m drawn on a coarse grid with probability
-    p, enlarged and shifted at random. The same masks serve all inputs.
-
-    Masks of words are 0 or 1, for a number between that of a word and that of the fill is another word. So are masks of
-    tables, in which each column is drawn alone.
-
-    Parameters
-    ----------
-    model : keras.Model, SavedModel, callable or path
-        What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    masks : int or array
-        How many masks, or masks (N, h, w) in [0, 1] of the input's size; of words, of 0 and 1. Default 1000 (the
-        paper: 4000 to 8000); the noise of the map falls with the root of it.
-    cells : int
-        Cells of the grid along each axis. Default 7 (paper). Of a table, each column is one.
-    probability : float
-        Share of cells that stay visible. Default 0.5 (paper).
-    fill : number, "mean", "blur", "noise", array or function
-        What hides the rest. Default 0 (paper).
-    input : str, optional
-        Which of several inputs is hidden in parts. Default: the only one with positions.
-    seed : int
-        The same seed gives the same masks.
-    uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of one more map.
-    until : float, optional
-        Draw masks only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
-        ``masks`` is the most; ``extras["samples"]`` has how many it took. Includes
-        ``uncertainty``.
-    score : {"auto", "probability", "logit"}, optional
-        Default "auto": the probability, as in the paper, if the model gives one, else the logit.
-    output, signature, classes, jit_compile, draws, preprocessor
-        As for `Explainer`.
-
-    Examples
-    --------
-    >>> import tfxai
-    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> tfxai.RISE(tfxai.datasets.flowers.load_model(), masks=20)(images).values.shape
-    (2, 112, 112)
-    """
-
-    facts = Facts(
-        "rise",
-        use="parts of the input that the decision rests on",
-        cost="1 forward pass for each mask (1000 by default)",
-        needs="any model",
-        drawback="slow; grainy with few masks",
-        reference="Petsiuk et al. 2018",
-    )
-
-    def __init__(
-        self,
-        model: Model,
-        *,
-        masks: int | np.ndarray = 1000,
-        cells: int = 7,
-        probability: float = 0.5,
-        fill: Baseline = 0.0,
-        input: str | None = None,
-        seed: int = 0,
-        uncertainty: bool = False,
-        until: float | None = None,
-        output: str | int | None = None,
-        signature: str | None = None,
-        score: Score | None = "auto",
-        classes: Classes | None = None,
-        jit_compile: JitCompile = "auto",
-        draws: int | None = None,
-        preprocessor: Preprocessor | None = None,
-    ):
-        Explainer.__init__(
-            self,
-            model,
-            output=output,
-            signature=signature,
-            score=score,
-            classes=classes,
-            jit_compile=jit_compile,
-            draws=draws,
-            preprocessor=preprocessor,
-        )
-        self.input = input
-        Seeded.__init__(self, seed)
-        self.given = None if np.ndim(masks) == 0 else np.asarray(masks, np.float32)
-        if self.given is not None and (self.given.ndim < 2 or not len(self.given)):
-            raise ValueError(f"Expected masks to be a number or an array (N, h, w), got shape {self.given.shape}.")
-        self.masks = positive("masks", masks) if self.given is None else len(self.given)
-        self.cells = positive("cells", cells)
-        if not 0 < probability < 1:
-            raise ValueError(f"Expected probability to lie between 0 and 1, got {probability!r}.")
-        self.probability, self.reference = probability, fill
-        self.uncertainty, self.until = uncertainty or until is not None, until
-        if until is not None:
-            above(0, until=until)
-        if self.uncertainty and self.masks < 2:
-            raise ValueError(f"Expected 2 masks or more for uncertainty=True or until=, got {self.masks}.")
-
-    def mask(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind = "smooth") -> tf.Tensor:
-        """One random mask (h, w), or with more or fewer axes."""
-        if kind == "columns":
-            return tf.cast(tf.random.stateless_uniform(size, seed) < self.probability, tf.float32)
-        cell = [-(-length // self.cells) for length in size]
-        grid = tf.random.stateless_uniform([self.cells] * len(size), seed) < self.probability
-        large = [(self.cells + 1) * length for length in cell]
-        enlarged = enlarge(tf.cast(grid, tf.float32)[None], large, "linear" if kind == "smooth" else "nearest")[0]
-        share = tf.random.stateless_uniform([len(size)], seed + tf.constant([1, 0], seed.dtype))
-        shift = tf.cast(share * cell, tf.int32)
-        return tf.slice(enlarged, shift, size)
-
-    def attribute(self, run: Run) -> tf.Tensor:
-        run = run.chosen_or_only()
-        image, x = run.image, run.pixels
-        size = run.size(image)
-        kind: MaskKind = "smooth"
-        if image.shape.rank == 2:
-            kind = "columns" if image.dtype.is_floating else "words"
-        if kind == "words" and self.given is not None and not np.isin(self.given, (0, 1)).all():
-            raise ValueError(
-                "Expected masks of 0 and 1 for integers, such as words: what lies between is another word."
-            )
-        if self.given is not None and list(self.given.shape[1:]) != size:
-            raise ValueError(f"Expected masks of the size of the inputs, {tuple(size)}, got {self.given.shape[1:]}.")
-        fill = input_references(run, run.image)[0]
-
-        def masked(index: tf.Tensor, active: tf.Tensor) -> list[tf.Tensor]:
-            if self.given is None:
-                masks = self.draw(index, lambda seed: self.mask(size, seed, kind))
-            else:
-                masks = tf.gather(tf.constant(self.given), index)
-            shown = run.over(masks, image)[:, None]
-            copies = run.with_image(merge(x * shown + fill * (1 - shown)), tf.size(index))  # of 0 and 1, a choice
-            scores = split(self.rerun(run, copies, tf.size(index)).score, run.count)
-            weights = [active] if self.until is None else halves(index, active)
-            totals = [tf.tensordot(scores * w[:, None], masks, [[0], [0]]) for w in weights]
-            if not self.uncertainty:
-                return totals
-            return [*totals, tf.tensordot(tf.square(scores) * active[:, None], tf.square(masks), [[0], [0]])]
-
-        zeros = [tf.zeros([run.count, *size])] * (1 + self.uncertainty + (self.until is not None))
-        given = masked, zeros, self.masks, run.count, run.batch_size
-
-        if self.until is None:
-            (total, *squares), used = accumulate(*given), tf.fill([run.count], float(self.masks))
-        else:
-            until = self.until
-            (even, odd, *squares), used = accumulate_until(*given, lambda sums, _: steady(sums[0], sums[1], until))
-            total, run.extras["samples"] = even + odd, used
-        count = column(used, total)
-        mean = total / (count * self.probability)
-        if self.uncertainty:
-            errors = standard_error(mean, squares[0] / (count * self.probability**2), count)
-            run.extras |= named_errors(run.unpadded(errors))
-        return run.unpadded(mean)
 
 
 def _boxes(covers: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> Region:

@@ -27,6 +27,16 @@ from tfxai.types import Tensors
 POWERS = {1: tf.identity, 2: tf.square, 3: lambda v: v * tf.square(v), 4: lambda v: tf.square(tf.square(v))}
 
 
+def told_of(uncertainty: bool, until: float | None, **count: int) -> tuple[bool, float | None]:
+    """Whether standard errors are found, and until when samples are drawn; ``count`` is named as users know it."""
+    if until is not None:
+        above(0, until=until)
+    ((name, number),) = count.items()
+    if (uncertainty or until is not None) and number < 2:
+        raise ValueError(f"Expected 2 {name} or more for uncertainty=True or until=, got {number}.")
+    return uncertainty or until is not None, until
+
+
 class Sampled(Explainer, Seeded):
     """Base of the methods that find a statistic of values over random samples, their mean if nothing else is said."""
 
@@ -40,11 +50,7 @@ class Sampled(Explainer, Seeded):
         if not np.isfinite(noise) or noise < 0:
             raise ValueError(f"Expected noise to be 0 or more, as a share of the input's range, got {noise!r}.")
         self.noise = float(noise)
-        self.uncertainty, self.until = uncertainty or until is not None, until
-        if until is not None:
-            above(0, until=until)
-        if self.uncertainty and samples < 2:
-            raise ValueError(f"Expected 2 samples or more for uncertainty=True or until=, got {samples}.")
+        self.uncertainty, self.until = told_of(uncertainty, until, samples=samples)
 
     def statistic(self, *moments: tf.Tensor) -> tf.Tensor:
         """From the mean of each of `powers` of the values."""
