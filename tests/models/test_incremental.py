@@ -116,6 +116,23 @@ def test_networks(wherever_possible, kinds):
     assert share != 1  # regions were taken
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("VGG16", "ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2"),
+        *("DenseNet121", "InceptionV3", "Xception", "EfficientNetV2B0", "EfficientNetB0"),
+    ],
+)
+def test_applications(name):
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(weights=None, classifier_activation=None, input_shape=(160, 160, 3))
+    x = np.random.default_rng(2).uniform(-1, 1, (2, 160, 160, 3)).astype("float32")
+    found, expected, share = compared(model, x, windows_of((160, 160), 16))
+    assert np.abs(found - expected).max() < 1e-3 * np.ptp(expected[::2], 0).max()  # between windows
+    assert (share < 0.95) == (name != "EfficientNetB0")
+
+
 def test_regions_are_what_a_window_changes(wherever_possible):
     """NaN in a window reaches what it can change: regions hold all of that, and of the largest no place more."""
     inputs = keras.Input((40, 33, 2))
