@@ -78,7 +78,21 @@ def test_captum(name, key):
     if "occlusion" in key or "quadrants" in key:
         theirs = theirs[..., 0]  # the same for all channels
     ours = explained(name, method, **options)
-    assert relative(ours.values, theirs) < TOLERANCE
+    if key == "integrated_gradients/gausslegendre_50":
+        check_along_a_path(ours.values, theirs)
+    else:
+        assert relative(ours.values, theirs) < TOLERANCE
+
+
+def check_along_a_path(ours, theirs):
+    """All inputs agree, but for one, in which one ReLU is all but zero at one of the 50 points.
+
+    Whether it is on there hangs on the processor's rounding: with oneDNN on all agree to 2e-7, and on some processors
+    without it one input is 1.6e-4 off. Another number of points is off by 2e-2.
+    """
+    errors = np.sort(np.abs(ours - theirs).reshape(len(ours), -1).max(1) / np.abs(theirs).max())
+    assert errors[-2] < TOLERANCE / 10
+    assert errors[-1] < 5 * TOLERANCE
 
 
 def test_saliency_reductions(net):
@@ -221,7 +235,7 @@ def test_other_methods_do_not_mind_the_way_of_writing(writing, x, labels):
     for method in (tfxai.ScoreCAM, tfxai.AblationCAM):
         assert relative(method(model)(x, labels).values, cams[f"{method.__name__}/raw"]) < TOLERANCE
     integrated = tfxai.IntegratedGradients(model)(x, labels).values
-    assert relative(integrated, captum["integrated_gradients/gausslegendre_50"]) < TOLERANCE
+    check_along_a_path(integrated, captum["integrated_gradients/gausslegendre_50"])
 
 
 def test_evidence_lies_in_the_patch(net):
