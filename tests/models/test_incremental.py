@@ -130,7 +130,7 @@ def test_applications(name):
     x = np.random.default_rng(2).uniform(-1, 1, (2, 160, 160, 3)).astype("float32")
     found, expected, share = compared(model, x, windows_of((160, 160), 16))
     assert np.abs(found - expected).max() < 1e-3 * np.ptp(expected[::2], 0).max()  # between windows
-    assert (share < 0.95) == (name != "EfficientNetB0")
+    assert (share < 0.9) == (name != "EfficientNetB0")
 
 
 def test_regions_are_what_a_window_changes(wherever_possible):
