@@ -54,7 +54,7 @@ def test_the_oracles_stages():
             found = getattr(map_similarity(theirs["map"], theirs[f"randomised/{stage}/map"]), name)
             np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=f"{stage} {name}")
             # of maps that differ by rounding, which neighbours in rank feel
-            np.testing.assert_allclose(getattr(report, name)[number], expected, atol=2e-4, err_msg=f"{stage} {name}")
+            np.testing.assert_allclose(getattr(report, name)[number], expected, atol=3e-4, err_msg=f"{stage} {name}")
     last = report.kept["patches"]
     np.testing.assert_allclose(last.values.sum(-1), theirs["randomised/embedding/map"][:2], atol=1e-6)
     for one, other in zip(before, model.get_weights(), strict=True):
@@ -68,7 +68,7 @@ def test_the_oracles_random_logit():
     theirs, explainer = oracle("vit_metrics"), tfxai.GradientXInput(token_networks.known("vit"))
     found = random_logit(explainer, x, labels, other=theirs["random_logit/class"])
     for name, values in found._asdict().items():
-        np.testing.assert_allclose(values, theirs[f"random_logit/{name}"], atol=2e-4)
+        np.testing.assert_allclose(values, theirs[f"random_logit/{name}"], atol=3e-4)
     drawn = random_logit(explainer, x)
     assert (drawn.spearman < 0.99).all()
     with pytest.raises(ValueError, match="Expected classes"):
