@@ -61,7 +61,7 @@ class Occlusion(Explainer):
         (kriging). ``extras["asked"]`` tells which windows ran, ``extras["drop_errors"]`` the standard deviation of the
         estimates. At 0.25 the 5 % of pixels with the largest values overlapped by 92 % with those of all windows
         (SqueezeNet), 90 % (MobileNet 0.25) and 81 % (MobileNetV2), at 0.4 by 97, 97 and 86 %, on 24 photographs each;
-        97 to 99 % of the drops that were not asked lay within two standard deviations. Default: all windows run.
+        95 to 99 % of the drops that were not asked lay within two standard deviations. Default: all windows run.
     **options
         As for `Explainer`; ``score="probability"`` gives drops of the probability.
 

@@ -23,6 +23,7 @@ from tfxai.models.operations import (
     MATRIX_PRODUCTS,
     MAX_POOLINGS,
     NORMS,
+    REDUCTIONS,
     SIZES,
     SOFTMAXES,
 )
@@ -146,7 +147,7 @@ def _each_position(op: tf.Operation, regions: Mapping[int, Region]) -> Local | N
         return None
     if op.type in MATRIX_PRODUCTS and (op.get_attr("adj_x") or op.inputs[1].shape.rank != 2):
         return None
-    if op.type in _REDUCED:
+    if op.type in REDUCTIONS:
         axes = tf.get_static_value(op.inputs[1])
         if axes is None or not op.get_attr("keep_dims") or set(np.atleast_1d(axes) % rank) != {rank - 1}:
             return None
@@ -277,11 +278,10 @@ def _sized(op: tf.Operation, regions: Mapping[int, Region]) -> Local | None:
     return Local(regions, None, compute)
 
 
-_REDUCED = ("Max", "Mean", "Min", "Prod", "Sum")
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE | NORMS, _pointwise),
     **dict.fromkeys(SOFTMAXES | MATRIX_PRODUCTS - {"MatMul"} | {"LRN"}, _each_position),
-    **dict.fromkeys(_REDUCED, _reduced),
+    **dict.fromkeys(REDUCTIONS, _reduced),
     **dict.fromkeys(CONVOLUTIONS, _convolved),
     **dict.fromkeys(AVERAGE_POOLINGS | MAX_POOLINGS - {"MaxPoolWithArgmax"}, _pooled),
     **dict.fromkeys(("Pad", "PadV2"), _padded),
