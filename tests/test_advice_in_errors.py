@@ -33,7 +33,7 @@ def advice() -> Iterator[tuple[str, str]]:
     """Where texts of the package recommend a method, and the texts; not docstrings, nor the command line's own."""
     root = Path(tfxai.__file__).parent
     for file in sorted(root.rglob("*.py")):
-        if file.parent.name == "cli":
+        if "cli" in file.parts:
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]

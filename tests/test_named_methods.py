@@ -9,7 +9,7 @@ import pytest
 import tfxai
 from tfxai.api import named
 from tfxai.cli import main
-from tfxai.cli.options import chosen_methods
+from tfxai.cli.work.given import chosen_methods
 from tfxai.datasets import flowers
 
 

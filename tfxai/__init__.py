@@ -1,80 +1,27 @@
 """tfxai: explanations for Keras and TensorFlow models."""
 
-from tfxai import (
-    attribution,
-    baselines,
-    callbacks,
-    coalitions,
-    datasets,
-    inversion,
-    metrics,
-    quantus,
-    relevance,
-    synthesis,
-    tables,
-    targets,
-)
-from tfxai._version import __version__
-from tfxai.api import explain, methods
-from tfxai.attribution import *  # noqa: F403
-from tfxai.attribution.attention_figures import plot_attention
-from tfxai.coalitions import *  # noqa: F403
-from tfxai.coalitions.figures import plot_force, plot_interactions, plot_players
-from tfxai.examples import examples_for
-from tfxai.explainer import Explainer
-from tfxai.explanation import Explanation
-from tfxai.inversion import FeatureInversion, GuidedFeatureInversion, MeaningfulPerturbation
-from tfxai.metrics.trust import TrustReport, trust
-from tfxai.models import layers
-from tfxai.models.attention_maps import attention
-from tfxai.models.receptive_field import receptive_field
-from tfxai.neurons import RelevantFeatures
-from tfxai.plotting import plot_grid
-from tfxai.relevance import LRP, DeepLift, DeepTaylor, SimpleTaylor
-from tfxai.resampling import InputResampling
-from tfxai.synthesis import *  # noqa: F403
-from tfxai.synthesis import objectives, priors, transforms
+from __future__ import annotations
 
-__all__ = [
-    "LRP",
-    "DeepLift",
-    "DeepTaylor",
-    "Explainer",
-    "Explanation",
-    "FeatureInversion",
-    "GuidedFeatureInversion",
-    "InputResampling",
-    "MeaningfulPerturbation",
-    "RelevantFeatures",
-    "SimpleTaylor",
-    "TrustReport",
-    "__version__",
-    "attention",
-    "attribution",
-    "baselines",
-    "callbacks",
-    "coalitions",
-    "datasets",
-    "examples_for",
-    "explain",
-    "inversion",
-    "layers",
-    "methods",
-    "metrics",
-    "objectives",
-    "plot_attention",
-    "plot_force",
-    "plot_grid",
-    "plot_interactions",
-    "plot_players",
-    "priors",
-    "quantus",
-    "receptive_field",
-    "relevance",
-    "synthesis",
-    "tables",
-    "targets",
-    "transforms",
-    "trust",
-]
-__all__ += attribution.__all__ + coalitions.__all__ + synthesis.__all__
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfxai._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from tfxai.public import *  # noqa: F403
+    from tfxai.public import __all__ as __all__
+
+
+def __getattr__(name: str) -> Any:
+    """A public name. All are imported with the first, as TensorFlow is, which takes seconds to start."""
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    public = importlib.import_module("tfxai.public")
+    try:
+        return getattr(public, name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted(importlib.import_module("tfxai.public").__all__)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
+
+from tfxai.choices import Mode
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 IMAGENET_MEAN = np.array([123.68, 116.779, 103.939], np.float32)  # RGB, of pixels in 0..255
 TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # RGB, of pixels in 0..1
 TORCH_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
-# What networks expect of pixels in 0..255; the last three are the modes of `keras.applications`.
-Mode: TypeAlias = Literal["none", "0..1", "-1..1", "caffe", "torch"]
-MODES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+MODES: dict[Mode, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda x: x,
     "0..1": lambda x: x / 255,
     "-1..1": lambda x: x / 127.5 - 1,

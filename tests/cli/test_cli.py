@@ -19,8 +19,8 @@ import tfxai
 from tfxai import images
 from tfxai.api import named
 from tfxai.cli import evaluate, features, main
-from tfxai.cli.methods import HEADINGS
 from tfxai.cli.program import COMMANDS
+from tfxai.cli.work.methods import HEADINGS
 from tfxai.evaluation.demo import METHODS
 from tfxai.evaluation.showcase import PICTURES
 from tfxai.evaluation.stored import file_name
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_image_is_told_and_left_out(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys, monkeypatch, error):
-    monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
+    monkeypatch.setattr("tfxai.cli.work.files.GROUP", 1)
     explain_both, seen = tfxai.Saliency.explain, []
 
     def interrupted(self, inputs, *args, **options):
@@ -364,7 +364,7 @@ def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypat
     (killed / "000000.npz").write_bytes(b"old")
     options = ["--method", "rise:masks=5", "integrated_gradients:steps=3", "--target", "1"]
     assert explain(folder, tmp_path / "whole", *options) == 0
-    monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
+    monkeypatch.setattr("tfxai.cli.work.files.GROUP", 1)
     assert explain(folder, tmp_path / "out", *options) == 0
     files = sorted((tmp_path / "whole").glob("*.npz"))
     assert len(files) == 2
@@ -386,7 +386,7 @@ def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypat
     ],
 )
 def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, capsys, monkeypatch, command):
-    monkeypatch.setattr("tfxai.cli.options.open_model", None)  # not even the model is read
+    monkeypatch.setattr("tfxai.cli.work.given.open_model", None)  # not even the model is read
     (tmp_path / "file").write_text("")
     given = [word.format(model=folder / "logits.keras", pictures=folder / "pictures") for word in command]
     for output in (tmp_path / "file", tmp_path / "file" / "deeper"):
@@ -399,7 +399,9 @@ def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, caps
 
 @pytest.mark.parametrize("command", [["flowers"], ["resampling"], ["localization", "model", "images", "boxes.csv"]])
 def test_a_table_that_cannot_be_written_is_noticed_first(tmp_path, capsys, monkeypatch, command):
-    monkeypatch.setattr("tfxai.cli.evaluate_localization.read_boxes", lambda *_: None)
+    monkeypatch.setattr("tfxai.cli.work.evaluate_localization.read_boxes", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    Path("model").mkdir()
     assert main(["evaluate", *command, "--csv", str(tmp_path)]) == 2
     assert "Expected a file to write to" in capsys.readouterr().err
 

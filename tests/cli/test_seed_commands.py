@@ -10,7 +10,8 @@ import pytest
 
 import tfxai
 from tfxai import images
-from tfxai.cli import features_fit, main, resample
+from tfxai.cli import main
+from tfxai.cli.work import features_fit, resample
 from tfxai.datasets import flowers
 from tfxai.inversion import figures
 
@@ -166,7 +167,7 @@ def test_explanations_by_features(folder, fitted, painted, tmp_path, capsys):
 
 
 def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tfxai.cli.files.GROUP", 1)
+    monkeypatch.setattr("tfxai.cli.work.files.GROUP", 1)
     steps = ["--inversion-steps", "2", "--target-steps", "3", "--layer", "block5_relu", "--preset", "authors"]
     out = ["--output", tmp_path / "out"]
     assert (
@@ -291,7 +292,7 @@ class TestResample:
 
 @pytest.mark.parametrize("command", [["invert", "{}/few"], ["resample", "{}/few"], ["features", "explain", "{}/few"]])
 def test_results_that_cannot_be_written_are_noticed_first(folder, tmp_path, capsys, monkeypatch, command):
-    monkeypatch.setattr("tfxai.cli.options.open_model", None)  # not even the model is read
+    monkeypatch.setattr("tfxai.cli.work.given.open_model", None)  # not even the model is read
     (tmp_path / "file").write_text("")
     *command, pictures = command
     more = ["--features", "f.npz"] if command[0] == "features" else []
@@ -310,7 +311,7 @@ def test_a_file_that_is_no_image_is_left_out(folder, tmp_path, capsys):
 def test_colours_are_those_of_the_photograph(folder, painted, monkeypatch):
     """Also where the model takes blue before red, less a mean."""
     monkeypatch.setattr(
-        "tfxai.cli.invert.explain_files", lambda arguments, methods, make, draw: draw({methods[0]: 0}, 0)
+        "tfxai.cli.work.invert.explain_files", lambda arguments, methods, make, draw: draw({methods[0]: 0}, 0)
     )
     monkeypatch.setattr(figures, "stages", lambda explanation, photographs, pixels: shown.append(pixels))
     for mode in images.MODES:

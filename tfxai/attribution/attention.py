@@ -10,8 +10,9 @@ from typing import Any, Literal, Unpack, get_args
 
 import tensorflow as tf
 
-from tfxai.attribution.token_map import TokenMap, token_facts
+from tfxai.attribution.token_map import TokenMap
 from tfxai.checks import one_of
+from tfxai.facts import Facts
 from tfxai.models.attention import Attention, block_ends
 from tfxai.models.attention_maps import AttentionMap, Known, known
 from tfxai.options import InputOptions
@@ -62,12 +63,7 @@ class AttentionRollout(TokenMap):
     (1, 6)
     """
 
-    facts = token_facts(
-        "attention_rollout",
-        cost="1 forward pass",
-        drawback="the same for all classes",
-        reference="Abnar and Zuidema 2020",
-    )
+    facts = Facts.of("attention_rollout")
     one_sequence = "is a product of maps within one sequence"
 
     def __init__(
@@ -129,11 +125,7 @@ class TransformerAttribution(TokenMap):
     (1, 6)
     """
 
-    facts = token_facts(
-        "transformer_attribution",
-        use="tokens whose attention speaks for the score",
-        reference="Chefer et al. 2021",
-    )
+    facts = Facts.of("transformer_attribution")
 
     def of_tokens(self, run: Run, maps: list[Attention]) -> dict[int, tf.Tensor]:
         R: dict[tuple[int, int], tf.Tensor] = {}  # from the tokens of one sequence to those of another
@@ -200,12 +192,7 @@ class LeGrad(TokenMap):
     (1, 6)
     """
 
-    facts = token_facts(
-        "le_grad",
-        use="tokens whose attention, if it grew, would raise the score",
-        drawback="positive evidence only",
-        reference="Bousselham et al. 2025",
-    )
+    facts = Facts.of("le_grad")
     one_sequence = "reads the score after each layer of one sequence"
 
     def __init__(
@@ -282,12 +269,7 @@ class AttentionGradient(TokenMap):
     (1, 2, 6, 6)
     """
 
-    facts = token_facts(
-        "attention_gradient",
-        use="what one layer, or one of its heads, attends to",
-        drawback="one layer of many",
-        reference="Chefer et al. 2021",
-    )
+    facts = Facts.of("attention_gradient")
 
     def __init__(
         self,

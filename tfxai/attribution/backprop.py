@@ -50,14 +50,7 @@ class GuidedBackprop(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "guided_backprop",
-        use="fine detail that excites a class or a unit",
-        cost="1 gradient pass",
-        needs="ReLUs",
-        drawback="hardly depends on the class; fails on uniform regions",
-        reference="Springenberg et al. 2014",
-    )
+    facts = Facts.of("guided_backprop")
     polarity = "energy"
     relus: ClassVar[Relus] = "guided"
 
@@ -113,12 +106,5 @@ class Deconvnet(GuidedBackprop):
     (2, 112, 112, 3)
     """
 
-    facts = Facts(
-        "deconvnet",
-        use="what part of the input a class or a unit answers to",
-        cost="1 gradient pass",
-        needs="ReLUs",
-        drawback="hardly depends on the class",
-        reference="Zeiler and Fergus 2013",
-    )
+    facts = Facts.of("deconvnet")
     relus: ClassVar[Relus] = "deconvnet"

@@ -55,14 +55,7 @@ class BlurIG(Explainer):
     (2, 112, 112, 3)
     """
 
-    facts = Facts(
-        "blur_ig",
-        use="details that the decision rests on, without a baseline to choose",
-        cost="100 gradient passes (steps)",
-        needs="a differentiable model of images, series or volumes",
-        drawback="noisy; large areas of one colour get little",
-        reference="Xu et al. 2020",
-    )
+    facts = Facts.of("blur_ig")
 
     def __init__(
         self,

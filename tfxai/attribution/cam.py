@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import GradientMap, map_facts
+from tfxai.attribution.layer_map import GradientMap
+from tfxai.facts import Facts
 from tfxai.models import graph
 from tfxai.models.operations import PASSING
 from tfxai.run import Run
@@ -41,12 +42,7 @@ class CAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts(
-        "cam",
-        needs="global average pooling and one linear layer on top of the last maps",
-        drawback="few architectures",
-        reference="Zhou et al. 2016",
-    )
+    facts = Facts.of("cam")
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         _check_head(layer, run.outputs)
@@ -84,7 +80,7 @@ class GradCAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("grad_cam", reference="Selvaraju et al. 2017")
+    facts = Facts.of("grad_cam")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(_mean(G) * A, -1)
@@ -117,7 +113,7 @@ class GradCAMPlusPlus(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("grad_cam_plus_plus", reference="Chattopadhyay et al. 2018")
+    facts = Facts.of("grad_cam_plus_plus")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         weights = _sum(tf.math.divide_no_nan(tf.nn.relu(G), 2 + _sum(A) * G))
@@ -150,7 +146,7 @@ class XGradCAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("x_grad_cam", reference="Fu et al. 2020")
+    facts = Facts.of("x_grad_cam")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(tf.math.divide_no_nan(_sum(G * A), _sum(A)) * A, -1)
@@ -182,7 +178,7 @@ class LayerCAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("layer_cam", reference="Jiang et al. 2021")
+    facts = Facts.of("layer_cam")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(tf.nn.relu(G) * A, -1)
@@ -214,7 +210,7 @@ class HiResCAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("hi_res_cam", reference="Draelos and Carin 2020")
+    facts = Facts.of("hi_res_cam")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(G * A, -1)

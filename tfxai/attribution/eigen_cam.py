@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import GradientMap, LayerMap, map_facts
+from tfxai.attribution.layer_map import GradientMap, LayerMap
+from tfxai.facts import Facts
 from tfxai.run import Run
 
 
@@ -35,13 +36,7 @@ class EigenCAM(LayerMap):
     (2, 14, 14)
     """
 
-    facts = map_facts(
-        "eigen_cam",
-        use="what dominates the layer, whatever the class",
-        cost="1 forward pass and an eigendecomposition",
-        drawback="explains no class",
-        reference="Muhammad and Yeasin 2020",
-    )
+    facts = Facts.of("eigen_cam")
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         return _first_component(self.as_maps(run, layer, layer))
@@ -73,7 +68,7 @@ class EigenGradCAM(GradientMap):
     (2, 14, 14)
     """
 
-    facts = map_facts("eigen_grad_cam", drawback="its sign is a convention", reference="Muhammad and Yeasin 2020")
+    facts = Facts.of("eigen_grad_cam")
 
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         return _first_component(G * A)

@@ -70,14 +70,7 @@ class GradientSHAP(Sampled):
     """
 
     embeds = True
-    facts = Facts(
-        "gradient_shap",
-        use="contribution of each input value, against a background of many baselines",
-        cost="50 gradient passes (samples)",
-        needs="a differentiable model and a background",
-        drawback="depends on the background; noisy with few samples",
-        reference="Erion et al. 2021",
-    )
+    facts = Facts.of("gradient_shap")
 
     def __init__(
         self,

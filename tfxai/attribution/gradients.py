@@ -58,14 +58,7 @@ class Saliency(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "saliency",
-        use="pixels whose change moves the decision most",
-        cost="1 gradient pass",
-        needs="a differentiable model",
-        drawback="noisy; gradients shatter in deep networks",
-        reference="Simonyan et al. 2013",
-    )
+    facts = Facts.of("saliency")
     polarity = "absolute"
 
     def __init__(self, model: Model, *, reduction: Reduction = "none", **options: Unpack[InputOptions]):
@@ -101,14 +94,7 @@ class GradientXInput(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "gradient_x_input",
-        use="contribution of each input value, to first order",
-        cost="1 gradient pass",
-        needs="a differentiable model, inputs where zero means absence",
-        drawback="noisy; blind to what is zero",
-        reference="Shrikumar et al. 2016",
-    )
+    facts = Facts.of("gradient_x_input")
 
     def attribute(self, run: Run) -> Tensors:
         return tf.nest.map_structure(tf.multiply, run.floating, run.gradients())
@@ -171,14 +157,7 @@ class IntegratedGradients(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "integrated_gradients",
-        use="contribution of each input value, summing to the change of the score",
-        cost="50 gradient passes (steps)",
-        needs="a differentiable model and a meaningful baseline",
-        drawback="depends on the baseline",
-        reference="Sundararajan et al. 2017",
-    )
+    facts = Facts.of("integrated_gradients")
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfxai.attribution.backprop import GuidedBackprop
 from tfxai.attribution.cam import GradCAM
-from tfxai.attribution.layer_map import map_facts
 from tfxai.checks import one_of
+from tfxai.facts import Facts
 from tfxai.models.overrides import Pooling, Strided
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -55,14 +55,7 @@ class GuidedGradCAM(GradCAM):
     (2, 112, 112, 3)
     """
 
-    facts = map_facts(
-        "guided_grad_cam",
-        use="fine detail that speaks for a class",
-        cost="2 gradient passes",
-        needs="ReLUs and a layer with spatial output",
-        drawback="detail comes from guided backprop, which hardly depends on the class",
-        reference="Selvaraju et al. 2017",
-    )
+    facts = Facts.of("guided_grad_cam")
     polarity = "energy"
 
     def __init__(

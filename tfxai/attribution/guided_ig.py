@@ -65,14 +65,7 @@ class GuidedIG(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "guided_ig",
-        use="contribution of each input value, with less noise than on the straight way",
-        cost="201 gradient passes (steps + 1)",
-        needs="a differentiable model and a meaningful baseline",
-        drawback="slow, for steps wait for each other; the way depends on the input",
-        reference="Kapishnikov et al. 2021",
-    )
+    facts = Facts.of("guided_ig")
 
     def __init__(
         self,

@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
-from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid, of_layers, unit
 from tfxai.models.graph import channel_axis
 from tfxai.models.stack import TokensAreLast
@@ -152,17 +151,6 @@ class GradientMap(LayerMap):
     def weigh(self, A: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
         """(n, h, w) from activations and gradients, both (n, h, w, c)."""
         raise NotImplementedError
-
-
-def map_facts(name: str, **changes: Any) -> Facts:
-    """What holds for most methods of the family, but for ``changes``."""
-    usual = {
-        "use": "important parts of the input",
-        "cost": "1 forward pass and the backward pass down to the layer",
-        "needs": "a layer with spatial output",
-        "drawback": "as coarse as the layer",
-    }
-    return Facts(name, **(usual | changes))
 
 
 def _channels_last(x: tf.Tensor, axis: int) -> tf.Tensor:

@@ -78,14 +78,7 @@ class Occlusion(Explainer):
     (2, 112, 112)
     """
 
-    facts = Facts(
-        "occlusion",
-        use="parts of the input that the decision rests on",
-        cost="1 forward pass for each window (225 by default), or of it what the window changes",
-        needs="any model",
-        drawback="slow; the fill is off the data; sees no interplay of distant parts",
-        reference="Zeiler and Fergus 2013",
-    )
+    facts = Facts.of("occlusion")
 
     def __init__(
         self,

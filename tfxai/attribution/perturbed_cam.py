@@ -8,7 +8,8 @@ from typing import Unpack
 import numpy as np
 import tensorflow as tf
 
-from tfxai.attribution.layer_map import LayerMap, map_facts
+from tfxai.attribution.layer_map import LayerMap
+from tfxai.facts import Facts
 from tfxai.layer_edits import masked_scores
 from tfxai.loops import collect, merge, split
 from tfxai.maps import outer, unit
@@ -47,12 +48,7 @@ class ScoreCAM(LayerMap):
     (2, 14, 14)
     """
 
-    facts = map_facts(
-        "score_cam",
-        cost="1 forward pass for each channel",
-        drawback="slow; weights are often nearly uniform",
-        reference="Wang et al. 2020",
-    )
+    facts = Facts.of("score_cam")
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         run, place = self.placed(run, self.name(run, layer))
@@ -110,12 +106,7 @@ class AblationCAM(_Edited):
     (2, 14, 14)
     """
 
-    facts = map_facts(
-        "ablation_cam",
-        cost="1 forward pass, and the part above the layer for each channel",
-        drawback="slow in early layers",
-        reference="Desai and Ramaswamy 2020",
-    )
+    facts = Facts.of("ablation_cam")
 
     def map(self, run: Run, layer: tf.Tensor) -> tf.Tensor:
         axis = graph.channel_axis(layer)
@@ -164,12 +155,7 @@ class ReciproCAM(_Edited):
     (2, 14, 14)
     """
 
-    facts = map_facts(
-        "recipro_cam",
-        cost="1 forward pass, and the part above the layer for each position",
-        drawback="a position alone is far from what the layer knows; slow in early layers",
-        reference="Byun and Lee 2022",
-    )
+    facts = Facts.of("recipro_cam")
 
     def __init__(
         self,

@@ -99,14 +99,7 @@ class RISE(Explainer, Seeded):
     (2, 112, 112)
     """
 
-    facts = Facts(
-        "rise",
-        use="parts of the input that the decision rests on",
-        cost="1 forward pass for each mask (512 by default)",
-        needs="any model",
-        drawback="slow; grainy with few masks",
-        reference="Petsiuk et al. 2018",
-    )
+    facts = Facts.of("rise")
 
     def __init__(
         self,

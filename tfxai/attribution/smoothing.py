@@ -134,14 +134,7 @@ class SmoothGrad(_Noisy):
     powers = (1,)
     more_powers = (2,)
     alike = True
-    facts = Facts(
-        "smooth_grad",
-        use="a steadier version of another explanation",
-        cost="50 passes of the method inside (samples)",
-        needs="what the method inside needs",
-        drawback="the noise level is a choice; noisy copies lie off the data",
-        reference="Smilkov et al. 2017",
-    )
+    facts = Facts.of("smooth_grad")
 
 
 class SquareGrad(_Noisy):
@@ -189,14 +182,7 @@ class SquareGrad(_Noisy):
 
     powers = (2,)
     more_powers = (4,)
-    facts = Facts(
-        "square_grad",
-        use="where an explanation is strong, of either sign",
-        cost="50 passes of the method inside (samples)",
-        needs="what the method inside needs",
-        drawback="loses the sign",
-        reference="Hooker et al. 2019",
-    )
+    facts = Facts.of("square_grad")
 
     def statistic(self, square: tf.Tensor) -> tf.Tensor:
         return square
@@ -245,14 +231,7 @@ class VarGrad(_Noisy):
     (2, 112, 112, 3)
     """
 
-    facts = Facts(
-        "var_grad",
-        use="where an explanation is unsteady",
-        cost="50 passes of the method inside (samples)",
-        needs="what the method inside needs",
-        drawback="loses the sign",
-        reference="Adebayo et al. 2018",
-    )
+    facts = Facts.of("var_grad")
 
     def statistic(self, mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
         return tf.maximum(square - tf.square(mean), 0)

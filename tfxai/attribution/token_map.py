@@ -8,7 +8,6 @@ from typing import Any, Unpack
 import tensorflow as tf
 
 from tfxai.explainer import Explainer
-from tfxai.facts import Facts
 from tfxai.maps import Place, of_grid
 from tfxai.models.attention import Attention, find, last_tokens
 from tfxai.models.attention_maps import AttentionMap, Known, known
@@ -173,14 +172,3 @@ def _one_of(query: int, one: Attention) -> tf.Tensor:
     if known is not None and not -known <= query < known:
         raise ValueError(f"Expected query to be the number of one of {known} tokens, got {query}.")
     return tf.one_hot([query % count], count)
-
-
-def token_facts(name: str, **changes: Any) -> Facts:
-    """What holds for most methods of the family, but for ``changes``."""
-    usual = {
-        "use": "tokens that the model has attended to",
-        "cost": "1 gradient pass",
-        "needs": "a model with attention, without windows",
-        "drawback": "what attention carries is not looked at",
-    }
-    return Facts(name, **(usual | changes))

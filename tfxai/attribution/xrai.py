@@ -72,14 +72,7 @@ class XRAI(Explainer):
     (2, 112, 112)
     """
 
-    facts = Facts(
-        "xrai",
-        use="whole regions of the image that the decision rests on",
-        cost="100 gradient passes (steps, for 2 baselines), and the choice of regions",
-        needs="a differentiable model of images",
-        drawback="as good as the regions; depends on the baselines",
-        reference="Kapishnikov et al. 2019",
-    )
+    facts = Facts.of("xrai")
 
     def __init__(
         self,

@@ -1,4 +1,8 @@
-"""What a command is: a module with a name, a line of help, examples, options, and a function that runs it."""
+"""What a command is: a module with a name, a line of help, examples and options.
+
+What it does is a module of the same name in `tfxai.cli.work`, which is imported when the words of the command line have
+been understood: TensorFlow takes seconds to start, and neither help nor a misspelt option needs it.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,13 @@ from typing import Any, Protocol
 class Command(Protocol):
     """A module of this room that is a command."""
 
+    __name__: str
     NAME: str
     HELP: str
     EXAMPLES: str
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments to its parser."""
-
-    def run(self, arguments: argparse.Namespace) -> int | None:
-        """Run the command; the exit status, None for 0."""
 
 
 class InPlaceOf(argparse.Action):
@@ -34,7 +36,7 @@ class InPlaceOf(argparse.Action):
 
 
 def add_commands(parser: argparse.ArgumentParser, kind: str, commands: Sequence[Command]) -> None:
-    """Let a parser take one of several commands; ``arguments.<kind>`` is then the module of the chosen one."""
+    """Let a parser take one of several commands; ``arguments.work`` is then the name of the module that does it."""
     parsers = parser.add_subparsers(required=True, metavar=kind.upper())
     for command in commands:
         own = parsers.add_parser(
@@ -44,5 +46,5 @@ def add_commands(parser: argparse.ArgumentParser, kind: str, commands: Sequence[
             epilog=command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        own.set_defaults(work=command.__name__.rpartition(".")[2])
         command.add_options(own)
-        own.set_defaults(**{kind: command})

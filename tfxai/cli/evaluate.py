@@ -20,8 +20,3 @@ COMMANDS: tuple[Command, ...] = (evaluate_localization, evaluate_faithfulness, e
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what can be evaluated to the parser of ``tfxai evaluate``."""
     add_commands(parser, "what", COMMANDS)
-
-
-def run(arguments: argparse.Namespace) -> int | None:
-    """Evaluate what was chosen."""
-    return arguments.what.run(arguments)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
-from tfxai.cli.options import add_batch_size_option, add_csv_option, add_mu_option, add_seed_option, bound, check_file
-from tfxai.datasets import flowers
-from tfxai.evaluation.flowers import evaluate_flowers, table, write_csv
+from tfxai.choices import Architecture, FlowerSet
+from tfxai.cli.options import add_batch_size_option, add_csv_option, add_mu_option, add_seed_option
 
 NAME = "flowers"
 HELP = "Score methods by the decisive part of painted flowers."
@@ -26,12 +26,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         nargs="+",
-        choices=list(flowers.CLASSES),
+        choices=get_args(FlowerSet),
         help="which flowers (default: all for which there is a network)",
     )
     parser.add_argument(
         "--architecture",
-        choices=list(flowers.SHIPPED),
+        choices=get_args(Architecture),
         default="cnn",
         help="which network: convolutions, or a vision transformer with methods for these (default: %(default)s)",
     )
@@ -49,15 +49,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_seed_option(parser, "the flowers")
     add_batch_size_option(parser)
     add_csv_option(parser)
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Score the methods, and print the table."""
-    check_file(arguments.csv)
-    names = ("folds", "architecture", "retrain", "only_correct", "seed", "batch_size")
-    options = {"mu": bound(arguments.mu)} | {name: getattr(arguments, name) for name in names}
-    data = flowers.SHIPPED[arguments.architecture] if arguments.data is None else arguments.data
-    results = {name: evaluate_flowers(name, arguments.images, **options) for name in data}
-    print("\n" + "\n".join(table(results)))
-    if arguments.csv is not None:
-        write_csv(results, arguments.csv)

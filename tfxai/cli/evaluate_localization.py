@@ -6,23 +6,8 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from tfxai._version import __version__
-from tfxai.cli.options import (
-    add_csv_option,
-    add_method_options,
-    add_model_options,
-    add_seed_option,
-    check_file,
-    check_folder,
-    chosen_methods,
-    facts_of,
-    opened,
-)
-from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
-from tfxai.evaluation.localization import evaluate_localization, table, write_csv
-from tfxai.evaluation.stored import digest
-from tfxai.metrics.boxes import GRIDS, Component
-from tfxai.models.predict import input_shape, predict
+from tfxai.choices import Component, Threshold
+from tfxai.cli.options import add_csv_option, add_method_options, add_model_options, add_seed_option
 
 NAME = "localization"
 HELP = "Score methods by boxes in image files."
@@ -50,7 +35,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--target", choices=["boxes", "predicted"], default="boxes", help="explained class (default: that of the boxes)"
     )
     parser.add_argument(
-        "--threshold", choices=list(GRIDS), default="mean", help="where the foreground begins (default: %(default)s)"
+        "--threshold",
+        choices=get_args(Threshold),
+        default="mean",
+        help="where the foreground begins (default: %(default)s)",
     )
     parser.add_argument(
         "--component",
@@ -77,39 +65,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=Path("tfxai-evaluation"),
         help="where heat-maps are stored (default: %(default)s)",
     )
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Explain the images, score the methods, and print the table."""
-    methods = chosen_methods(arguments)
-    boxes = read_boxes(arguments.boxes, arguments.limit)
-    check_folder(arguments.cache)
-    check_file(arguments.csv)
-    view = opened(arguments)
-    given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess)
-    given.check_classes(predict(view, given[:1], arguments.batch_size).values.shape[1])
-    facts = {
-        "tfxai": __version__,
-        "model": digest(arguments.model),
-        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target")},
-        "size": given.size,
-    }
-    explainers = {name: method.make(view) for name, method in methods.items()}
-    for explainer in explainers.values():
-        explainer.of_classes = True  # boxes have classes, so this is a classifier
-    rows = evaluate_localization(
-        explainers,
-        given,
-        None if arguments.target == "predicted" else given.classes,
-        arguments.cache,
-        {name: facts | facts_of(method) for name, method in methods.items()},
-        batch_size=arguments.batch_size,
-        threshold=arguments.threshold,
-        component=arguments.component,
-        tolerance=arguments.tolerance,
-        cross_fit=arguments.split == "both",
-        seed=arguments.seed,
-    )
-    print("\n" + "\n".join(table(rows)))
-    if arguments.csv is not None:
-        write_csv(rows, arguments.csv)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from tfxai.cli.options import add_batch_size_option, add_csv_option, add_seed_option, check_file
-from tfxai.datasets import flowers
-from tfxai.evaluation.resampling import evaluate_resampling, plot, table, write_csv
-from tfxai.resampling.clouds import CLOUDS
+from tfxai.choices import CloudName, FlowerSet
+from tfxai.cli.options import add_batch_size_option, add_csv_option, add_seed_option
 
 NAME = "resampling"
 HELP = "Compare channels of large influence and of large precision while a network learns."
@@ -26,7 +25,7 @@ and tested. The patches of random channels are the baseline.
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``tfxai evaluate resampling`` to its parser."""
-    parser.add_argument("--data", choices=list(flowers.CLASSES), default="single-6c", help="default: %(default)s")
+    parser.add_argument("--data", choices=get_args(FlowerSet), default="single-6c", help="default: %(default)s")
     parser.add_argument(
         "--checkpoints",
         metavar="FILE",
@@ -46,22 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_seed_option(parser, "flowers, copies and training")
     add_batch_size_option(parser, "copies")
     parser.add_argument(
-        "--perturbation", choices=list(CLOUDS), default="multiplicative_ramp", help="default: %(default)s"
+        "--perturbation", choices=get_args(CloudName), default="multiplicative_ramp", help="default: %(default)s"
     )
     parser.add_argument("--sigma", type=float, default=0.1, help="its strength (default: %(default)s)")
     add_csv_option(parser)
     parser.add_argument("--figure", metavar="FILE", type=Path, help="draw the curves into this file")
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Measure the stages, print the table, and draw the curves."""
-    check_file(arguments.csv)
-    check_file(arguments.figure)
-    names = ("images", "epochs", "train_images", "samples", "top", "seed", "batch_size", "perturbation", "sigma")
-    options = {name: getattr(arguments, name) for name in names}
-    stages = evaluate_resampling(arguments.data, arguments.checkpoints, **options)
-    print("\n" + "\n".join(table(stages)))
-    if arguments.csv is not None:
-        write_csv(stages, arguments.csv)
-    if arguments.figure is not None:
-        plot(stages).savefig(arguments.figure, dpi=150)

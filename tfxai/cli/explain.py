@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from tfxai.cli.explaining import add_image_options, add_result_options, add_target_options, explain_files
-from tfxai.cli.options import add_method_options, add_model_options, chosen_methods
-from tfxai.cli.tables import add_table_options, explain_table
-from tfxai.cli.texts import add_text_options, explain_texts
-from tfxai.plotting import plot_grid
+from tfxai.cli.options import (
+    add_image_options,
+    add_method_options,
+    add_model_options,
+    add_result_options,
+    add_table_options,
+    add_target_options,
+    add_text_options,
+)
 
 NAME = "explain"
 HELP = "Explain a model's predictions for image files, texts or the rows of a table."
@@ -45,21 +49,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_method_options(parser)
     add_target_options(parser)
     add_result_options(parser, "tfxai-output")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Explain what is given; 1 if some of several images were none, else 0."""
-    given = [bool(arguments.images), arguments.text is not None, arguments.table is not None]
-    if sum(given) != 1:
-        raise ValueError("Expected one of these: image files, --text FILE, or --table FILE.")
-    if arguments.text is not None:
-        return explain_texts(arguments)
-    if arguments.table is not None:
-        return explain_table(arguments)
-    methods = chosen_methods(arguments)
-    return explain_files(
-        arguments,
-        list(methods),
-        lambda view, names: [method.make(view, classes=names) for method in methods.values()],
-        lambda found, photograph: plot_grid(found, [photograph]),
-    )

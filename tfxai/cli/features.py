@@ -19,8 +19,3 @@ COMMANDS: tuple[Command, ...] = (features_fit, features_explain)
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what can be done with features to the parser of ``tfxai features``."""
     add_commands(parser, "what", COMMANDS)
-
-
-def run(arguments: argparse.Namespace) -> int | None:
-    """Do what was chosen."""
-    return arguments.what.run(arguments)

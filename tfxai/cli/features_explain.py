@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from tfxai.api import named
-from tfxai.cli.explaining import add_image_options, add_result_options, add_target_options, explain_files
-from tfxai.cli.options import add_batch_size_option, add_model_options, add_preprocess_option
+from tfxai.cli.options import (
+    add_batch_size_option,
+    add_image_options,
+    add_model_options,
+    add_preprocess_option,
+    add_result_options,
+    add_target_options,
+)
 
 NAME = "explain"
 HELP = "Explain predictions by the features that speak for them."
@@ -18,7 +23,6 @@ FILE is what tfxai features fit wrote. Each image gives a picture: the strongest
 with what excites it and its share of the weights. All values go to relevant_features.npz, for
 tfxai.Explanation.load(FILE), whose evidence() lists the features.
 """
-METHOD = "relevant_features"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +43,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_batch_size_option(parser)
     add_target_options(parser)
     add_result_options(parser, "tfxai-features")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Explain the images; 1 if some of the files were no images, else 0."""
-    options = {"features": arguments.features, "top": arguments.strongest, "relus": arguments.relus}
-    return explain_files(
-        arguments,
-        [METHOD],
-        lambda view, names: [named(METHOD).make(view, classes=names, **options)],
-        lambda found, photograph: found[METHOD].plot_prediction(images=[photograph]),
-    )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
-from tfxai.cli.explaining import add_image_options, add_result_options, add_target_options, explain_files
-from tfxai.cli.options import add_batch_size_option, add_model_options, add_preprocess_option
-from tfxai.inversion import GuidedFeatureInversion, figures
-from tfxai.inversion.settings import PRESETS
-from tfxai.synthesis.box import box
+from tfxai.choices import InversionPreset
+from tfxai.cli.options import (
+    add_batch_size_option,
+    add_image_options,
+    add_model_options,
+    add_preprocess_option,
+    add_result_options,
+    add_target_options,
+)
 
 NAME = "invert"
 HELP = "Show which part of an image a layer keeps, and which of that makes the class."
@@ -31,33 +36,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base-layer", metavar="NAME", help="layer whose channels make the mask (default: see --preset)"
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default="tfxai", help="default: %(default)s")
+    parser.add_argument("--preset", choices=get_args(InversionPreset), default="tfxai", help="default: %(default)s")
     parser.add_argument("--inversion-steps", metavar="N", type=int, help="of the first stage (default: see --preset)")
     parser.add_argument("--target-steps", metavar="N", type=int, help="of the second stage (default: see --preset)")
     add_preprocess_option(parser)
     add_batch_size_option(parser)
     add_target_options(parser)
     add_result_options(parser, "tfxai-inversion")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Invert the images; 1 if some of the files were no images, else 0."""
-    method = GuidedFeatureInversion.facts.name
-    steps = {name: getattr(arguments, name) for name in ("inversion_steps", "target_steps")}
-    options = {name: number for name, number in steps.items() if number is not None}
-    pixels = box(arguments.preprocess).pixels
-    return explain_files(
-        arguments,
-        [method],
-        lambda view, names: [
-            GuidedFeatureInversion(
-                view,
-                arguments.layer,
-                base_layer=arguments.base_layer,
-                preset=arguments.preset,
-                classes=names,
-                **options,
-            )
-        ],
-        lambda found, photograph: figures.stages(found[method], [photograph], pixels),
-    )

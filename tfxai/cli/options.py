@@ -1,26 +1,13 @@
-"""What commands share: the options that choose a model and methods, and what they mean."""
+"""Options that several commands take; `tfxai.cli.work.given` says what they mean."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import functools
-import importlib
-import inspect
-import os
-import sys
-from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import get_args
 
-import keras
-
-from tfxai import api, images
-from tfxai.api import Named
-from tfxai.evaluation.stored import digest
-from tfxai.models import ModelView, open_model
-from tfxai.models.loading import UnknownObject
-from tfxai.neurons.prediction import PredictionByFeatures
+from tfxai.choices import Mode
+from tfxai.cli.commands import InPlaceOf
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
 OBJECTS_HELP = (
@@ -38,61 +25,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--custom-objects", metavar="MODULE:NAME", action="append", default=[], help=OBJECTS_HELP)
     parser.add_argument("--signature", metavar="NAME", help=SIGNATURE_HELP)
     parser.add_argument("--model-output", metavar="NAME", help=OUTPUT_HELP)
-
-
-def opened(arguments: argparse.Namespace) -> ModelView:
-    """The model that the options of `add_model_options` name."""
-    with keras.saving.custom_object_scope(_custom_objects(arguments.custom_objects)):
-        try:
-            return open_model(arguments.model, arguments.model_output, arguments.signature)
-        except UnknownObject as error:
-            raise ValueError(
-                f"{error.failed}it needs {error.name!r}, which Keras does not know. Say where it is: "
-                f"--custom-objects MODULE:{error.name}."
-            ) from error
-
-
-def _custom_objects(given: Sequence[str]) -> dict[str, Any]:
-    """What ``module:name`` or ``module`` stand for, by the names under which files may know it."""
-    found: dict[str, Any] = {}
-    for one in given:
-        value = imported("--custom-objects", one, "my_layers:Scale")
-        name = one.partition(":")[2]
-        if not name:  # importing a module registers what it holds
-            continue
-        if not isinstance(value, Mapping) and not callable(value):
-            raise ValueError(f"Expected {one!r} to be a class, a function or a dict, got {type(value).__name__}.")
-        found |= value if isinstance(value, Mapping) else {name: value, getattr(value, "__name__", name): value}
-    return found
-
-
-def imported(option: str, given: str, example: str) -> Any:
-    """What ``module:name`` stands for, or the module alone where there is no name."""
-    module_name, _, name = given.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
-    try:
-        module = importlib.import_module(module_name)
-        return functools.reduce(getattr, name.split("."), module) if name else module
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ValueError(f"Expected {option} as MODULE:NAME, such as {example}, got {given!r}: {error}.") from error
-
-
-def check_folder(folder: Path) -> None:
-    """ValueError if results cannot be written there; nothing is made yet."""
-    nearest = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
-    if not nearest.is_dir():
-        raise ValueError(f"Expected a folder for the results, but {str(nearest)!r} is a file.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"Expected a folder that can be written to, but {str(nearest)!r} cannot.")
-
-
-def check_file(file: Path | None) -> None:
-    """As `check_folder`, of a file, if one is asked for."""
-    if file is not None:
-        check_folder(file.parent)
-        if file.is_dir():
-            raise ValueError(f"Expected a file to write to, but {str(file)!r} is a folder.")
 
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +46,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
 
 def add_preprocess_option(parser: argparse.ArgumentParser) -> None:
     """What pixels become before the model takes them."""
-    parser.add_argument("--preprocess", choices=list(images.MODES), default="none", help="default: %(default)s")
+    parser.add_argument("--preprocess", choices=get_args(Mode), default="none", help="default: %(default)s")
 
 
 def add_batch_size_option(parser: argparse.ArgumentParser, what: str = "inputs") -> None:
@@ -142,70 +74,71 @@ def add_mu_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mu", metavar="NUMBER|auto", default="auto", help=what)
 
 
-def bound(given: str) -> float | Literal["auto"]:
-    """What ``--mu`` says; ValueError if that is no number."""
-    try:
-        return "auto" if given == "auto" else float(given)
-    except ValueError:
-        raise ValueError(f"Expected --mu to be a positive number or auto, got {given!r}.") from None
-
-
 def add_csv_option(parser: argparse.ArgumentParser) -> None:
     """A file for the table that is printed."""
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table to this file too")
 
 
-def check_batch_size(arguments: argparse.Namespace) -> None:
-    """ValueError if nothing fits into a batch."""
-    if arguments.batch_size < 1:
-        raise ValueError(f"Expected --batch-size to be at least 1, got {arguments.batch_size}.")
+def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Which images; the next words that the command takes."""
+    return parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
 
 
-def chosen_methods(arguments: argparse.Namespace, default: Sequence[str] = DEFAULT_METHODS) -> dict[str, Named]:
-    """The methods as they were given."""
-    check_batch_size(arguments)
-    chosen: dict[str, Named] = {}
-    takes_layer = False
-    for text in arguments.method or default:
-        method = api.named(text)
-        common = {"score": arguments.score} if arguments.score else {}
-        if arguments.layer is not None and "layer" in inspect.signature(method.innermost.cls).parameters:
-            takes_layer = True
-            common["layer"] = arguments.layer
-        if method.innermost.cls is PredictionByFeatures and "features" not in method.innermost.options:
-            raise ValueError(
-                "The method relevant_features needs a file of features: relevant_features:features=FILE, as `tfxai "
-                "features fit` writes it."
-            )
-        chosen[_short(method, chosen)] = method.preset(**common)
-    if arguments.layer is not None and not takes_layer:
-        raise ValueError("Expected --layer with a method that takes one, such as grad_cam.")
-    return chosen
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Which class, and the names of all."""
+    parser.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
+    add_classes_option(parser)
 
 
-def facts_of(method: Named) -> dict[str, Any]:
-    """A method with its options, and what is in the file of features that it may have."""
-    file = method.innermost.options.get("features")
-    content = {} if file is None else {"features": digest(file)}
-    return method.described() | content
+def add_classes_option(parser: argparse.ArgumentParser) -> None:
+    """What classes are called."""
+    parser.add_argument(
+        "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
+    )
 
 
-def _short(method: Named, taken: Collection[str]) -> str:
-    """The title of a method, in which a file goes by its name alone, unless that is taken."""
-    file = str(method.innermost.options.get("features", ""))
-    short = method.title.replace(file, Path(file).name) if file else method.title
-    return method.title if short in taken else short
+def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
+    """What is printed, and where files go."""
+    add_output_option(parser, folder)
+    parser.add_argument(
+        "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--html", action="store_true", help="write explanations.html too, a page with all images that needs no others"
+    )
 
 
-def read_classes(file: str) -> list[str]:
-    """Names of classes: one a line, or the column 'name' of a ``.csv`` file."""
-    path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"There is no file {file!r} with names of classes.")
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        if path.suffix.lower() == ".csv":
-            rows = csv.DictReader(lines)
-            if "name" not in (rows.fieldnames or ()):
-                raise ValueError(f"Expected {file!r} to have a column 'name', got {', '.join(rows.fieldnames or ())}.")
-            return [row["name"] for row in rows]
-        return [line.strip() for line in lines if line.strip()]
+PREPROCESSOR_HELP = (
+    "a function of yours from a list of strings to the model's inputs, if the model does not begin with strings itself"
+)
+
+
+def add_text_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
+    """Which texts, in place of images, and what makes numbers of them."""
+    what = "explain texts, one a line; - reads the standard input"
+    parser.add_argument("--text", metavar="FILE", action=InPlaceOf, words=images, help=what)
+    parser.add_argument("--preprocessor", metavar="MODULE:NAME", help=PREPROCESSOR_HELP)
+
+
+def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
+    """Which table, in place of images, and what its columns are."""
+    what = "explain the rows of a .csv file, whose first line has the names of columns"
+    parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
+    parser.add_argument(
+        "--without", metavar="COLUMN", nargs="+", action="extend", default=[], help="columns that the model gets not"
+    )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME=COLUMN,COLUMN",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="columns that are one feature, such as those of one category",
+    )
+
+
+def add_synthesis_options(parser: argparse.ArgumentParser, random: str, folder: str) -> None:
+    """What pixels mean, the seed of what is random, and where images go."""
+    add_preprocess_option(parser)
+    add_seed_option(parser, random)
+    add_output_option(parser, folder)

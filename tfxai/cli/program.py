@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import importlib
 import sys
 import textwrap
 from collections.abc import Sequence
-
-import cv2
-import matplotlib
-import tensorflow as tf
+from pathlib import Path
+from types import ModuleType
 
 from tfxai._version import __version__
 from tfxai.cli import demo, dream, evaluate, explain, features, invert, layers, methods, resample, synthesize
 from tfxai.cli.commands import Command, add_commands
+from tfxai.cli.quiet import quiet_start
 
 COMMANDS: tuple[Command, ...] = (
     explain,
@@ -27,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
     methods,
     demo,
 )
+AT_ONCE = {"methods"}  # what needs no TensorFlow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,16 +52,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
-    matplotlib.use("Agg")  # figures go to files, also on machines without a screen
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors say what is wrong with a file
     try:
-        return arguments.command.run(arguments) or 0
+        _check_paths(arguments)
+        return _work(arguments.work).run(arguments) or 0
     except KeyboardInterrupt:
         print("tfxai: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, tf.errors.OpError) as error:
+    except Exception as error:
+        if not _of_the_user(error):
+            raise
         print(f"tfxai: error: {textwrap.shorten(str(error), 600)}", file=sys.stderr)
         return 2
+
+
+def _check_paths(arguments: argparse.Namespace) -> None:
+    """ValueError for what is clearly missing, at once and not after the seconds that TensorFlow takes to start."""
+    model, images = getattr(arguments, "model", None), getattr(arguments, "images", None)
+    if model is not None and not Path(model).exists():
+        raise ValueError(f"There is no model file {model!r}.")
+    only = images[0] if isinstance(images, list) and len(images) == 1 else None
+    if only is not None and not Path(only).exists() and not glob.has_magic(only):
+        raise ValueError(f"There is no image file {only!r}.")
+
+
+def _work(name: str) -> ModuleType:
+    """The module of `tfxai.cli.work` that does what was asked, and all that it needs."""
+    if name not in AT_ONCE:
+        with quiet_start():
+            importlib.import_module("tfxai.cli.work.start")
+    return importlib.import_module(f"tfxai.cli.work.{name}")
+
+
+def _of_the_user(error: Exception) -> bool:
+    """Whether it tells of what was given, and not of a fault of ours."""
+    tensorflow = sys.modules.get("tensorflow")
+    ours = () if tensorflow is None else (tensorflow.errors.OpError,)
+    return isinstance(error, (ValueError, TypeError, OSError, *ours))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -82,14 +82,7 @@ class ShapleyValues(Exact):
     ((2, 112, 112), (2, 9))
     """
 
-    facts = Facts(
-        "shapley_values",
-        use="fair shares of a few parts in the score, and how they interact",
-        cost="2^players forward passes (512 for the 9 patches of an image)",
-        needs="any model, at most 14 players",
-        drawback="coarse; depends on the fill",
-        reference="Shapley 1953",
-    )
+    facts = Facts.of("shapley_values")
 
     def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
         game.run.extras["interactions"] = interactions(coalitions, worth)
@@ -126,14 +119,7 @@ class Banzhaf(Exact):
     (2, 112, 112)
     """
 
-    facts = Facts(
-        "banzhaf",
-        use="what each of a few parts adds, whoever else is there",
-        cost="2^players forward passes (512 for the 9 patches of an image)",
-        needs="any model, at most 14 players",
-        drawback="coarse; depends on the fill; does not sum to the score",
-        reference="Banzhaf 1965",
-    )
+    facts = Facts.of("banzhaf")
 
     def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
         return marginal(coalitions, worth, [0.5 ** (game.count - 1)] * game.count)
@@ -162,14 +148,7 @@ class FeatureAblation(CoalitionMethod):
     """
 
     additive = False
-    facts = Facts(
-        "feature_ablation",
-        use="parts without which the score falls",
-        cost="1 forward pass for each player (49 super-pixels of an image)",
-        needs="any model",
-        drawback="sees no interplay; depends on the fill",
-        reference="Zeiler and Fergus 2013",
-    )
+    facts = Facts.of("feature_ablation")
 
     def shares(self, game: Game) -> tf.Tensor:
         return game.run.score[:, None] - game.worth_without_each()

@@ -51,14 +51,7 @@ class HSICAttribution(CoalitionMethod, Seeded):
 
     additive = shared = False
     grid = 8
-    facts = Facts(
-        "hsic",
-        use="parts that the score depends on, in whatever way",
-        cost="500 forward passes (budget)",
-        needs="any model",
-        drawback="no sign; depends on the fill; noisy for parts that matter little",
-        reference="Novello et al. 2022",
-    )
+    facts = Facts.of("hsic")
 
     def __init__(
         self,

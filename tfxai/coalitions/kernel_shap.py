@@ -135,14 +135,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
     ((2, 112, 112), (2, 49))
     """
 
-    facts = Facts(
-        "kernel_shap",
-        use="fair shares of parts in the score, which sum to what it gains by them",
-        cost="2 forward passes for each player, and 2048",
-        needs="any model",
-        drawback="slow; depends on the fill",
-        reference="Lundberg and Lee 2017",
-    )
+    facts = Facts.of("kernel_shap")
 
     def __init__(
         self,

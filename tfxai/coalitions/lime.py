@@ -72,14 +72,7 @@ class LIME(CoalitionMethod, Seeded):
     """
 
     additive = False
-    facts = Facts(
-        "lime",
-        use="a linear model of what parts do to the score",
-        cost="1000 forward passes (budget)",
-        needs="any model",
-        drawback="depends on the kernel's width and the fill; varies with the seed",
-        reference="Ribeiro et al. 2016",
-    )
+    facts = Facts.of("lime")
 
     def __init__(
         self,

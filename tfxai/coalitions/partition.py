@@ -107,14 +107,7 @@ class PartitionSHAP(CoalitionMethod):
     """
 
     grid = 16
-    facts = Facts(
-        "partition_shap",
-        use="fair shares in the score, fine where it matters",
-        cost="500 forward passes (budget)",
-        needs="any model",
-        drawback="depends on the hierarchy and the fill",
-        reference="Owen 1977",
-    )
+    facts = Facts.of("partition_shap")
 
     def __init__(
         self,

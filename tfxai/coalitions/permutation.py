@@ -57,14 +57,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     ((2, 112, 112), (2, 112, 112))
     """
 
-    facts = Facts(
-        "permutation_shap",
-        use="fair shares of parts in the score, which sum to what it gains by them",
-        cost="20 forward passes for each player (2 for each of 10 orders)",
-        needs="any model",
-        drawback="slow; depends on the fill",
-        reference="Castro et al. 2009",
-    )
+    facts = Facts.of("permutation_shap")
 
     def __init__(
         self,

@@ -54,14 +54,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
 
     additive = shared = False
     grid = 8
-    facts = Facts(
-        "sobol",
-        use="parts that the score depends on, alone or together with others",
-        cost="2112 forward passes (32 designs of 64 patches)",
-        needs="any model",
-        drawback="slow; no sign; depends on the fill",
-        reference="Fel et al. 2021",
-    )
+    facts = Facts.of("sobol")
 
     def __init__(
         self,

@@ -14,17 +14,16 @@ from __future__ import annotations
 
 from numbers import Integral
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import cv2
 import keras
 import numpy as np
 
 from tfxai.checks import one_of
+from tfxai.choices import Architecture
+from tfxai.choices import FlowerSet as Name
 from tfxai.datasets import vision_transformer
-
-Name: TypeAlias = Literal["single-6c", "double-12c"]
-Architecture: TypeAlias = Literal["cnn", "vit"]
 
 COLOURS = {"red": 0.0, "yellow": 55.0, "green": 120.0, "cyan": 180.0, "blue": 230.0, "magenta": 300.0}
 """Hue of each class colour in degrees; neighbours are at least 50 degrees apart."""

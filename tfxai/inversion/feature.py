@@ -92,14 +92,7 @@ class FeatureInversion(Explainer, Seeded):
     (2, 112, 112, 3)
     """
 
-    facts = Facts(
-        "feature_inversion",
-        use="what a layer still holds of the input, whatever the class",
-        cost="200 gradient passes up to the layer",
-        needs="images, and a differentiable model",
-        drawback="explains no class; deep layers forget where things were",
-        reference="Mahendran and Vedaldi 2015",
-    )
+    facts = Facts.of("feature_inversion")
     polarity = "absolute"
 
     def __init__(

@@ -104,14 +104,7 @@ class GuidedFeatureInversion(Contrast):
     ((2, 112, 112), (2, 5))
     """
 
-    facts = Facts(
-        "guided_feature_inversion",
-        use="the part of the input that keeps the class when all else is blurred",
-        cost="3 gradient passes up to the inversion layer and 11 whole ones",
-        needs="images, series or volumes, and a layer with spatial output",
-        drawback="slow; as coarse as the layer",
-        reference="Du et al. 2018",
-    )
+    facts = Facts.of("guided_feature_inversion")
 
     def __init__(
         self,

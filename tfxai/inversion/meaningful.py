@@ -109,14 +109,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
     ((2, 112, 112), (2, 28, 28))
     """
 
-    facts = Facts(
-        "meaningful_perturbation",
-        use="the smallest region whose blurring takes the class away",
-        cost="300 gradient passes",
-        needs="images, series or volumes, and a differentiable model",
-        drawback="slow; may find what fools the model rather than what it saw",
-        reference="Fong and Vedaldi 2017",
-    )
+    facts = Facts.of("meaningful_perturbation")
 
     def __init__(
         self,

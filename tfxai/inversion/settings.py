@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from tfxai.checks import above, at_least, one_of, positive
+from tfxai.choices import InversionPreset as Preset
 from tfxai.inversion.objective import Objective
 from tfxai.options import ModelOptions
 from tfxai.types import Baseline
@@ -132,7 +133,6 @@ class SettingsOptions(ModelOptions, total=False):
     base: Base
 
 
-Preset: TypeAlias = Literal["tfxai", "paper", "authors"]
 PAPER = Settings()
 PRESETS: dict[Preset, Settings] = {
     "paper": PAPER,

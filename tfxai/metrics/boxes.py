@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import cv2
 import numpy as np
 
-Threshold: TypeAlias = Literal["mean", "value", "energy"]
-Component: TypeAlias = Literal["all", "largest"]
+from tfxai.choices import Component, Threshold
+
 # For each image (k, 4), or (4,): xmin, ymin, xmax, ymax, half open.
 Boxes: TypeAlias = Sequence[np.ndarray] | np.ndarray
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tfxai.checks import one_of
+from tfxai.choices import MEASURES as WORDS
 from tfxai.imputation import Fill
 from tfxai.metrics.curves import Ordered, curve_of
 from tfxai.metrics.hiding import Hiding
@@ -69,20 +70,18 @@ def _area(found: Found) -> np.ndarray:
 
 
 MEASURES: dict[str, Measure] = {
-    "deletion": Measure(
-        lambda view, given, _: given.ordered(view), _area, False, "score while the most relevant parts are hidden first"
-    ),
+    "deletion": Measure(lambda view, given, _: given.ordered(view), _area, False, WORDS["deletion"]),
     "insertion": Measure(
         lambda view, given, images: given.ordered(view, insert=True, fill="blur" if images else 0.0),
         _area,
         True,
-        "score while the most relevant parts are shown first",
+        WORDS["insertion"],
     ),
     "mu_fidelity": Measure(
         lambda view, given, _: given.subsets(view),
         lambda found: rank_correlation(found["mass"], found["drops"]),
         True,
-        "rank correlation of values and of what the score loses without them",
+        WORDS["mu_fidelity"],
     ),
 }
 

@@ -113,15 +113,7 @@ class RelevantFeatures:
     >>> layer, channel = features.features_[0][0]
     """
 
-    facts = Facts(
-        "relevant_features",
-        use="the few channels whose responses tell the classes apart",
-        cost="1 forward pass an image to fit",
-        needs="labelled images, or the predictions of the model",
-        drawback="of channels that respond alike only some are chosen",
-        reference="Oramas et al. 2019",
-        kind="neurons",
-    )
+    facts = Facts.of("relevant_features")
 
     @functools.partial(strict, base=Runner.__init__)
     def __init__(

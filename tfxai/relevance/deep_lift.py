@@ -62,14 +62,7 @@ class DeepLift(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "deep_lift",
-        use="contribution of each input value, summing to the change of the score",
-        cost="2 gradient passes for each baseline",
-        needs="a model of operations with multipliers, and a meaningful baseline",
-        drawback="depends on the baseline",
-        reference="Shrikumar et al. 2017",
-    )
+    facts = Facts.of("deep_lift")
     backward = "flat"
 
     def __init__(

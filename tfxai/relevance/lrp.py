@@ -77,14 +77,7 @@ class LRP(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "lrp",
-        use="contribution of each input value, through every layer",
-        cost="2 to 5 gradient passes, by the rules",
-        needs="a model of operations with relevance rules",
-        drawback="depends on the rules",
-        reference="Bach et al. 2015",
-    )
+    facts = Facts.of("lrp")
     backward = "flat"
     overflow = (
         "Where contributions cancel, rules such as epsilon divide by what is left, and grow layer after layer. Use the "

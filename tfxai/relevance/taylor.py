@@ -58,14 +58,7 @@ class SimpleTaylor(Explainer):
     """
 
     embeds = True
-    facts = Facts(
-        "simple_taylor",
-        use="contribution of each input value, to first order around a root",
-        cost="33 forward passes and 2 gradient passes",
-        needs="a differentiable model with a root near the input",
-        drawback="near roots often look like noise; far ones are not explained to first order",
-        reference="Bach et al. 2015",
-    )
+    facts = Facts.of("simple_taylor")
 
     def __init__(
         self, model: Model, *, root: Literal["nearest"] | Baseline = "nearest", **options: Unpack[InputOptions]
@@ -148,14 +141,7 @@ class DeepTaylor(LRP):
     (2, 112, 112, 3)
     """
 
-    facts = Facts(
-        "deep_taylor",
-        use="positive contribution of each input value, through every layer",
-        cost="2 gradient passes",
-        needs="a model of operations with relevance rules",
-        drawback="sees only what speaks for the class",
-        reference="Montavon et al. 2017",
-    )
+    facts = Facts.of("deep_taylor")
 
     def __init__(
         self,

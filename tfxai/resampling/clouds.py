@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import tensorflow as tf
 
+from tfxai.choices import CloudName
 from tfxai.segments import MOST, superpixels
 
-CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additive", "mask_superpixel", "crop_shift"]
 Perturbation: TypeAlias = CloudName | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Sample: TypeAlias = Callable[[tf.Tensor], tf.Tensor]  # from a seed, whose second number is that of the copy, to a copy
 Cloud: TypeAlias = Callable[[tf.Tensor], Sample]  # from images (n, ...) to what makes copies of them

@@ -138,15 +138,7 @@ class InputResampling:
     True
     """
 
-    facts = Facts(
-        "input_resampling",
-        use="which channels drive a prediction, and which are stable",
-        cost="1 forward pass a copy, and what reading the layers takes",
-        needs="layers with channels",
-        drawback="what correlates need not cause",
-        reference="Lengerich et al. 2017",
-        kind="neurons",
-    )
+    facts = Facts.of("input_resampling")
 
     @functools.partial(strict, base=Runner.__init__)
     def __init__(

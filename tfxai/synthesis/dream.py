@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.checks import positive
+from tfxai.choices import DreamPreset as Preset
 from tfxai.facts import Facts
 from tfxai.inputs import with_progress
 from tfxai.loops import Seeded, not_inlined
@@ -27,7 +28,6 @@ from tfxai.synthesis.total import gradient
 from tfxai.types import Array, JitCompile, Layer, Model, Verbose
 
 Norm: TypeAlias = Literal["mean", "std"]
-Preset: TypeAlias = Literal["inceptionism", "nn_interpretability"]
 # A layer, several, several with weights; or any objective.
 Amplified: TypeAlias = Layer | Sequence[Layer] | Mapping[Layer, float] | Objective
 
@@ -135,15 +135,7 @@ class DeepDream(Seeded):
     (1, 112, 112, 3)
     """
 
-    facts = Facts(
-        "deep_dream",
-        use="what a layer sees in a photograph, amplified",
-        cost="1 gradient pass a step of each octave and tile",
-        needs="a model of images that can be differentiated",
-        drawback="shows what a layer answers to, not what decides",
-        reference="Mordvintsev et al. 2015",
-        kind="model",
-    )
+    facts = Facts.of("deep_dream")
 
     def __init__(
         self,

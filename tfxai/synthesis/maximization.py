@@ -111,15 +111,7 @@ class ActivationMaximization(Seeded):
     ['class 0', 'class 1', 'class 2']
     """
 
-    facts = Facts(
-        "activation_maximization",
-        use="what a class, a channel or a neuron looks like to the model",
-        cost="1 gradient pass a step",
-        needs="a model of images that can be differentiated",
-        drawback="shows one way to excite the model, not what decides on real images",
-        reference="Simonyan et al. 2013, Nguyen et al. 2016",
-        kind="model",
-    )
+    facts = Facts.of("activation_maximization")
 
     def __init__(
         self,

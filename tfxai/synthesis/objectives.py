@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import tensorflow as tf
 
+from tfxai.choices import Scale
 from tfxai.models.head import one_each, scores
 from tfxai.synthesis.objective import Numbers, Objective, Seen, Shapes, unchecked
 from tfxai.types import Array, Layer
 
-Scale: TypeAlias = Literal["logit", "log_probability", "probability"]
 Reduction: TypeAlias = Literal["mean", "sum", "max", "energy"]
 # An objective, classes by their numbers, or a function of the outputs.
 Sought: TypeAlias = Objective | int | Sequence[int] | Array | Callable[[tf.Tensor], tf.Tensor]

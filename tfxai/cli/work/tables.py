@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.api import Named
-from tfxai.cli import files
-from tfxai.cli.commands import InPlaceOf
-from tfxai.cli.options import DEFAULT_METHODS, check_folder, chosen_methods, opened
-from tfxai.cli.rows import explain_rows
+from tfxai.cli.options import DEFAULT_METHODS
+from tfxai.cli.work import files
+from tfxai.cli.work.given import check_folder, chosen_methods, opened
+from tfxai.cli.work.rows import explain_rows
 from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.groups import different, partition
@@ -25,23 +25,6 @@ from tfxai.models.view import cut
 from tfxai.tables import MAX_ROWS, Table
 
 Columns = dict[str, list[str]]  # of a table: what stands in each, by its name
-
-
-def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
-    """Which table, in place of images, and what its columns are."""
-    what = "explain the rows of a .csv file, whose first line has the names of columns"
-    parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
-    parser.add_argument(
-        "--without", metavar="COLUMN", nargs="+", action="extend", default=[], help="columns that the model gets not"
-    )
-    parser.add_argument(
-        "--groups",
-        metavar="NAME=COLUMN,COLUMN",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="columns that are one feature, such as those of one category",
-    )
 
 
 def explain_table(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What the commands that explain image files share: options, and the way from files to pictures and values."""
+"""What the commands that explain image files share: the way from files to pictures and values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tfxai.cli import files
-from tfxai.cli.options import add_output_option, check_batch_size, check_folder, opened, read_classes
+from tfxai.cli.work import files
+from tfxai.cli.work.given import check_batch_size, check_folder, opened, read_classes
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor
@@ -19,35 +19,6 @@ from tfxai.synthesis.box import box
 from tfxai.targets import class_id
 
 Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
-
-
-def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
-    """Which images; the next words that the command takes."""
-    return parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
-
-
-def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Which class, and the names of all."""
-    parser.add_argument("--target", metavar="CLASS", help="number or name of a class (default: the predicted one)")
-    add_classes_option(parser)
-
-
-def add_classes_option(parser: argparse.ArgumentParser) -> None:
-    """What classes are called."""
-    parser.add_argument(
-        "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
-    )
-
-
-def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
-    """What is printed, and where files go."""
-    add_output_option(parser, folder)
-    parser.add_argument(
-        "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--html", action="store_true", help="write explanations.html too, a page with all images that needs no others"
-    )
 
 
 def class_names(arguments: argparse.Namespace) -> list[str] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tfxai.api import Named
-from tfxai.cli.explaining import check_names, chosen_target, class_names, told
+from tfxai.cli.work.explaining import check_names, chosen_target, class_names, told
 from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.joining import join

@@ -1,8 +1,7 @@
-"""What ``tfxai synthesize`` and ``tfxai dream`` share: options, and the files that they write."""
+"""What ``tfxai synthesize`` and ``tfxai dream`` share: the files that they write."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from tfxai.cli.options import add_output_option, add_preprocess_option, add_seed_option
 from tfxai.synthesis.result import Synthesis
-
-
-def add_synthesis_options(parser: argparse.ArgumentParser, random: str, folder: str) -> None:
-    """What pixels mean, the seed of what is random, and where images go."""
-    add_preprocess_option(parser)
-    add_seed_option(parser, random)
-    add_output_option(parser, folder)
 
 
 def write(found: Synthesis, folder: Path, name: str, titles: Sequence[str]) -> None:

@@ -7,22 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfxai.cli import files
-from tfxai.cli.commands import InPlaceOf
-from tfxai.cli.options import DEFAULT_METHODS, check_folder, chosen_methods, imported, opened
-from tfxai.cli.rows import Found, explain_rows
+from tfxai.cli.options import DEFAULT_METHODS
+from tfxai.cli.work import files
+from tfxai.cli.work.given import check_folder, chosen_methods, imported, opened
+from tfxai.cli.work.rows import Found, explain_rows
 from tfxai.plotting import plot_grid
-
-PREPROCESSOR_HELP = (
-    "a function of yours from a list of strings to the model's inputs, if the model does not begin with strings itself"
-)
-
-
-def add_text_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
-    """Which texts, in place of images, and what makes numbers of them."""
-    what = "explain texts, one a line; - reads the standard input"
-    parser.add_argument("--text", metavar="FILE", action=InPlaceOf, words=images, help=what)
-    parser.add_argument("--preprocessor", metavar="MODULE:NAME", help=PREPROCESSOR_HELP)
 
 
 def explain_texts(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""What the commands do: a module for each, with a function ``run``, and what these share."""
