@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -46,10 +47,10 @@ def adopt(name: str, function: ConcreteFunction, loaded: bool, flatten: Callable
     """
     adopted = f"Flat{name}"
     if _lookup(adopted) is None:
-        traced = _from_saved_model(name) if loaded else _from_process(name, function)
-        if traced is None:
+        trace = _from_saved_model(name) if loaded else _from_process(name, function)
+        if trace is None:
             return UNSAVED
-        _register(adopted, name, traced, flatten(traced))
+        _register(adopted, name, trace, flatten)
     return adopted
 
 
@@ -60,20 +61,24 @@ def _lookup(name: str) -> Callable | None:
         return None
 
 
-def _from_saved_model(name: str) -> ConcreteFunction | None:
+def _from_saved_model(name: str) -> Callable[[], ConcreteFunction] | None:
     gradient = _lookup(name)
     if gradient is None or not getattr(gradient, "__module__", "").endswith(_LOADER):
         return None
-    return inspect.getclosurevars(gradient).nonlocals["func"]
+    return lambda: inspect.getclosurevars(gradient).nonlocals["func"]
 
 
-def _from_process(name: str, function: ConcreteFunction) -> ConcreteFunction | None:
+def _from_process(name: str, function: ConcreteFunction) -> Callable[[], ConcreteFunction] | None:
     gradient, op = _lookup(name), _find(function.graph, name)
     if gradient is None or op is None:
         return None
-    with function.graph.as_default():
-        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in op.outputs]
-        return tf.function(lambda *signals: gradient(op, *signals), autograph=False).get_concrete_function(*specs)
+
+    def trace() -> ConcreteFunction:
+        with function.graph.as_default():
+            specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in op.outputs]
+            return tf.function(lambda *signals: gradient(op, *signals), autograph=False).get_concrete_function(*specs)
+
+    return trace
 
 
 def _find(graph: tf.Graph, name: str) -> Any:
@@ -82,9 +87,18 @@ def _find(graph: tf.Graph, name: str) -> Any:
     return next((op for op in graph.get_operations() if op.node_def.attr["_gradient_op_type"].s == wanted), None)
 
 
-def _register(adopted: str, name: str, traced: ConcreteFunction, flat: Any) -> None:
+def _register(
+    adopted: str, name: str, trace: Callable[[], ConcreteFunction], flatten: Callable[[ConcreteFunction], Any]
+) -> None:
+    @cache
+    def traced_and_flat() -> tuple[ConcreteFunction, Any]:
+        with tf.init_scope():  # not within the graph that asks
+            traced = trace()
+            return traced, flatten(traced)
+
     @tf.RegisterGradient(adopted)
     def gradient(op: tf.Operation, *signals: tf.Tensor) -> list[tf.Tensor]:
+        traced, flat = traced_and_flat()  # when a signal arrives: many methods send none, and each takes 50 ms
         pairs = zip(op.outputs, signals, strict=True)
         arrived = [tf.zeros_like(y) if signal is None else signal for y, signal in pairs]
         found = iter(flat.paste(arrived, flat.outputs, captured=lambda tensor: _here(_around(op, tensor, name))))
