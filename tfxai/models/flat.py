@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf.device_properties_pb2 import DeviceProperties, NamedDevice
 from tensorflow.python.eager import context  # has no public name
 from tensorflow.python.grappler import cluster, tf_optimizer  # have no public names; TensorFlow's converters use them
@@ -19,6 +20,7 @@ from tfxai.models import convolutions, custom_gradients, overrides, quantized
 from tfxai.models.custom_gradients import ConcreteFunction
 from tfxai.models.operations import CALLS
 
+EIGHT_BITS = {types_pb2.DT_FLOAT8_E4M3FN, types_pb2.DT_FLOAT8_E5M2}
 _COPIES = itertools.count()
 _KEEP_APART = ("_noinline", "_XlaMustCompile")  # what keeps a function from being inlined
 
@@ -53,10 +55,13 @@ class FlatGraph:
         self._graph_def = convolutions.kept_apart(
             _inlined(function), dict(zip(self._captured, function.captured_inputs, strict=True))
         )
+        casts = {node.attr["DstT"].type for node in _nodes(self._graph_def) if node.op == "Cast"}
         for node in _nodes(self._graph_def):
             if "_gradient_op_type" in node.attr and not gradients:
                 del node.attr["_gradient_op_type"]
             elif "_gradient_op_type" in node.attr and node.op not in CALLS:
+                if casts & EIGHT_BITS:
+                    raise _unwritable("its numbers of 8 bits have custom gradients")
                 gradient = node.attr["_gradient_op_type"]
                 gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded, FlatGraph).encode()
 
@@ -190,11 +195,15 @@ def _inlined(function: ConcreteFunction) -> tf.compat.v1.GraphDef:
     try:
         return _loosened(tf_optimizer.OptimizeGraph(config, meta, verbose=False, cluster=imagined))
     except tf.errors.UnimplementedError as error:
-        raise ValueError(
-            f"TensorFlow cannot write this model as one flat graph: {error.message.splitlines()[0]}. Floating-point "
-            'numbers of 8 bits, as of quantize("float8"), are a reason. Use a model without them, such as of '
-            'quantize("int8"), or a method that modifies no gradient, such as Saliency or IntegratedGradients.'
-        ) from error
+        raise _unwritable(error.message.splitlines()[0]) from error
+
+
+def _unwritable(why: str) -> ValueError:
+    return ValueError(
+        f"TensorFlow cannot write this model as one flat graph: {why}. Floating-point "
+        'numbers of 8 bits, as of quantize("float8"), are a reason. Use a model without them, such as of '
+        'quantize("int8"), or a method that modifies no gradient, such as Saliency or IntegratedGradients.'
+    )
 
 
 def _loosened(graph_def: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
