@@ -20,6 +20,7 @@ from tfxai.segments import MOST, superpixels
 # The side of patches, or GRID of these along the longest axis; regions of like colour; all tokens of a word; columns of
 # a table; or to which part each position belongs, for all inputs or for each.
 Parts: TypeAlias = int | Literal["patches", "superpixels", "words"] | Algorithm | Segments | Groups | np.ndarray | None
+NAMES = ("patches", "superpixels", *ALGORITHMS, "words")
 GRID = 9  # as muFidelity takes it (Bhatt et al. 2020, in Xplique)
 ROWS = "groups"  # the name in `Run.beside` of parts that differ between inputs
 
@@ -112,7 +113,7 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         over = tf.zeros([1, *size], tf.bool)  # steps of a sequence, for all positions beside them
         kept = tf.reshape(tf.reshape(kept, [-1, size[0], *[1] * (len(size) - 1)]) | over, [-1, int(np.prod(size))])
     if isinstance(groups, str):
-        one_of("groups", groups, ["patches", "superpixels", *ALGORITHMS, "words"])
+        one_of("groups", groups, NAMES)
     if isinstance(groups, str) and groups == "patches":  # of a series, a table or words each position is one
         groups = None if len(size) == 1 else -(-max(size) // GRID)
     cells = None

@@ -173,8 +173,8 @@ def test_errors():
         Segments("watershed")
     with pytest.raises(ValueError, match="most to be a positive integer"):
         Segments("slic", 0)
-    with pytest.raises(ValueError, match=r"one of \['patches', 'superpixels', 'slic'"):
-        tfxai.KernelSHAP(weighted, groups="watershed")(IMAGES, 0)
+    with pytest.raises(ValueError, match=r"one of \['auto', 'patches', 'superpixels', 'slic'"):
+        tfxai.KernelSHAP(weighted, groups="watershed")
     with pytest.raises(ValueError, match="at most 14 players; got 49 players"):
         tfxai.ShapleyValues(weighted, groups="slic")(IMAGES, 0)
     with pytest.raises(ValueError, match=r"need images, \(n, h, w, c\), got shape \(1, 6\)"):

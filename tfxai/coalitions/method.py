@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from tfxai import text
 from tfxai.baselines import compared
-from tfxai.checks import positive
+from tfxai.checks import one_of, positive
 from tfxai.coalitions.game import Channels, Game, of_channels, of_inputs, of_positions
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
-from tfxai.players import GRID, ROWS, Parts, as_parts, segmented
+from tfxai.players import GRID, NAMES, ROWS, Parts, as_parts, segmented
 from tfxai.run import Run
 from tfxai.runner import Outcome
 from tfxai.segmentations import Segments
@@ -64,6 +64,8 @@ class CoalitionMethod(Explainer):
     ):
         self.around = from_surroundings(fill, options)
         super().__init__(model, **options)
+        if isinstance(groups, str):
+            one_of("groups", groups, ("auto", *NAMES, "inputs"))
         self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
         self.reference = compared(0.0 if self.around else fill, background, "fill")
         if isinstance(groups, Channels):
