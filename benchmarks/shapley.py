@@ -1,4 +1,4 @@
-"""Shapley values beside shap and lime, where these are installed: errors after so many evaluations, and time."""
+"""Shapley and Banzhaf values: errors after so many evaluations, and time; beside shap and lime, where installed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,25 @@ PLAYERS, SEEDS = 50, 20
 BUDGETS = (2 * PLAYERS + 256, 2 * PLAYERS + 2048)
 
 
-def games() -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]]:
-    """Functions of who is there, (m, players), and their Shapley values."""
-    random = np.random.default_rng(0)
+def sum_of_groups(random: np.random.Generator) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]:
+    """A function of who is there, (m, players), and its Shapley and Banzhaf values: groups count if all are there."""
     groups = [random.choice(PLAYERS, random.integers(1, 6), replace=False) for _ in range(200)]
     weights = random.normal(size=len(groups))
-    values = np.zeros(PLAYERS)
+    shapley, banzhaf = np.zeros((2, PLAYERS))
     for group, weight in zip(groups, weights, strict=True):
-        values[group] += weight / len(group)
+        shapley[group] += weight / len(group)
+        banzhaf[group] += weight / 2 ** (len(group) - 1)
 
     def together(x: np.ndarray) -> np.ndarray:
         return np.stack([x[:, group].all(1) for group in groups], 1) @ weights
 
+    return together, shapley, banzhaf
+
+
+def games() -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]]:
+    """Functions of who is there, (m, players), and their Shapley values."""
+    random = np.random.default_rng(0)
+    together, values, _ = sum_of_groups(random)
     yield "sums of groups of 1 to 5", together, values
     first, last = random.normal(size=(PLAYERS, 30)) / 3, random.normal(size=30)
 
@@ -62,8 +69,29 @@ def errors() -> None:
                     found["shap, Kernel"].append(theirs.shap_values(x, nsamples=budget, l1_reg=0, silent=True)[0])
             for who, values in found.items():
                 if values:
-                    wrong = np.sqrt(np.mean((np.array(values) - exact) ** 2, 1)) / exact.std()
-                    print(f"  {budget:5} evaluations, {who:16}{wrong.mean():.4f} ± {wrong.std() / SEEDS**0.5:.4f}")
+                    print_error(budget, who, np.array(values), exact)
+
+
+def print_error(budget: int, who: str, values: np.ndarray, exact: np.ndarray) -> None:
+    wrong = np.sqrt(np.mean((values - exact) ** 2, 1)) / exact.std()
+    print(f"  {budget:5} evaluations, {who:22}{wrong.mean():.4f} ± {wrong.std() / SEEDS**0.5:.4f}")
+
+
+def banzhaf_errors() -> None:
+    """The same of Banzhaf values, beside the means of all coalitions with a player and without (Wang and Jia 2023)."""
+    game, _, exact = sum_of_groups(np.random.default_rng(0))
+    print(f"Banzhaf values of sums of groups of 1 to 5, {PLAYERS} players, {SEEDS} seeds")
+    for budget in BUDGETS:
+        explainer = tfxai.Banzhaf(lambda x: game(x)[:, None], budget=budget)
+        ours, reused = [], []
+        for seed in range(SEEDS):
+            explainer.seed = seed
+            ours.append(explainer.explain(np.ones((1, PLAYERS)), 0, batch_size=4096, verbose=0).values[0])
+            there = np.random.default_rng(seed).random((budget, PLAYERS)) < 0.5
+            worth = game(there)
+            reused.append([worth[own].mean() - worth[~own].mean() for own in there.T])
+        print_error(budget, "Banzhaf", np.array(ours), exact)
+        print_error(budget, "maximum sample reuse", np.array(reused), exact)
 
 
 def times(coalitions: int, batch: int, repeats: int) -> None:
@@ -74,6 +102,7 @@ def times(coalitions: int, batch: int, repeats: int) -> None:
     forward = tf.function(lambda x: model(x, training=False))
     explainers = {
         "KernelSHAP": tfxai.KernelSHAP(model, budget=coalitions),
+        "Banzhaf": tfxai.Banzhaf(model, groups="superpixels", budget=coalitions),
         "LIME": tfxai.LIME(model, budget=coalitions),
         "PermutationSHAP": tfxai.PermutationSHAP(model, samples=coalitions // 96),
         "PartitionSHAP": tfxai.PartitionSHAP(model, budget=coalitions),
@@ -128,7 +157,7 @@ def times(coalitions: int, batch: int, repeats: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--what", choices=["errors", "times"], nargs="+", default=["errors", "times"])
+    parser.add_argument("--what", choices=["errors", "banzhaf", "times"], nargs="+", default=["errors", "times"])
     parser.add_argument("--coalitions", type=int, default=992)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
@@ -136,6 +165,8 @@ def main() -> None:
     warnings.filterwarnings("ignore")  # of a game whose linear model is a bad one
     if "errors" in given.what:
         errors()
+    if "banzhaf" in given.what:
+        banzhaf_errors()
     if "times" in given.what:
         times(given.coalitions, given.batch, given.repeats)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -14,11 +14,13 @@ from tfxai.groups import Groups, numbered, partition
 from tfxai.models.graph import constant_value
 from tfxai.models.regions import Region, boxes
 from tfxai.run import Run
+from tfxai.segmentations import ALGORITHMS, Algorithm, Segments
 from tfxai.segments import MOST, superpixels
 
 # The side of patches, or GRID of these along the longest axis; regions of like colour; all tokens of a word; columns of
 # a table; or to which part each position belongs, for all inputs or for each.
-Parts: TypeAlias = int | Literal["patches", "superpixels", "words"] | Groups | np.ndarray | None
+Parts: TypeAlias = int | Literal["patches", "superpixels", "words"] | Algorithm | Segments | Groups | np.ndarray | None
+NAMES = ("patches", "superpixels", *ALGORITHMS, "words")
 GRID = 9  # as muFidelity takes it (Bhatt et al. 2020, in Xplique)
 ROWS = "groups"  # the name in `Run.beside` of parts that differ between inputs
 
@@ -94,8 +96,8 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         Whose input it is; an array of ``groups`` with a row for each input is in its ``beside``.
     x : tf.Tensor
         The input.
-    groups : int, "patches", "superpixels", "words", mapping, sequence or array, optional
-        See `Parts`. Default: each position, of all channels, is one.
+    groups : int, "patches", "superpixels", "words", Segments, mapping, sequence or array, optional
+        See `Parts`, as `as_parts` has them. Default: each position, of all channels, is one.
 
     Returns
     -------
@@ -111,16 +113,21 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         over = tf.zeros([1, *size], tf.bool)  # steps of a sequence, for all positions beside them
         kept = tf.reshape(tf.reshape(kept, [-1, size[0], *[1] * (len(size) - 1)]) | over, [-1, int(np.prod(size))])
     if isinstance(groups, str):
-        one_of("groups", groups, ["patches", "superpixels", "words"])
+        one_of("groups", groups, NAMES)
     if isinstance(groups, str) and groups == "patches":  # of a series, a table or words each position is one
         groups = None if len(size) == 1 else -(-max(size) // GRID)
     cells = None
     if groups is None:
         return Players(size, int(np.prod(size)), None, kept, size)
     if isinstance(groups, str) and groups == "words":
-        return Players(size, size[0], run.beside[ROWS], kept)
+        return Players(size, size[0], _of_each(run), kept)
     if isinstance(groups, str):
         return Players(size, MOST, _flat(superpixels(tf.cast(x, tf.float32)), size), kept)
+    if isinstance(groups, Segments):
+        labels = _of_each(run)
+        if list(labels.shape[1:]) != size:
+            raise ValueError(f"Expected images with channels last, got an input with the positions {tuple(size)}.")
+        return Players(size, groups.most, _flat(labels, size), kept)
     if isinstance(groups, np.ndarray):
         each = groups.ndim == len(size) + 1
         if list(groups.shape[-len(size) :]) != size or (not each and groups.ndim != len(size)):
@@ -128,7 +135,7 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
                 f"Expected groups= with the number of a part for each position, {tuple(size)}, or such a row for each "
                 f"input, got an array of shape {groups.shape}."
             )
-        labels = run.beside[ROWS] if each else tf.constant(groups[None], tf.int32)
+        labels = _of_each(run) if each else tf.constant(groups[None], tf.int32)
         return Players(size, int(groups.max()) + 1, _flat(labels, size), kept)
     if isinstance(groups, int | np.integer):
         cells = [-(-length // positive("groups", groups)) for length in size]
@@ -143,13 +150,31 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
 
 
 def as_parts(groups: Parts) -> Parts:
-    """What users give as groups, checked: arrays hold whole numbers from 0."""
+    """What users give as groups, checked: arrays hold whole numbers from 0, names of algorithms are `Segments`."""
+    if isinstance(groups, str) and groups in ALGORITHMS:
+        return Segments(groups)  # type: ignore[arg-type]
     if not hasattr(groups, "__array__"):
         return groups
     labels = np.asarray(groups)
     if labels.ndim == 0 or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ValueError(f"Expected an array of groups= to hold whole numbers from 0, got {labels.dtype}.")
     return labels.astype(np.int32)
+
+
+def segmented(groups: Segments, batch: dict[str, Any], chosen: str | None) -> dict[str, np.ndarray]:
+    """What stands beside the inputs of a batch, by name: the segments of the chosen one, or of the only images."""
+    images = [x for name, x in batch.items() if (name == chosen if chosen else np.ndim(x) == 4 or len(batch) == 1)]
+    return {ROWS: groups.of(np.asarray(images[0]))} if len(images) == 1 else {}
+
+
+def _of_each(run: Run) -> tf.Tensor:
+    """(n, positions) the parts of each input."""
+    if ROWS not in run.beside:
+        raise ValueError(
+            "Expected groups= that are the same for all inputs, or are found in the graph, such as superpixels, inside "
+            "another explainer or for one of several inputs without input=."
+        )
+    return run.beside[ROWS]
 
 
 def _flat(labels: tf.Tensor, size: list[int]) -> tf.Tensor:

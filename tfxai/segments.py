@@ -57,6 +57,7 @@ def scaled_superpixels(x: tf.Tensor, scales: Sequence[int]) -> tf.Tensor:
 
 
 FELZENSZWALB = (50, 100, 150, 250, 500, 1200)  # preferences for large regions, as the authors of XRAI take them
+INSTEAD = "leave segments= out, for superpixels, or give label maps (k, h, w)"
 
 
 def felzenszwalb(images: np.ndarray) -> np.ndarray:
@@ -64,7 +65,7 @@ def felzenszwalb(images: np.ndarray) -> np.ndarray:
 
     No region is smaller than a square of 12 pixels in an image of 224.
     """
-    segmentation = scikit_image()
+    segmentation = scikit_image("felzenszwalb", INSTEAD)
     low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
     images = (images - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
     least = max(1, round(150 / 224**2 * images.shape[1] * images.shape[2]))
@@ -75,14 +76,13 @@ def felzenszwalb(images: np.ndarray) -> np.ndarray:
     return np.array([[regions(image, scale) for scale in FELZENSZWALB] for image in images], np.int32)
 
 
-def scikit_image() -> ModuleType:
-    """Its module of segmentations; ImportError that says how to install it."""
+def scikit_image(algorithm: str, instead: str) -> ModuleType:
+    """Its module of segmentations; ImportError that says how to install it, or what to do ``instead``."""
     try:
         from skimage import segmentation
     except ImportError as error:
         raise ImportError(
-            'Segments by "felzenszwalb" need scikit-image: pip install tfxai[segments]. Or leave segments= out, for '
-            "superpixels, or give label maps (k, h, w)."
+            f'Segments by "{algorithm}" need scikit-image: pip install tfxai[segments]. Or {instead}.'
         ) from error
     return segmentation
 

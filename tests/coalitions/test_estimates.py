@@ -6,7 +6,7 @@ import pytest
 import token_networks
 from networks import oracle
 
-from tfxai import KernelSHAP, PermutationSHAP, ShapleyValues
+from tfxai import Banzhaf, KernelSHAP, PermutationSHAP, ShapleyValues, SobolAttribution
 from tfxai.coalitions.kernel_shap import Plan
 
 PERTURBED = oracle("vit_perturbation")
@@ -89,7 +89,9 @@ def test_right_in_the_mean_and_as_sure_as_it_says(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "most"), [(KernelSHAP, {"budget": 500}), (PermutationSHAP, {"samples": 100})], ids=["kernel", "orders"]
+    ("method", "most"),
+    [(KernelSHAP, {"budget": 500}), (PermutationSHAP, {"samples": 100}), (Banzhaf, {"budget": 4000})],
+    ids=["kernel", "orders", "banzhaf"],
 )
 def test_asks_until_it_is_steady(method, most):
     """As far as each input needs, whatever its batch; and then it is about as right as was asked for."""
@@ -100,7 +102,7 @@ def test_asks_until_it_is_steady(method, most):
         return np.tanh(x @ hidden) @ out
 
     x = random.normal(size=(3, 12)).astype("float32")
-    exact = players(ShapleyValues(model)(x, 0))
+    exact = players((Banzhaf if method is Banzhaf else ShapleyValues)(model)(x, 0))
     rough, fine = (method(model, until=until, **most)(x, 0) for until in (0.5, 0.05))
     assert rough.extras["samples"].sum() < fine.extras["samples"].sum()
     wrong = np.sqrt(np.mean((players(fine) - exact) ** 2, 1)) / exact.std(1)
@@ -146,9 +148,47 @@ def test_one_player_has_all(method):
     np.testing.assert_allclose(players(found), [[2 - 1 + 3 - 4 + 0.5]], atol=1e-6)
 
 
-def test_a_budget_that_is_too_small():
-    with pytest.raises(ValueError, match="two coalitions for each of 15 players, got 20"):
-        KernelSHAP(lambda x: x, budget=20)(np.ones((1, 15)), 0)
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (KernelSHAP, {"budget": 20}, "two coalitions for each of 15 players, got 20"),
+        (PermutationSHAP, {"budget": 27}, "at least 28 coalitions, for one order of 15 players, got 27"),
+        (SobolAttribution, {"budget": 16}, "at least 17 coalitions, for one design of 15 players, got 16"),
+        (Banzhaf, {"budget": 59}, "at least 60 coalitions for 15 players, got 59"),
+    ],
+)
+def test_a_budget_that_is_too_small(method, options, message):
+    with pytest.raises(ValueError, match=message):
+        method(lambda x: x, **options)(np.ones((1, 15)), 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "budget", "number"),
+    [(PermutationSHAP, "samples", 100, 10), (SobolAttribution, "designs", 100, 12)],
+)
+def test_a_budget_is_as_many_orders_or_designs(method, name, budget, number):
+    """As it is enough for; and so many coalitions are asked, without those of all and of none."""
+    asked = []
+
+    def game(x):
+        asked.extend(x)
+        return games.interplay(x)
+
+    found = method(game, budget=budget)(games.ONES, 0)
+    np.testing.assert_array_equal(found.values, method(games.interplay, **{name: number})(games.ONES, 0).values)
+    asked.clear()
+    method(game, budget=budget)(games.ONES, 0)
+    partial = [row for row in asked if 0 < row.sum() < 6]
+    assert 0.5 * budget < len(partial) <= budget
+    with pytest.raises(ValueError, match=f"{name}= or budget=, got both"):
+        method(game, budget=budget, **{name: number})
+
+
+@pytest.mark.parametrize("method", [KernelSHAP, PermutationSHAP, Banzhaf])
+def test_a_budget_is_the_most_that_is_asked_until_it_is_steady(method):
+    found = method(games.random_game(10), budget=200, until=1e-6)(np.ones((1, 10)), 0)
+    orders = method is PermutationSHAP
+    np.testing.assert_array_equal(found.extras["samples"], 200 // 18 if orders else 200)
 
 
 def test_a_region_without_pixels_has_nothing():
@@ -159,6 +199,51 @@ def test_a_region_without_pixels_has_nothing():
     np.testing.assert_allclose(found.values.sum(), x.sum(), rtol=1e-4)
     assert players(found).shape == (1, 16)
     np.testing.assert_allclose(players(found)[0, [0, 5, 10, 15]], x.sum((0, 2, 3)), atol=1e-4)
+
+
+def banzhaf(game, players):
+    """By definition."""
+    everyone = (np.arange(2**players)[:, None] >> np.arange(players) & 1).astype("float32")
+    worth = game(everyone)[:, 0].astype(float)
+    return np.array([worth[own > 0].mean() - worth[own == 0].mean() for own in everyone.T])
+
+
+def test_banzhaf_is_exact_where_the_budget_is_enough():
+    game = games.random_game(8)
+    for options in ({}, {"budget": 256}):
+        found = Banzhaf(game, **options)(np.ones((1, 8)), 0)
+        np.testing.assert_allclose(found.values[0], banzhaf(game, 8), atol=1e-5)
+        np.testing.assert_array_equal(found.uncertainty, 0)
+    assert (Banzhaf(game, budget=255)(np.ones((1, 8)), 0).uncertainty > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["unanimity", "interplay", "random"])
+def test_banzhaf_is_right_in_the_mean_and_as_sure_as_it_says(kind):
+    """Over seeds: means differ from the exact values by chance alone, and standard errors are those that are seen."""
+    game = {"unanimity": games.unanimity(0, 2, 3), "interplay": games.interplay, "random": games.random_game(12)}[kind]
+    explainer, players = Banzhaf(game, budget=200), 12
+    wrong, errors = [], []
+    for seed in range(60):
+        explainer.seed = seed
+        found = explainer(np.ones((1, players)), 0)
+        wrong.append(found.values[0] - banzhaf(game, players))
+        errors.append(found.uncertainty[0])
+    spread = np.std(wrong, 0, ddof=1)
+    z = np.mean(wrong, 0) / (spread / np.sqrt(60))
+    assert np.sqrt(np.mean(z**2)) < 1.5
+    assert 0.8 < np.sqrt(np.mean(np.square(errors)) / np.mean(spread**2)) < 1.25
+
+
+def test_banzhaf_of_a_sum_or_of_pairs_is_exact_from_few():
+    """What two players do together is no noise, for each coalition stands beside its complement."""
+    weights = np.random.default_rng(0).normal(size=(50, 1)).astype("float32")
+    found = Banzhaf(lambda x: x @ weights + 3, budget=200)(np.ones((1, 50)), 0)
+    np.testing.assert_allclose(found.values, weights.T, atol=1e-4)
+    np.testing.assert_allclose(found.uncertainty, 0, atol=1e-4)
+    found = Banzhaf(lambda x: x @ weights - 2 * x[:, :1] * x[:, 7:8], budget=200)(np.ones((1, 50)), 0)
+    expected = weights[:, 0].copy()
+    expected[[0, 7]] -= 1
+    np.testing.assert_allclose(found.values[0], expected, atol=1e-4)
 
 
 def test_one_order_does_not_know_how_sure_it_is():

@@ -15,7 +15,7 @@ from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.options import ModelOptions
 from tfxai.run import Run, check_images, totals
-from tfxai.segments import felzenszwalb, numbered_apart, scaled_superpixels, scikit_image
+from tfxai.segments import INSTEAD, felzenszwalb, numbered_apart, scaled_superpixels, scikit_image
 from tfxai.types import Background, Model, Tensors
 
 Segments: TypeAlias = Literal["superpixels", "felzenszwalb"] | np.ndarray
@@ -97,7 +97,7 @@ class XRAI(Explainer):
         elif self.segments.ndim == 4:
             self.beside = {ROWS: self.segments}
         if isinstance(segments, str) and segments == "felzenszwalb":
-            scikit_image()
+            scikit_image("felzenszwalb", INSTEAD)
             if self.jit_compile:
                 raise ValueError(
                     'Segments by "felzenszwalb" are made outside of TensorFlow, where XLA compiles nothing. Give '

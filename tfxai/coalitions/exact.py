@@ -34,6 +34,10 @@ class Exact(CoalitionMethod):
                 f"{type(self).__name__} asks all coalitions, of at most {MOST} players; got {game.count} players, so "
                 f"{2**game.count:,}. Make them fewer by groups=, or use KernelSHAP."
             )
+        return self.of_all(game)
+
+    def of_all(self, game: Game) -> tf.Tensor:
+        """(n, players) from all coalitions, however many."""
         coalitions = tf.constant(all_coalitions(game.count))
         worth = game.worth(coalitions)
         game.empty = worth[:, 0]
@@ -56,7 +60,7 @@ class ShapleyValues(Exact):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
+    groups : str, int, array, mapping, sequence, Segments, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
         the longest axis.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
@@ -89,40 +93,6 @@ class ShapleyValues(Exact):
         m = game.count
         alone = [1 / (m * comb(m - 1, size)) for size in range(m)]  # of a coalition of such a size, without the player
         return marginal(coalitions, worth, alone)
-
-
-class Banzhaf(Exact):
-    """What each player adds to the score, averaged over all coalitions of the others.
-
-    Banzhaf (1965): the mean of v(S + i) - v(S) over all 2^(M - 1) coalitions S without i, where v is the score with the
-    others absent. Unlike Shapley values they do not sum to the score's gain; ``extras["completeness_gap"]`` has what
-    they sum to beyond it. They are the linear model that is closest to the score over all coalitions, and suffer least
-    from noise in it (Wang and Jia 2023).
-
-    Parameters
-    ----------
-    model : keras.Model, SavedModel, callable or path
-        What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups, fill, background, input, **options
-        As for `ShapleyValues`.
-
-    Raises
-    ------
-    ValueError
-        For more than 14 players, or groups or fills that do not fit.
-
-    Examples
-    --------
-    >>> import tfxai
-    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
-    >>> tfxai.Banzhaf(tfxai.datasets.flowers.load_model())(images).values.shape
-    (2, 112, 112)
-    """
-
-    facts = Facts.of("banzhaf")
-
-    def weigh(self, game: Game, coalitions: tf.Tensor, worth: tf.Tensor) -> tf.Tensor:
-        return marginal(coalitions, worth, [0.5 ** (game.count - 1)] * game.count)
 
 
 class FeatureAblation(CoalitionMethod):

@@ -91,11 +91,12 @@ class KernelSHAP(CoalitionMethod, Seeded):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
-        Who the players are. "superpixels": 49 regions of like colour; "patches": 9 patches along the longest axis, or
-        their side as a number; "words": all tokens of each word, where a preprocessor knows words; "inputs": each of
-        several inputs as a whole; an array with the number of a player for each position, of the size of one input or
-        with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
+    groups : str, int, array, mapping, sequence, Segments, Channels or None
+        Who the players are. "superpixels": 49 regions of like colour; "slic", "quickshift" or "felzenszwalb": such
+        regions by scikit-image, or `tfxai.coalitions.Segments` to say how many; "patches": 9 patches along the longest
+        axis, or their side as a number; "words": all tokens of each word, where a preprocessor knows words; "inputs":
+        each of several inputs as a whole; an array with the number of a player for each position, of the size of one
+        input or with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
         `tfxai.coalitions.Channels` of a layer; None: each position. Default "auto": super-pixels of images, each column
         or word, else patches.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
@@ -106,8 +107,8 @@ class KernelSHAP(CoalitionMethod, Seeded):
     background : array or list, or dict of these by input, optional
         Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
     budget : int, optional
-        How many coalitions are asked, at least two for each player; fewer if there are no more. Default 2048, and two
-        for each player (SHAP).
+        How many coalitions are asked beside those of all and of none, at least two for each player; fewer if there are
+        no more. Default 2048, and two for each player (SHAP).
     uncertainty : bool
         Also find the standard error of every value, `Explanation.uncertainty`.
     until : float, optional

@@ -107,15 +107,17 @@ class LIME(CoalitionMethod, Seeded):
             drawn = self.draw_once(lambda seed: tf.random.stateless_uniform(shape, seed))
             coalitions = tf.concat([tf.ones([1, players]), tf.cast(drawn < 0.5, tf.float32)], 0)
         worth = tf.cast(game.worth(coalitions), tf.float64)
-        weights = self.weights(tf.cast(tf.reduce_sum(coalitions, 1), tf.float64), players)
-        return fitted(game, tf.cast(coalitions, tf.float64), weights, worth, self.penalty, self.alpha)
+        coalitions, playing = tf.cast(coalitions, tf.float64), tf.cast(game.playing, tf.float64)
+        size = tf.matmul(playing, coalitions, transpose_b=True)
+        weights = self.weights(size, tf.reduce_sum(playing, 1, keepdims=True))
+        return fitted(game, coalitions, weights, worth, self.penalty, self.alpha)
 
-    def weights(self, size: tf.Tensor, players: int) -> tf.Tensor:
-        """(m,) of coalitions of such sizes."""
+    def weights(self, size: tf.Tensor, players: tf.Tensor) -> tf.Tensor:
+        """(1 or n, m) of coalitions of such sizes, of so many players (1 or n, 1)."""
         if self.distance == "cosine":
-            far, width = 1 - tf.sqrt(size / players), 0.25
+            far, width = 1 - tf.sqrt(tf.math.divide_no_nan(size, players)), 0.25
         else:
-            far, width = tf.sqrt(players - size), 0.75 * players**0.5
+            far, width = tf.sqrt(players - size), 0.75 * tf.sqrt(players)
         return tf.exp(-(far**2) / (2 * (self.width or width) ** 2))
 
     def _explanation(self, outcome: Outcome) -> Explanation:
@@ -133,20 +135,25 @@ class LIME(CoalitionMethod, Seeded):
 def fitted(
     game: Game, coalitions: tf.Tensor, weights: tf.Tensor, worth: tf.Tensor, penalty: Penalty, alpha: float
 ) -> tf.Tensor:
-    """(n, players) coefficients of the penalised regression; its R2 and intercept go to the extras."""
-    share = weights / tf.reduce_sum(weights)
-    centre, level = tf.linalg.matvec(coalitions, share, transpose_a=True), tf.linalg.matvec(worth, share)
-    x, y = coalitions - centre, worth - level[:, None]
+    """(n, players) coefficients of the penalised regression; its R2 and intercept go to the extras.
+
+    ``weights`` of coalitions: (1 or n, m).
+    """
+    total = tf.reduce_sum(weights, 1, keepdims=True)
+    share = weights / total
+    centre, level = tf.matmul(share, coalitions), tf.reduce_sum(worth * share, 1, keepdims=True)
+    y = worth - level
     playing = tf.cast(game.playing, tf.float64)
-    A, b = moments(x, weights[None], y)
+    A, b = moments(coalitions, share, y)
+    A -= centre[:, :, None] * centre[:, None]  # as if coalitions were centred too
     if penalty == "ridge":
-        values = solved(A + alpha * tf.eye(game.count, dtype=tf.float64), b, playing)
+        values = solved(A + alpha / total[..., None] * tf.eye(game.count, dtype=tf.float64), b, playing)
     else:
-        total = tf.reduce_sum(weights)
-        values = lasso(A / total, b / total * playing, alpha)
-    residual = y - tf.matmul(values, x, transpose_b=True)
-    variance = tf.linalg.matvec(y**2, share)
-    unexplained = tf.math.divide_no_nan(tf.linalg.matvec(residual**2, share), variance)
+        values = lasso(A, b * playing, alpha)
+    middle = tf.reduce_sum(values * centre, 1, keepdims=True)
+    residual = y + middle - tf.matmul(values, coalitions, transpose_b=True)
+    variance = tf.reduce_sum(y**2 * share, 1)
+    unexplained = tf.math.divide_no_nan(tf.reduce_sum(residual**2 * share, 1), variance)
     game.run.extras["r2"] = tf.cast(1 - unexplained, tf.float32)  # 1 of a score that is constant
-    game.run.extras["intercept"] = tf.cast(level - tf.linalg.matvec(values, centre), tf.float32)
+    game.run.extras["intercept"] = tf.cast((level - middle)[:, 0], tf.float32)
     return tf.cast(values, tf.float32)

@@ -10,15 +10,17 @@ import tensorflow as tf
 
 from tfxai import text
 from tfxai.baselines import compared
+from tfxai.checks import one_of, positive
 from tfxai.coalitions.game import Channels, Game, of_channels, of_inputs, of_positions
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
-from tfxai.players import GRID, ROWS, Parts, as_parts
+from tfxai.players import GRID, NAMES, ROWS, Parts, as_parts, segmented
 from tfxai.run import Run
 from tfxai.runner import Outcome
+from tfxai.segmentations import Segments
 from tfxai.types import Background, Model
 from tfxai.words import numbers
 
@@ -33,7 +35,7 @@ class CoalitionMethod(Explainer):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
-    groups : "auto", "patches", "superpixels", "words", "inputs", int, array, mapping, sequence, Channels or None
+    groups : str, int, array, mapping, sequence, Segments, Channels or None
         Who the players are, see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
         patches.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
@@ -62,6 +64,8 @@ class CoalitionMethod(Explainer):
     ):
         self.around = from_surroundings(fill, options)
         super().__init__(model, **options)
+        if isinstance(groups, str):
+            one_of("groups", groups, ("auto", *NAMES, "inputs"))
         self.groups, self.input = as_parts(groups), input  # type: ignore[arg-type]
         self.reference = compared(0.0 if self.around else fill, background, "fill")
         if isinstance(groups, Channels):
@@ -78,6 +82,8 @@ class CoalitionMethod(Explainer):
 
     def alongside(self, batch: dict[str, Any], start: int, end: int, total: int | None) -> dict[str, np.ndarray]:
         """To which player positions belong, where inputs differ in that."""
+        if isinstance(self.groups, Segments):
+            return segmented(self.groups, batch, self.input)
         name = next(iter(batch)) if len(batch) == 1 else self.input
         if name is None or name not in batch:
             return {}
@@ -142,3 +148,22 @@ class CoalitionMethod(Explainer):
                 stacklevel=2,
             )
         return super()._explanation(outcome)
+
+
+def number_or_budget(name: str, number: int | None, budget: int | None, usual: int) -> tuple[int, int | None]:
+    """Two ways to say how much is asked, of which users give one at most, checked."""
+    if number is not None and budget is not None:
+        raise ValueError(f"Expected {name}= or budget=, got both.")
+    return positive(name, usual if number is None else number), None if budget is None else positive("budget", budget)
+
+
+def affordable(number: int, budget: int | None, each: int, what: str) -> int:
+    """How many are made, if each asks so many coalitions: the given number, or as many as a budget is enough for."""
+    if budget is None:
+        return number
+    if budget < each:
+        raise ValueError(
+            f"Expected a budget of at least {each} coalitions, for one {what}, got {budget}. Make players fewer by "
+            "groups=, or raise budget=."
+        )
+    return budget // each

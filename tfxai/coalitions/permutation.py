@@ -6,15 +6,16 @@ from typing import Unpack
 
 import tensorflow as tf
 
-from tfxai.checks import above, positive
+from tfxai.checks import above
 from tfxai.coalitions.game import Game
-from tfxai.coalitions.method import CoalitionMethod, Grouping
+from tfxai.coalitions.method import CoalitionMethod, Grouping, affordable, number_or_budget
 from tfxai.facts import Facts
 from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
 from tfxai.types import Background, Model
 
+ORDERS = 10  # as in SHAP
 AT_LEAST = 4  # orders, between two questions whether there are enough
 
 
@@ -32,12 +33,15 @@ class PermutationSHAP(CoalitionMethod, Seeded):
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     groups, fill, background, input
         As for `KernelSHAP`.
-    samples : int
+    samples : int, optional
         How many orders, each of which is taken forwards and backwards. Default 10 (SHAP).
+    budget : int, optional
+        In place of ``samples``: how many coalitions are asked at most, beside those of all and of none; 2 (M - 1) for
+        each order of M players.
     until : float, optional
         Draw orders only until the values are steady: until, for each input on its own, their standard errors are this
-        share of their standard deviation over players, such as 0.05. ``samples`` is the most; ``extras["samples"]`` has
-        how many it took.
+        share of their standard deviation over players, such as 0.05. ``samples`` or ``budget`` is the most;
+        ``extras["samples"]`` has how many it took.
     seed : int
         The same seed gives the same orders.
     **options
@@ -46,7 +50,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     Raises
     ------
     ValueError
-        For groups or fills that do not fit.
+        For samples beside a budget, a budget that is too small, or groups or fills that do not fit.
 
     Examples
     --------
@@ -66,7 +70,8 @@ class PermutationSHAP(CoalitionMethod, Seeded):
         groups: Grouping = "auto",
         fill: Fill = 0.0,
         background: Background | None = None,
-        samples: int = 10,
+        samples: int | None = None,
+        budget: int | None = None,
         until: float | None = None,
         input: str | None = None,
         seed: int = 0,
@@ -74,7 +79,8 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     ):
         CoalitionMethod.__init__(self, model, groups=groups, fill=fill, background=background, input=input, **options)
         Seeded.__init__(self, seed)
-        self.samples, self.until = positive("samples", samples), until
+        self.samples, self.budget = number_or_budget("samples", samples, budget, ORDERS)
+        self.until = until
         if until is not None:
             above(0, until=until)
 
@@ -82,26 +88,27 @@ class PermutationSHAP(CoalitionMethod, Seeded):
         run, players, empty = game.run, game.count, game.empty
         if players == 1:
             return (run.score - empty)[:, None]
-        shuffled = self.draw_once(lambda seed: tf.random.stateless_uniform([self.samples, players], seed))
+        inner = players - 1  # coalitions of each order that are neither empty nor whole
+        samples = affordable(self.samples, self.budget, 2 * inner, f"order of {players} players")
+        shuffled = self.draw_once(lambda seed: tf.random.stateless_uniform([samples, players], seed))
         forwards = tf.argsort(tf.argsort(shuffled))  # the place of each player in each order
         places = tf.reshape(tf.stack([forwards, players - 1 - forwards], 1), [-1, players])
-        inner = players - 1  # coalitions of each order that are neither empty nor whole
 
         def coalitions(index: tf.Tensor) -> tf.Tensor:
             return tf.cast(tf.gather(places, index // inner) <= (index % inner)[:, None], tf.float32)[:, None]
 
         def gains(worth: tf.Tensor) -> tf.Tensor:
             """(n, samples, players) what each adds in each order, forwards and backwards in the mean."""
-            steps = tf.reshape(worth, [-1, 2 * self.samples, inner])
+            steps = tf.reshape(worth, [-1, 2 * samples, inner])
             ends = [tf.zeros_like(steps[..., :1]) + x[:, None, None] for x in (empty, run.score)]
             steps = tf.concat([ends[0], steps, ends[1]], 2)
             steps = steps[..., 1:] - steps[..., :-1]
             each = tf.gather(steps, places + tf.zeros_like(steps, tf.int32), batch_dims=2)
-            return tf.reduce_mean(tf.reshape(each, [-1, self.samples, 2, players]), 2)
+            return tf.reduce_mean(tf.reshape(each, [-1, samples, 2, players]), 2)
 
         def estimate(worth: tf.Tensor, used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             """The mean over so many orders, (1 or n,), and its standard error."""
-            asked = tf.cast(tf.range(self.samples, dtype=tf.float32)[None] < used[:, None], tf.float32)[..., None]
+            asked = tf.cast(tf.range(samples, dtype=tf.float32)[None] < used[:, None], tf.float32)[..., None]
             each, count = gains(worth), used[:, None]
             mean = tf.reduce_sum(each * asked, 1) / count
             squares = tf.reduce_sum(tf.square(each - mean[:, None]) * asked, 1) / count
@@ -109,7 +116,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
 
         steps = 2 * inner  # of each order
         if self.until is None:
-            worth, used = game.worth(coalitions, self.samples * steps), tf.constant([float(self.samples)])
+            worth, used = game.worth(coalitions, samples * steps), tf.constant([float(samples)])
         else:
             until = self.until
 
@@ -117,9 +124,9 @@ class PermutationSHAP(CoalitionMethod, Seeded):
                 mean, error = estimate(worth, asked / steps)
                 return tf.reduce_mean(error**2, 1) <= until**2 * tf.math.reduce_variance(mean, 1)
 
-            worth, asked = game.worth_until(done, coalitions, self.samples * steps, block=AT_LEAST * steps)
+            worth, asked = game.worth_until(done, coalitions, samples * steps, block=AT_LEAST * steps)
             used = run.extras["samples"] = asked / steps
         values, errors = estimate(worth, used)
-        if self.samples > 1:  # one order does not tell how much others would differ
+        if samples > 1:  # one order does not tell how much others would differ
             run.extras["player_errors"] = errors
         return values

@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import qmc
 
-from tfxai.checks import positive
 from tfxai.coalitions.game import Game
-from tfxai.coalitions.method import CoalitionMethod, Grouping
+from tfxai.coalitions.method import CoalitionMethod, Grouping, affordable, number_or_budget
 from tfxai.facts import Facts
 from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
 from tfxai.types import Background, Model
+
+DESIGNS = 32  # as in the paper
 
 
 class SobolAttribution(CoalitionMethod, Seeded):
@@ -32,8 +33,10 @@ class SobolAttribution(CoalitionMethod, Seeded):
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     groups, fill, background, input
         As for `KernelSHAP`; default "auto" is 8 patches along the longest axis of images (paper).
-    designs : int
+    designs : int, optional
         Rows of A; there are designs * (players + 2) passes. Default 32 (paper).
+    budget : int, optional
+        In place of ``designs``: how many coalitions are asked at most.
     seed : int
         By which the sequence is rotated.
     **options
@@ -42,7 +45,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     Raises
     ------
     ValueError
-        For groups or fills that do not fit.
+        For designs beside a budget, a budget that is too small, or groups or fills that do not fit.
 
     Examples
     --------
@@ -63,17 +66,19 @@ class SobolAttribution(CoalitionMethod, Seeded):
         groups: Grouping = "auto",
         fill: Fill = 0.0,
         background: Background | None = None,
-        designs: int = 32,
+        designs: int | None = None,
+        budget: int | None = None,
         input: str | None = None,
         seed: int = 0,
         **options: Unpack[ModelOptions],
     ):
         CoalitionMethod.__init__(self, model, groups=groups, fill=fill, background=background, input=input, **options)
         Seeded.__init__(self, seed)
-        self.designs = positive("designs", designs)
+        self.designs, self.budget = number_or_budget("designs", designs, budget, DESIGNS)
 
     def shares(self, game: Game) -> tf.Tensor:
-        players, designs = game.count, self.designs
+        players = game.count
+        designs = affordable(self.designs, self.budget, players + 2, f"design of {players} players")
         rows = qmc.Sobol(2 * players, scramble=False).random_base2(int(np.ceil(np.log2(designs))))[:designs]
         rotation = self.draw_once(lambda seed: tf.random.stateless_uniform([2 * players], seed))
         both = (tf.constant(rows, tf.float32) + rotation) % 1

@@ -157,8 +157,9 @@ def deletion(
         What hides a part. Default 0 (paper), in the model's own scale. "interpolate": of images, each hidden pixel is
         the mean of its neighbours (the linear imputation of ROAD); "inpaint": OpenCV's after Telea (2004), on the CPU,
         slow. Else as in `tfxai.baselines.references`; of words, the number of the one that stands for none.
-    groups : int, "superpixels", array, mapping or sequence, optional
-        What is hidden together: patches of this side; regions of like colour; to which part each position belongs, for
+    groups : int, str, Segments, array, mapping or sequence, optional
+        What is hidden together: patches of this side; regions of like colour, "superpixels" or "slic", "quickshift" and
+        "felzenszwalb" of scikit-image (`tfxai.coalitions.Segments`); to which part each position belongs, for
         all inputs or with a row for each; columns of a table as for `tfxai.Occlusion`. Default: each position.
     input : str, optional
         Which of several inputs is hidden in parts. Default: the only one with positions.

@@ -14,9 +14,10 @@ from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import collect, merge, split
 from tfxai.metrics.given import maps_of, of_all
 from tfxai.options import ModelOptions
-from tfxai.players import ROWS, Parts, Players, as_parts, players
+from tfxai.players import ROWS, Parts, Players, as_parts, players, segmented
 from tfxai.run import Run
 from tfxai.runner import Runner
+from tfxai.segmentations import Segments
 from tfxai.types import Inputs, Model, Target, Verbose
 from tfxai.words import numbers
 
@@ -97,6 +98,11 @@ class Hiding(Runner):
     def finished(self, fill: tf.Tensor, x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """(k, n, ...) what is put into the holes of the copies of these numbers, if it is as surroundings have it."""
         return fill
+
+    def alongside(self, batch: dict[str, Any], start: int, end: int, total: int | None) -> dict[str, np.ndarray]:
+        """The values, and to which part positions belong, where inputs differ in that."""
+        found = super().alongside(batch, start, end, total)
+        return found | (segmented(self.groups, batch, self.input) if isinstance(self.groups, Segments) else {})
 
     def _relevance(self, run: Run, x: tf.Tensor) -> tf.Tensor:
         """(n, *size) the values that are judged, without channels."""

@@ -95,7 +95,7 @@ def mu_fidelity(
         Which share of the parts is hidden each time. Default 0.2 (Xplique).
     subsets : int or ndarray
         How many subsets, the same for all inputs; or (subsets, parts), 1 where a part is hidden. Default 200 (Xplique).
-    groups : int, "patches", "superpixels", array, mapping or sequence
+    groups : int, "patches", str, Segments, array, mapping or sequence
         As for `deletion`. Default "patches": of images and volumes, 9 patches along the longest axis (Xplique), else
         each position.
     seed : int
