@@ -19,7 +19,7 @@ LEVELS = [
     {"api", "examples"},
     {"metrics"},
     {"datasets", "evaluation"},
-    {"cli", "page", "callbacks", "quantus"},
+    {"cli", "page", "callbacks", "quantus", "scale"},
     {"__init__", "__main__"},
 ]
 BELOW_MODELS = {"checks"}

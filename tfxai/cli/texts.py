@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tfxai.cli import files
 from tfxai.cli.commands import InPlaceOf
-from tfxai.cli.options import DEFAULT_METHODS, check_folder, chosen_methods, imported, opened
+from tfxai.cli.options import DEFAULT_METHODS, check_folder, chosen_methods, opened
 from tfxai.cli.rows import Found, explain_rows
+from tfxai.custom import imported
 from tfxai.plotting import plot_grid
 
 PREPROCESSOR_HELP = (
