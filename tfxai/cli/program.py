@@ -12,11 +12,24 @@ import matplotlib
 import tensorflow as tf
 
 from tfxai._version import __version__
-from tfxai.cli import demo, dream, evaluate, explain, features, invert, layers, methods, resample, synthesize
+from tfxai.cli import (
+    demo,
+    dream,
+    evaluate,
+    explain,
+    explain_all,
+    features,
+    invert,
+    layers,
+    methods,
+    resample,
+    synthesize,
+)
 from tfxai.cli.commands import Command, add_commands
 
 COMMANDS: tuple[Command, ...] = (
     explain,
+    explain_all,
     invert,
     features,
     resample,
@@ -57,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tfxai: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, tf.errors.OpError) as error:
+    except (ValueError, TypeError, OSError, ImportError, tf.errors.OpError) as error:
         print(f"tfxai: error: {textwrap.shorten(str(error), 600)}", file=sys.stderr)
         return 2
 

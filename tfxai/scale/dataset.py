@@ -129,7 +129,7 @@ def explain_dataset(
     facts = manifest.described(explain, opened, shard_rows)
     where = {"model_path": explain.path, "source_path": str(source) if isinstance(source, str | PathLike) else None}
     if not elsewhere:
-        explain.open()  # what is wrong with model or method is said before anything is written
+        explain.open(images=not opened.raw)  # what is wrong with model or method is said before anything is written
     manifest.begin(folder, facts, where)
 
     results = Results(folder)

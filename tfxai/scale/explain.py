@@ -268,9 +268,11 @@ class Explain:
             raise ValueError(f"The model takes images of {height} x {width}, got size={rows, columns}. Leave it out.")
         return (rows, columns), channels
 
-    def open(self) -> None:
-        """Load the model and make the explainers now, so that threads find them."""
+    def open(self, images: bool) -> None:
+        """Load the model and make the explainers now: threads find them, and errors are not those of an input."""
         _ = self.explainers
+        if images:
+            _ = self.takes_images
 
     @property
     def at_once(self) -> int:

@@ -170,31 +170,29 @@ class Stream:
 
 
 def _folder(path: Path, column: str | None) -> Source:
-    found: dict[str, list[str]] = {"images": [], "parquet": [], "records": []}
-    for folder, folders, files in os.walk(path):
-        folders.sort()
+    """The images below a folder, or the Parquet files or TFRecords where there are no images."""
+    found: dict[str, list[str]] = {"images": [], "Parquet files": [], "TFRecords": []}
+    for folder, _, files in os.walk(path):
         relative = Path(folder).relative_to(path).as_posix()
         for name in files:
-            kind = (
-                "images"
-                if name.lower().endswith(images.SUFFIXES)
-                else "parquet"
-                if name.endswith((".parquet", ".pq"))
-                else "records"
-            )
-            if kind != "records" or ".tfrecord" in name:
+            if kind := _kind(name):
                 found[kind].append(name if relative == "." else f"{relative}/{name}")
-    several = [kind for kind, names in found.items() if names]
-    if len(several) != 1:
-        what = "both " + " and ".join(several) if several else "none of them"
-        raise ValueError(
-            f"Expected a folder of images, or of Parquet files, or of TFRecords; {str(path)!r} has {what}."
-        )
-    names = sorted(found[several[0]])
-    if several == ["images"]:
-        return Files(path, names, "folder")
-    paths = [path / name for name in names]
-    return Parquet(paths, column) if several == ["parquet"] else TFRecords(paths, column)
+    if found["images"]:
+        return Files(path, sorted(found["images"]), "folder")
+    there = [kind for kind, names in found.items() if names]
+    if len(there) != 1:
+        what = f"both {' and '.join(there)}" if there else "none of them"
+        raise ValueError(f"Expected a folder of images, Parquet files or TFRecords; {str(path)!r} has {what}.")
+    paths = [path / name for name in sorted(found[there[0]])]
+    return Parquet(paths, column) if there == ["Parquet files"] else TFRecords(paths, column)
+
+
+def _kind(name: str) -> str | None:
+    if name.lower().endswith(images.SUFFIXES):
+        return "images"
+    if name.endswith((".parquet", ".pq")):
+        return "Parquet files"
+    return "TFRecords" if ".tfrecord" in name else None
 
 
 def _listed(path: Path, column: str | None) -> list[str]:

@@ -75,29 +75,37 @@ class Job:
 
 
 class Worker:
-    """Does shards of a job in its own process."""
+    """Does shards of a job in its own process; model and source are opened with the first."""
 
     def __init__(self, job: Job, threads: int):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-        self.job, self.source = job, open_source(job.source, job.column)
-        for what, path, wanted, found in (
-            ("source", job.source, job.data, self.source.facts),
-            ("model", job.explain.path, job.model, digest(job.explain.path)),
-        ):
-            if wanted != found:
-                raise ValueError(
-                    f"A worker found another {what} under {path!r} than the process that started it: {found} in place "
-                    f"of {wanted}. All workers must see the same files under the same names."
-                )
-        job.explain.open()
+        self.job = job
+        self.source: Source | None = None
 
     def shard(self, number: int) -> Done:
         """Make one shard."""
         job = self.job
+        if self.source is None:
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+            self.source = _same(job, open_source(job.source, job.column))
         return next(work(job.explain, self.source, Path(job.output), job.shard_rows, [number]))
+
+
+def _same(job: Job, source: Source) -> Source:
+    """The source, if it and the model are those that the job is about."""
+    model = digest(job.explain.path)
+    for what, path, wanted, found in (
+        ("source", job.source, job.data, source.facts),
+        ("model", job.explain.path, job.model, model),
+    ):
+        if wanted != found:
+            raise ValueError(
+                f"A worker found another {what} under {path!r} than the process that started it: {found} in place of "
+                f"{wanted}. All workers must see the same files under the same names."
+            )
+    return source
 
 
 def work(explain: Explain, source: Source, folder: Path, shard_rows: int, numbers: Iterable[int]) -> Iterator[Done]:
@@ -118,7 +126,7 @@ def work(explain: Explain, source: Source, folder: Path, shard_rows: int, number
     numbers : iterable of int
         Which shards, in rising order.
     """
-    explain.open()
+    explain.open(images=not source.raw)
 
     def prepared(item: tuple[int, Row]) -> tuple[int, str, np.ndarray | str]:
         number, (name, given) = item
