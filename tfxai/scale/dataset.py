@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Literal, Unpack
@@ -136,20 +137,23 @@ def explain_dataset(
     missing = _missing(opened, results, shard_rows)
     progress = Progress(opened.rows, results.seen, verbose)
     allowed.add(sum(1 for _ in results.failures()), results.seen, opened.rows, [])
-    if not elsewhere:
-        stream: Iterable[Done] = work(explain, opened, folder, shard_rows, missing)
-    else:
-        place = [str(Path(one).absolute()) for one in (source, folder)]  # type: ignore[arg-type]
-        own = Explain(Path(model_path).absolute(), methods, **options)
-        job = Job(own, place[0], column, place[1], shard_rows, digest(explain.path), opened.facts)
-        numbers = list(missing)
-        if engine == "ray":
-            stream = on_ray(job, numbers, workers, cpus_per_worker, gpus_per_worker, address) if numbers else ()
-        else:
-            stream = in_processes(job, numbers, workers or 1, gpus_per_worker)
-    for done in stream:
-        progress.add(done.rows, done.failed)
-        allowed.add(done.failed, done.rows, opened.rows, done.reasons)
+
+    def shards_done() -> Generator[Done]:
+        if not elsewhere:
+            yield from work(explain, opened, folder, shard_rows, missing)
+        elif numbers := list(missing):
+            model, data, place = (str(Path(one).absolute()) for one in (explain.path, str(source), folder))
+            own = Explain(model, methods, **options)
+            job = Job(own, data, column, place, shard_rows, digest(model), opened.facts)
+            if engine == "ray":
+                yield from on_ray(job, numbers, workers, cpus_per_worker, gpus_per_worker, address)
+            else:
+                yield from in_processes(job, numbers, workers or 1, gpus_per_worker)
+
+    with contextlib.closing(shards_done()) as stream:  # whatever happens, no worker is left
+        for done in stream:
+            progress.add(done.rows, done.failed)
+            allowed.add(done.failed, done.rows, opened.rows, done.reasons)
     shards.clear(folder)
     if results.rows is None:  # a dataset that did not know its length has come to its end
         results.manifest["rows"] = results.seen
