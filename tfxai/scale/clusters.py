@@ -25,7 +25,7 @@ class Clusters(NamedTuple):
     typical : list of ndarray
         Of each group its maps, the most typical first: that with the smallest distances to the others of the group.
     distance : ndarray
-        (n,) mean distance of each map to its nearest neighbours, over the median of all: what stands out has a large one.
+        (n,) mean distance of each map to its nearest neighbours, over the median of all; large for what stands out.
     """
 
     of: np.ndarray
