@@ -48,7 +48,7 @@ def pack(maps: np.ndarray, store: Store) -> Packed:
     >>> import numpy as np
     >>> from tfxai.scale.packing import pack, unpack
     >>> unpack(*pack(np.array([[0, 3e-9, -6e-9]], "float32"), "float16"))
-    array([[ 0.000e+00,  2.999e-09, -5.998e-09]], dtype=float32)
+    array([[ 0.0000000e+00,  2.9995135e-09, -5.9990271e-09]], dtype=float32)
     """
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     low, high = flat.min(1, initial=0), flat.max(1, initial=0)
