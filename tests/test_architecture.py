@@ -19,7 +19,7 @@ LEVELS = [
     {"api", "examples"},
     {"metrics"},
     {"datasets", "evaluation"},
-    {"cli", "page", "callbacks", "quantus"},
+    {"cli", "page", "callbacks", "quantus", "scale"},
     {"public"},
     {"__init__", "__main__"},
 ]

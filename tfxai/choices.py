@@ -18,6 +18,9 @@ Component: TypeAlias = Literal["all", "largest"]
 # Perturbations of an image.
 CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additive", "mask_superpixel", "crop_shift"]
 
+# How maps are stored in shards.
+Store: TypeAlias = Literal["float16", "uint8"]
+
 # What a class is scored by while an image of it is made.
 Scale: TypeAlias = Literal["logit", "log_probability", "probability"]
 

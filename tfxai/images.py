@@ -57,15 +57,41 @@ def read(path: str | PathLike, upright: bool = True) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no image file {str(path)!r}.")
-    data = np.fromfile(path, np.uint8)  # OpenCV itself cannot open every path on every system
+    # OpenCV itself cannot open every path on every system
+    return decode(np.fromfile(path, np.uint8), repr(str(path)), upright)
+
+
+def decode(data: bytes | np.ndarray, what: str = "this one", upright: bool = True) -> np.ndarray:
+    """The pixels of an encoded image, as `read` has them.
+
+    Parameters
+    ----------
+    data : bytes or ndarray
+        What an image file holds.
+    what : str
+        What errors call it.
+    upright : bool
+        As for `read`.
+
+    Returns
+    -------
+    ndarray
+        uint8, (h, w, 3), RGB.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged or no image.
+    """
+    data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     if _truncated(data.tobytes()):
-        raise ValueError(f"The image file {str(path)!r} is damaged: its end is missing.")
+        raise ValueError(f"The image file {what} is damaged: its end is missing.")
     raw = _decode(data, cv2.IMREAD_UNCHANGED)
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     transparent = raw is not None and raw.ndim == 3 and raw.shape[-1] == 4 and raw.dtype.kind == "u"
     pixels = _on_white(raw) if raw is not None and transparent else _decode(data, flags)
     if pixels is None:
-        raise ValueError(f"Expected an image file, but {str(path)!r} is damaged or no image.")
+        raise ValueError(f"Expected an image file, but {what} is damaged or no image.")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 

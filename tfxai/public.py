@@ -10,6 +10,7 @@ from tfxai import (
     metrics,
     quantus,
     relevance,
+    scale,
     synthesis,
     tables,
     targets,
@@ -32,6 +33,7 @@ from tfxai.neurons import RelevantFeatures
 from tfxai.plotting import plot_grid
 from tfxai.relevance import LRP, DeepLift, DeepTaylor, SimpleTaylor
 from tfxai.resampling import InputResampling
+from tfxai.scale import explain_dataset
 from tfxai.synthesis import *  # noqa: F403
 from tfxai.synthesis import objectives, priors, transforms
 
@@ -57,6 +59,7 @@ __all__ = [
     "datasets",
     "examples_for",
     "explain",
+    "explain_dataset",
     "inversion",
     "layers",
     "methods",
@@ -71,6 +74,7 @@ __all__ = [
     "quantus",
     "receptive_field",
     "relevance",
+    "scale",
     "synthesis",
     "tables",
     "targets",

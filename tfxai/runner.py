@@ -33,6 +33,10 @@ Part = TypeVar("Part")
 Beside: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]  # rows of baselines by input, and of the rest
 
 
+class NotFinite(ValueError):
+    """Something that ought to be finite is not, in some row of a batch."""
+
+
 class Outcome(NamedTuple):
     """What was computed of some inputs.
 
@@ -310,9 +314,9 @@ class Runner:
             raise self.not_finite("score", f"{first}Check the model's weights and its precision.")
         return Outcome(batch, found, trace.known, request, target)
 
-    def not_finite(self, what: str, advice: str) -> ValueError:
+    def not_finite(self, what: str, advice: str) -> NotFinite:
         """The error for numbers that ought to be finite."""
-        return ValueError(f"{type(self).__name__} found NaN or infinite {what} for finite inputs. {advice}")
+        return NotFinite(f"{type(self).__name__} found NaN or infinite {what} for finite inputs. {advice}")
 
     def _averaged(self, trace: _Trace, batch: Any, beside: Beside, wanted: list[np.ndarray]) -> Any:
         """The result for a batch; of a random model, the mean over its draws."""

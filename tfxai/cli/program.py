@@ -12,12 +12,25 @@ from pathlib import Path
 from types import ModuleType
 
 from tfxai._version import __version__
-from tfxai.cli import demo, dream, evaluate, explain, features, invert, layers, methods, resample, synthesize
+from tfxai.cli import (
+    demo,
+    dream,
+    evaluate,
+    explain,
+    explain_all,
+    features,
+    invert,
+    layers,
+    methods,
+    resample,
+    synthesize,
+)
 from tfxai.cli.commands import Command, add_commands
 from tfxai.cli.quiet import quiet_start
 
 COMMANDS: tuple[Command, ...] = (
     explain,
+    explain_all,
     invert,
     features,
     resample,
@@ -87,7 +100,7 @@ def _of_the_user(error: Exception) -> bool:
     """Whether it tells of what was given, and not of a fault of ours."""
     tensorflow = sys.modules.get("tensorflow")
     ours = () if tensorflow is None else (tensorflow.errors.OpError,)
-    return isinstance(error, (ValueError, TypeError, OSError, *ours))
+    return isinstance(error, (ValueError, TypeError, OSError, ImportError, *ours))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import functools
-import importlib
 import inspect
 import os
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +15,7 @@ import keras
 from tfxai import api
 from tfxai.api import Named
 from tfxai.cli.options import DEFAULT_METHODS
+from tfxai.custom import custom_objects
 from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
 from tfxai.models.loading import UnknownObject
@@ -26,7 +24,7 @@ from tfxai.neurons.prediction import PredictionByFeatures
 
 def opened(arguments: argparse.Namespace) -> ModelView:
     """The model that the options of `add_model_options` name."""
-    with keras.saving.custom_object_scope(_custom_objects(arguments.custom_objects)):
+    with keras.saving.custom_object_scope(custom_objects(arguments.custom_objects)):
         try:
             return open_model(arguments.model, arguments.model_output, arguments.signature)
         except UnknownObject as error:
@@ -34,32 +32,6 @@ def opened(arguments: argparse.Namespace) -> ModelView:
                 f"{error.failed}it needs {error.name!r}, which Keras does not know. Say where it is: "
                 f"--custom-objects MODULE:{error.name}."
             ) from error
-
-
-def _custom_objects(given: Sequence[str]) -> dict[str, Any]:
-    """What ``module:name`` or ``module`` stand for, by the names under which files may know it."""
-    found: dict[str, Any] = {}
-    for one in given:
-        value = imported("--custom-objects", one, "my_layers:Scale")
-        name = one.partition(":")[2]
-        if not name:  # importing a module registers what it holds
-            continue
-        if not isinstance(value, Mapping) and not callable(value):
-            raise ValueError(f"Expected {one!r} to be a class, a function or a dict, got {type(value).__name__}.")
-        found |= value if isinstance(value, Mapping) else {name: value, getattr(value, "__name__", name): value}
-    return found
-
-
-def imported(option: str, given: str, example: str) -> Any:
-    """What ``module:name`` stands for, or the module alone where there is no name."""
-    module_name, _, name = given.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a program that was installed does not look there
-    try:
-        module = importlib.import_module(module_name)
-        return functools.reduce(getattr, name.split("."), module) if name else module
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ValueError(f"Expected {option} as MODULE:NAME, such as {example}, got {given!r}: {error}.") from error
 
 
 def check_folder(folder: Path) -> None:

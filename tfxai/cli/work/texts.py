@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tfxai.cli.options import DEFAULT_METHODS
 from tfxai.cli.work import files
-from tfxai.cli.work.given import check_folder, chosen_methods, imported, opened
+from tfxai.cli.work.given import check_folder, chosen_methods, opened
 from tfxai.cli.work.rows import Found, explain_rows
+from tfxai.custom import imported
 from tfxai.plotting import plot_grid
 
 

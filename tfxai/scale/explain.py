@@ -1,0 +1,362 @@
+"""Explain: from inputs to rows of a table; made of strings and numbers, so any engine can send it to its workers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from os import PathLike, fspath
+from typing import Any, NamedTuple, TypedDict
+
+import keras
+import numpy as np
+
+from tfxai import api, images
+from tfxai.checks import one_of, positive
+from tfxai.custom import custom_objects
+from tfxai.explainer import Explainer
+from tfxai.explanation import Explanation
+from tfxai.inputs import standardize
+from tfxai.maps import Place
+from tfxai.models import ModelView, open_model
+from tfxai.models.predict import input_shape
+from tfxai.runner import NotFinite
+from tfxai.scale.packing import STORES, Store, pack
+from tfxai.types import Score
+
+COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset")
+
+
+class ExplainOptions(TypedDict, total=False):
+    """The options of `Explain`."""
+
+    target: int | str | None
+    classes: Sequence[str] | None
+    layer: str | None
+    score: Score | None
+    preprocess: images.Mode
+    size: Sequence[int] | None
+    batch_size: int
+    store: Store
+    model_output: str | int | None
+    signature: str | None
+    custom_objects: Sequence[str]
+
+
+class Found(NamedTuple):
+    """Explanations of a batch as rows.
+
+    Attributes
+    ----------
+    columns : dict of str to list
+        By the names of `COLUMNS`; a row for each input and method, those of one input side by side.
+    failed : dict of str to str
+        The ids of inputs that cannot be explained, and why.
+    headers : dict
+        What holds for all explanations of a method.
+    """
+
+    columns: dict[str, list]
+    failed: dict[str, str]
+    headers: dict[str, Any]
+
+
+class Explain:
+    """From a batch of inputs to rows of a table: what all engines run, Ray, Beam and Spark among them.
+
+    It pickles as strings and numbers. The model is loaded at the first call, in the process that calls.
+
+    Parameters
+    ----------
+    path : path
+        A .keras or .h5 file, or the folder of a SavedModel.
+    methods : str or sequence of str
+        As for `tfxai.explain`, with options if need be: ``"rise:masks=500"``.
+    target : None, int or str
+        Which class; None: the predicted one.
+    classes : sequence of str, optional
+        Names of the classes.
+    layer : str, optional
+        For the methods that take one.
+    score : {"logit", "probability", "auto"}, optional
+        As for `tfxai.Explainer`.
+    preprocess : {"none", "0..1", "-1..1", "caffe", "torch"}
+        Of images, as for `tfxai.images.prepare`. Arrays are taken as they are.
+    size : (int, int), optional
+        Height and width of images, for models that take any.
+    batch_size : int
+        How many inputs pass through the model at once.
+    store : {"float16", "uint8"}
+        How maps are stored, see `tfxai.scale.packing.pack`.
+    model_output, signature : str, optional
+        Which output of the model, and which signature of a SavedModel.
+    custom_objects : sequence of str
+        ``"module:name"`` of classes and functions of yours that the model needs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For methods or options that do not exist.
+
+    Examples
+    --------
+    >>> import pickle, tempfile, numpy as np, keras
+    >>> from tfxai.scale import Explain
+    >>> pooled = keras.layers.GlobalAveragePooling2D()
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), pooled, keras.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.keras")
+    ...     explain = pickle.loads(pickle.dumps(Explain(f"{folder}/model.keras", "grad_cam")))
+    ...     rows = explain({"id": ["a", "b"], "input": np.ones((2, 8, 8, 3))})
+    >>> rows["id"].tolist(), rows["map"][0].shape, rows["error"].tolist()
+    (['a', 'b'], (36,), ['', ''])
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        methods: str | Sequence[str] = "grad_cam",
+        *,
+        target: int | str | None = None,
+        classes: Sequence[str] | None = None,
+        layer: str | None = None,
+        score: Score | None = None,
+        preprocess: images.Mode = "none",
+        size: Sequence[int] | None = None,
+        batch_size: int = 32,
+        store: Store = "float16",
+        model_output: str | int | None = None,
+        signature: str | None = None,
+        custom_objects: Sequence[str] = (),
+    ):
+        self.path = fspath(path)
+        self.methods = (methods,) if isinstance(methods, str) else tuple(methods)
+        if target is not None and not isinstance(target, int | np.integer | str):
+            raise TypeError(f"Expected target to be None, a class or its name, the same for all, got {target!r}.")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(f"Expected size as height and width, got {size!r}.")
+        one_of("preprocess", preprocess, tuple(images.MODES))
+        one_of("store", store, STORES)
+        self.options: dict[str, Any] = {
+            "target": int(target) if isinstance(target, np.integer) else target,
+            "classes": None if classes is None else [str(name) for name in classes],
+            "layer": layer,
+            "score": score,
+            "preprocess": preprocess,
+            "size": None if size is None else [int(side) for side in size],
+            "batch_size": positive("batch_size", batch_size),
+            "store": store,
+            "model_output": model_output,
+            "signature": signature,
+            "custom_objects": list(custom_objects),
+        }
+        self.named = self._named()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "methods": self.methods, "options": self.options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.named = self._named()
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Explain a batch of columns.
+
+        Parameters
+        ----------
+        batch : mapping of str to sequence
+            ``id``, texts, and ``input``: arrays as the model takes them, encoded images as bytes, or paths of images.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The columns of `tfxai.scale.read`, and ``error``: empty, or why an input could not be explained.
+        """
+        if missing := {"id", "input"} - set(batch):
+            raise ValueError(f"Expected a batch with the columns 'id' and 'input', {sorted(missing)} is missing.")
+        ids, inputs, failed = [], [], {}
+        for name, given in zip(map(str, batch["id"]), batch["input"], strict=True):
+            try:
+                inputs.append(self.prepare(given))
+                ids.append(name)
+            except (ValueError, TypeError, OSError) as error:
+                failed[name] = str(error)
+        found = self.explain(ids, inputs) if ids else Found({name: [] for name in COLUMNS}, {}, {})
+        failed |= found.failed
+        columns = found.columns | {"error": [""] * len(found.columns["id"])}
+        nothing = {"method": "", "label": "", "map": np.zeros(0, np.float16), "shape": np.zeros(0, np.int32)}
+        for name, reason in failed.items():
+            row = dict.fromkeys(COLUMNS, np.nan) | nothing | {"id": name, "target": -1, "error": reason}
+            for column, value in row.items():
+                columns[column].append(value)
+        return {name: _column(values) for name, values in columns.items()}
+
+    def prepare(self, given: Any) -> np.ndarray:
+        """One input as the model takes it, without a batch axis, from an array, an encoded image, or its path.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            If it cannot be explained.
+        """
+        if isinstance(given, Exception):
+            raise given
+        if isinstance(given, str | bytes | PathLike):
+            pixels = images.decode(given) if isinstance(given, bytes) else images.read(given)
+            return images.prepare([pixels], *self.takes_images, self.options["preprocess"])[0]
+        row = np.asarray(given)
+        if row.dtype.kind == "f" and not np.isfinite(row).all():
+            raise ValueError("It holds NaN or infinite values.")
+        return standardize(row[None], self.view.takes)[0]  # type: ignore[index]
+
+    def explain(self, ids: Sequence[str], inputs: Sequence[np.ndarray]) -> Found:
+        """Explain a batch of what `prepare` made. If one of them has no finite explanation, each is tried alone."""
+        batch = np.stack(inputs)
+        failed: dict[str, str] = {}
+        try:
+            groups = [(list(ids), self._explained(batch))]
+        except NotFinite:
+            groups = []
+            for row, name in enumerate(ids):
+                try:
+                    groups.append(([name], self._explained(batch[row : row + 1])))
+                except NotFinite as error:
+                    failed[name] = str(error)
+        columns: dict[str, list] = {name: [] for name in COLUMNS}
+        for names, found in groups:
+            rows = {title: self._rows(names, title, one) for title, one in found.items()}
+            for row in range(len(names)):
+                for own in rows.values():
+                    for column in COLUMNS:
+                        columns[column].append(own[column][row])
+        headers = {title: _header(one) for title, one in groups[0][1].items()} if groups else {}
+        return Found(columns, failed, headers)
+
+    @functools.cached_property
+    def view(self) -> ModelView:
+        """The model."""
+        options = self.options
+        with keras.saving.custom_object_scope(custom_objects(options["custom_objects"])):
+            view = open_model(self.path, options["model_output"], options["signature"])
+        if len(view.inputs or ()) > 1:
+            raise ValueError(f"Expected a model of one input, this one takes {list(view.inputs or ())}.")
+        return view
+
+    @functools.cached_property
+    def explainers(self) -> dict[str, Explainer]:
+        """By the titles of their methods."""
+        options = self.options
+        common = {"score": options["score"]} if options["score"] else {}
+        return {
+            title: one.preset(**common, **({"layer": options["layer"]} if _takes_layer(one) else {})).make(
+                self.view, classes=options["classes"]
+            )
+            for title, one in self.named.items()
+        }
+
+    @functools.cached_property
+    def takes_images(self) -> tuple[tuple[int, int], int]:
+        """Size and channels of its images."""
+        (height, width), channels = input_shape(self.view)
+        rows, columns = self.options["size"] or (height, width)
+        if rows is None or columns is None:
+            raise ValueError(
+                "The model takes images of any size: give size=(height, width), or --size, for all of them."
+            )
+        if (height or rows, width or columns) != (rows, columns):
+            raise ValueError(f"The model takes images of {height} x {width}, got size={rows, columns}. Leave it out.")
+        return (rows, columns), channels
+
+    def open(self, images: bool) -> None:
+        """Load the model and make the explainers now: threads find them, and errors are not those of an input."""
+        _ = self.explainers
+        if images:
+            _ = self.takes_images
+
+    @property
+    def at_once(self) -> int:
+        """How many inputs make a batch."""
+        return self.view.batch_size or self.options["batch_size"]
+
+    def _named(self) -> dict[str, api.Named]:
+        if not self.methods:
+            raise ValueError("Expected at least one method, such as 'grad_cam'.")
+        found = [api.named(text) for text in self.methods]
+        named = {one.title: one for one in found}
+        if len(named) < len(found):
+            raise ValueError(f"Expected different methods, got {[one.title for one in found]}.")
+        if self.options["layer"] is not None and not any(map(_takes_layer, found)):
+            raise ValueError("Expected layer= (--layer) with a method that takes one, such as grad_cam.")
+        return named
+
+    def _explained(self, batch: np.ndarray) -> dict[str, Explanation]:
+        target, size = self.options["target"], self.options["batch_size"]
+        return {title: one.explain(batch, target, size, 0) for title, one in self.explainers.items()}
+
+    def _rows(self, names: Sequence[str], title: str, explanation: Explanation) -> dict[str, Sequence]:
+        maps = _maps(explanation)
+        packed = pack(maps, self.options["store"])
+        described = isinstance(explanation.target, str)
+        return {
+            "id": names,
+            "method": [title] * len(names),
+            "target": [None] * len(names) if described else explanation.target.tolist(),  # type: ignore[union-attr]
+            "label": [explanation.label(row) for row in range(len(names))],
+            "score": explanation.score.tolist(),
+            "map": list(packed.codes.reshape(len(names), -1)),
+            "shape": [np.array(maps.shape[1:], np.int32)] * len(names),
+            "scale": packed.scale.tolist(),
+            "offset": packed.offset.tolist(),
+        }
+
+
+def _takes_layer(method: api.Named) -> bool:
+    return "layer" in inspect.signature(method.innermost.cls).parameters
+
+
+def _maps(explanation: Explanation) -> np.ndarray:
+    """Values without channels, read as the method's heat-maps are, at their own resolution."""
+    if isinstance(explanation.values, dict):
+        raise ValueError("Expected a method with values for one input.")
+    if explanation.places == {}:  # units without places
+        return explanation.values
+    polarity = explanation.polarity
+    return explanation.reduced("signed" if polarity in ("positive", "negative") else polarity)
+
+
+def _header(explanation: Explanation) -> dict[str, Any]:
+    """What holds for all explanations of a method, as JSON can tell it."""
+    places = explanation.places
+    if places is not None:
+        places = {name: _without_channels(place) for name, place in places.items()}
+    return {
+        "method": explanation.method,
+        "polarity": explanation.polarity,
+        "classes": explanation.classes,
+        "target": explanation.target if isinstance(explanation.target, str) else None,
+        "places": None if places is None else {name: asdict(place) for name, place in places.items()},
+        "input": list(explanation.inputs.shape[1:]),
+        "facts": {name: fact for name, fact in explanation.facts.items() if name != "model_path"},
+    }
+
+
+def _without_channels(place: Place) -> Place:
+    """The same of values whose channels were added up."""
+    moved = [
+        side
+        if side.along is None
+        else side._replace(along=side.along - sum(channel < side.along for channel in place.channels))
+        for side in place.sides
+    ]
+    return replace(place, sides=tuple(moved), channels=())
+
+
+def _column(values: Sequence[Any]) -> np.ndarray:
+    """A column for engines: of arrays or texts an array of objects, else of numbers."""
+    if values and isinstance(values[0], int | float):
+        return np.array(values)
+    found = np.empty(len(values), object)
+    for row, value in enumerate(values):  # at once, NumPy would look into arrays
+        found[row] = value
+    return found
