@@ -26,7 +26,7 @@ from tfxai.evaluation.stored import digest
 from tfxai.metrics.judge import MEASURES, Judge, Setting
 from tfxai.metrics.trust import BLIND
 from tfxai.models.predict import input_shape
-from tfxai.page.trust import trusted
+from tfxai.pages.trust import trusted
 
 NAME = "faithfulness"
 HELP = "Score methods by what the model does when they are believed: no masks or boxes are needed."

@@ -14,10 +14,11 @@ from tfxai.cli.options import add_output_option, check_batch_size, check_folder,
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor
-from tfxai.page import ExplainedPage
+from tfxai.pages.explained import ExplainedPage, detail_for
 from tfxai.synthesis.box import box
 from tfxai.targets import class_id
 
+PAGE = "explanations.html"
 Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
 
 
@@ -46,8 +47,30 @@ def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
         "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
     )
     parser.add_argument(
-        "--html", action="store_true", help="write explanations.html too, a page with all images that needs no others"
+        "--html",
+        metavar="FILE",
+        nargs="?",
+        type=html_file,
+        const=True,
+        help=f"write a page to explore too, one file that opens anywhere (without a name: {PAGE} in the output folder)",
     )
+
+
+def html_file(given: str) -> Path:
+    """The file of ``--html``: what follows it is no image."""
+    if Path(given).suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(
+            f"expected a file name that ends in .html, got {given!r}; put --html behind all images, or name its file"
+        )
+    return Path(given)
+
+
+def page_of(arguments: argparse.Namespace, maps: int, pixels: Callable | None = None) -> ExplainedPage:
+    """The page of ``--html``, which gets so many maps; it lies beside the other results unless its file is named."""
+    file = arguments.html if isinstance(arguments.html, Path) else arguments.output / PAGE
+    if file.is_dir():
+        raise ValueError(f"Expected --html to name a file, and {str(file)!r} is a folder.")
+    return ExplainedPage(file, f"What does {Path(arguments.model).name} look at?", pixels, detail_for(maps))
 
 
 def class_names(arguments: argparse.Namespace) -> list[str] | None:
@@ -99,9 +122,7 @@ def explain_files(
     explainers = dict(zip(methods, make(view, names), strict=True))
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
-    page = ExplainedPage(
-        arguments.output / "explanations.html", Path(arguments.model).name, box(arguments.preprocess).pixels
-    )
+    page = page_of(arguments, len(paths) * len(methods), box(arguments.preprocess).pixels)
     titles, written = files.titles(paths), files.Values(arguments.output, methods)
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
     try:
@@ -119,7 +140,7 @@ def explain_files(
                 own = {name: one[row] for name, one in found.items()}
                 files.save(draw(own, photographs[row]), arguments.output / f"{titles[path]}.png")
                 if arguments.html:
-                    page.add(path.name, photographs[row], said, own)
+                    page.add(path.name, photographs[row], said, own, predicted.probabilities(row))
     finally:
         written.join()
     if arguments.html:
