@@ -54,7 +54,9 @@ function explore(root, about, scripts) {
     const kinds = { map: picturePanel, words: wordsPanel, bars: barsPanel };
     const photo = view.item.picture ? [picturePanel(view, view.item, null)] : [];
     view.panels = [...photo, ...entries.map((entry) => kinds[entry.kind](view, view.item, entry))];
+    const held = grid.contains(document.activeElement);
     grid.replaceChildren(...view.panels.map((panel) => panel.element));
+    if (held) (grid.querySelector("[tabindex]") || root).focus(); // the panel that had the focus is gone
     if (!entries.length) grid.append(make("p", { class: "soft" }, "No method is chosen."));
     said.replaceChildren(...view.item.said.flatMap((line, i) => (i ? [make("br"), line] : [line])));
     tools.show(view.state, view.item);
@@ -90,7 +92,7 @@ function explore(root, about, scripts) {
       y: (part.top + part.bottom) / 2,
     });
   };
-  root.addEventListener("keydown", (event) => onKey(event, view, about, names.length, change));
+  document.addEventListener("keydown", (event) => onKey(event, view, about, names.length, change));
   window.addEventListener("hashchange", () => {
     view.state = read();
     show();
