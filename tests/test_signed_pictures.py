@@ -10,7 +10,7 @@ import pytest
 import tfxai
 from tfxai import Explanation, display, plot_grid
 from tfxai.display import composite, overlay, saturate, to_display
-from tfxai.page import demo as report
+from tfxai.pages.entries import map_entry
 from tfxai.reading import read
 
 GREY = np.full((1, 2, 4, 3), 120, np.uint8)
@@ -194,13 +194,13 @@ def test_the_page_and_the_sheet_of_a_callback_tell_the_sign(tmp_path):
     model.compile("sgd", "mse")
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     found = tfxai.GradientXInput(model)(x)
-    pixels = to_display(x)
-    html = report._method("gradient_x_input", found, pixels, 0.5)
-    assert html.count("<img") == 2
+    entries = [map_entry("gradient_x_input", one, 16) for one in found]
+    assert [one["signed"] for one in entries] == [True, True]
     empty = cam(np.stack([np.zeros((2, 4)), TRUCK[0]]))
-    html = report._method("grad_cam", empty, np.repeat(GREY, 2, 0), 0.5)
-    assert "empty: zero everywhere" in html
-    assert "down to -5.46" in html
+    first, second = (map_entry("grad_cam", one, 16) for one in empty)
+    assert first["note"] == "empty: zero everywhere"
+    assert second["note"] == 'negative part, down to -5.46, is not shown: choose "for and against"'
+    assert not second["signed"]
     watch = tfxai.callbacks.ExplanationCallback(x, "gradient_x_input", log_dir=tmp_path, tensorboard=False)
     model.fit(x, np.zeros((2, 2)), epochs=1, verbose=0, callbacks=[watch])
     grid = cv2.imread(str(tmp_path / "epoch_00000.png"))[..., ::-1].astype(int)

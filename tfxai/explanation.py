@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,8 @@ from tfxai import archive
 from tfxai.checks import one_of
 from tfxai.classes import class_names
 from tfxai.maps import INTERPOLATIONS, Place, Side, stretched
+from tfxai.shown import Shown
 from tfxai.words import OfWords, Pieces
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # How signed values with channels become one heat-map: name -> function of (..., channels).
 POLARITIES = {
@@ -29,7 +27,7 @@ POLARITIES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation(OfWords):
+class Explanation(OfWords, Shown):
     """Attributions of a batch of inputs.
 
     Attributes
@@ -164,7 +162,7 @@ class Explanation(OfWords):
     def laid(self, polarity: str, interpolation: str = "linear", input: str | None = None) -> np.ndarray:
         """Values without channels at the size of the input, not scaled; parameters as for `heatmaps`."""
         one_of("interpolation", interpolation, INTERPOLATIONS)
-        return self._place(input).laid(self.reduced(polarity, input), self.of(input)[1].shape[1:], interpolation)
+        return self.place(input).laid(self.reduced(polarity, input), self.of(input)[1].shape[1:], interpolation)
 
     def reduced(self, polarity: str, input: str | None = None) -> np.ndarray:
         """Values without channels, neither enlarged nor scaled.
@@ -180,10 +178,10 @@ class Explanation(OfWords):
             (n, ...), of the input's size or that of a layer.
         """
         one_of("polarity", polarity, POLARITIES)
-        return POLARITIES[polarity](self._place(input).channels_last(self.of(input)[0]))
+        return POLARITIES[polarity](self.place(input).channels_last(self.of(input)[0]))
 
-    def _place(self, input: str | None) -> Place:
-        """Where the values lie in an input."""
+    def place(self, input: str | None) -> Place:
+        """Where the values lie in an input, by name where there are several; ValueError if they have no places."""
         if self.places == {}:
             raise ValueError(
                 f"The units of the layer {self.facts.get('layer')!r} have no places in the input, since each of them "
@@ -253,28 +251,6 @@ class Explanation(OfWords):
         if class_id < len(names):
             return names[class_id]
         return "output" if only else f"class {class_id}"
-
-    def plot(self, images: np.ndarray | None = None, **options: Any) -> Figure:
-        """Figure with a row for each input: the image with its heat-map, coloured words, or bars with names of tables.
-
-        Series are drawn as lines with their values below, volumes by the slice of largest values along each axis.
-
-        Parameters
-        ----------
-        images : ndarray, optional
-            Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
-        **options
-            As for `tfxai.plot_grid`, which draws where `plot` has not the option. Of tables: ``features``, ``groups``
-            and ``input`` as for `tfxai.tables.Table`, ``rows`` and ``top`` as for its ``plot_bars``; ``series=True``
-            if the columns are steps of a series.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        from tfxai import plotting
-
-        return plotting.plot(self, images, **options)
 
     def save(self, path: str | PathLike) -> None:
         """Write everything to a compressed ``.npz`` file, without pickles.

@@ -30,6 +30,7 @@ from tfxai.models import layers
 from tfxai.models.attention_maps import attention
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
+from tfxai.pages.page import page
 from tfxai.plotting import plot_grid
 from tfxai.relevance import LRP, DeepLift, DeepTaylor, SimpleTaylor
 from tfxai.resampling import InputResampling
@@ -65,6 +66,7 @@ __all__ = [
     "methods",
     "metrics",
     "objectives",
+    "page",
     "plot_attention",
     "plot_force",
     "plot_grid",

@@ -50,7 +50,7 @@ def figure(
     matplotlib.figure.Figure
     """
     blocks = [
-        (_heading(title, one, number), list(_lines(_shades(one.words(number, input=input)))))
+        (heading(title, one, number), list(_lines(_shades(one.words(number, input=input)))))
         for number in range(len(explanations[0]))
         for title, one in zip(titles, explanations, strict=True)
     ]
@@ -59,8 +59,8 @@ def figure(
     page = shown.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))  # in inches, from the top
     page.set_axis_off()
     y = MARGIN
-    for heading, lines in blocks:
-        _write(page, MARGIN, y, heading, SMALL, PALE)
+    for title, lines in blocks:
+        _write(page, MARGIN, y, title, SMALL, PALE)
         for number, line in enumerate(lines, 1):
             _draw(page, y + number * LINE, line, cmap)
         y += (1.5 + len(lines)) * LINE
@@ -83,24 +83,25 @@ def as_html(explanation: Any, title: str) -> str:
     str
     """
     rows = range(len(explanation))
-    return coloured([(_heading(title, explanation, row), explanation.words(row)) for row in rows])
+    return coloured([(heading(title, explanation, row), explanation.words(row)) for row in rows])
 
 
 def coloured(paragraphs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> str:
     """Words on coloured backgrounds as HTML, in paragraphs with a heading, each on a scale of its own."""
     written = []
-    for heading, told in paragraphs:
+    for title, told in paragraphs:
         spans = [
             f'<span style="background:{_colour(share)};padding:1px 3px;border-radius:2px" title="{value:+.4g}">'
             f"{html.escape(word)}</span>"
             for (word, value), (_, share) in zip(told, _shades(told), strict=True)
         ]
-        written.append(f'<p><small style="color:{PALE}">{html.escape(heading)}</small><br>{" ".join(spans)}</p>')
+        written.append(f'<p><small style="color:{PALE}">{html.escape(title)}</small><br>{" ".join(spans)}</p>')
     style = f"background:#fff;color:{INK};padding:4px 8px;max-width:50em;line-height:1.7"
     return f'<div style="{style}">{"".join(written)}</div>'
 
 
-def _heading(title: str, explanation: Any, number: int) -> str:
+def heading(title: str, explanation: Any, number: int) -> str:
+    """What stands above a text: method, target and score."""
     return f"{title}: {explanation.label(number)}, score {explanation.score[number]:.3g}"
 
 

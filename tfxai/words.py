@@ -89,14 +89,6 @@ class OfWords:
         told = [(piece, float(value)) for piece, value in zip(pieces, values, strict=True) if piece is not None]
         return [(text.strip() or text, value) for text, value in (_joined(told) if whole else told)]
 
-    def _repr_html_(self: Any) -> str | None:
-        """Of texts, the words on coloured backgrounds, for notebooks."""
-        if not is_read(self):
-            return None
-        from tfxai import text_pictures
-
-        return text_pictures.as_html(self, self.method)
-
 
 def is_read(explanation: Any, input: str | None = None) -> bool:
     """Whether an explanation has a value for each of the words, or of the integers that stand for them."""

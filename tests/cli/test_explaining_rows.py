@@ -8,6 +8,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from explored import items
 from keras import layers
 
 import tfxai
@@ -85,9 +86,12 @@ def test_texts_come_from_the_standard_input_and_go_to_a_page(folder, tmp_path, c
     assert explain(folder, "texts.keras", "--text", "-", "--html", "--output", tmp_path, *methods) == 0
     assert "occlusion:window=1,fill=1, for class" in capsys.readouterr().out
     page = (tmp_path / "explanations.html").read_text()
-    assert page.count("<article>") == 1
-    assert "<b>fine" not in page.split("<article>")[1]
-    assert len(re.findall(r"<span style=\"background:#\w+", page)) == 6
+    assert "<b>fine" not in page
+    (item,) = items(page)
+    assert item["name"] == "a <b>fine</b> film"
+    assert [one["method"] for one in item["entries"]] == ["saliency", "occlusion:window=1,fill=1"]
+    assert [[word for word, _ in one["told"]] for one in item["entries"]] == [["a", "[UNK]", "film"]] * 2
+    assert item["entries"][0]["probability"] is None  # without names of classes these are numbers
 
 
 def test_a_preprocessor_of_ones_own(folder, tmp_path, capsys, monkeypatch):
@@ -118,7 +122,9 @@ def test_rows_of_a_table_are_told_by_the_names_of_columns(folder, tmp_path, caps
         f"{method}{end}" for method in ("occlusion", "saliency") for end in (".npz", ".csv", "-rows.png", "-all.png")
     }
     assert {file.name for file in tmp_path.iterdir()} == names | {"explanations.html"}
-    assert (tmp_path / "explanations.html").read_text().count("<article>") == 5
+    page = items((tmp_path / "explanations.html").read_text())
+    assert [one["name"] for one in page] == [f"row {row}" for row in range(5)]
+    assert {entry["kind"] for one in page for entry in one["entries"]} == {"bars"}
 
 
 def test_columns_go_to_inputs_of_their_name(folder, tmp_path):
@@ -194,3 +200,13 @@ def test_what_is_done_is_kept_if_it_ends_early(folder, tmp_path, monkeypatch):
     options = ["--method", "saliency", "--batch-size", 2, "--output", tmp_path]
     assert explain(folder, "texts.keras", "--text", folder / "texts.txt", *options) == 130
     assert tfxai.Explanation.load(tmp_path / "saliency.npz").texts == tuple(TEXTS[:2])
+
+
+def test_a_page_of_a_name_of_ones_own(folder, tmp_path, capsys):
+    given = ["--table", folder / "rows.csv", "--without", "label", "--method", "saliency", "--output", tmp_path / "out"]
+    assert explain(folder, "table.keras", *given, "--html", tmp_path / "deep" / "my.html") == 0
+    assert len(items((tmp_path / "deep" / "my.html").read_text())) == 5
+    assert str(tmp_path / "deep" / "my.html") in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        explain(folder, "table.keras", *given, "--html", "cat.jpg")
+    assert "ends in .html, got 'cat.jpg'" in capsys.readouterr().err

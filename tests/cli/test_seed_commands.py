@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from explored import items
 
 import tfxai
 from tfxai import images
@@ -176,7 +177,10 @@ def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
     values, page = "guided_feature_inversion.npz", "explanations.html"
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"0.png", "1.png", values, page}
     html = (tmp_path / "out" / page).read_text(encoding="utf-8")
-    assert html.count("<figcaption>background</figcaption>") == html.count("<article>") == 2
+    entries = [one["entries"][0] for one in items(html)]
+    assert [[more["caption"] for more in one["more"]] for one in entries] == [
+        ["inversion mask", "foreground", "background"]
+    ] * 2
     found = tfxai.Explanation.load(tmp_path / "out" / values)
     expected = tfxai.GuidedFeatureInversion(
         model, "block5_relu", base_layer="block3_relu", preset="authors", inversion_steps=2, target_steps=3

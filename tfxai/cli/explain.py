@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   tfxai explain model.keras photos/ --preprocess -1..1 --classes names.txt --output out
   tfxai explain model.keras "photos/*.jpg" --method grad_cam rise:masks=500,cells=9 --layer conv5 --target "tabby cat"
   tfxai explain model.keras cat.jpg --method "smooth_grad(guided_backprop):samples=20" relevant_features:features=f.npz
+  tfxai explain model.keras photos/ --html page.html
   tfxai explain model.keras cat.jpg --custom-objects my_layers:Scale
   tfxai explain model.keras --text reviews.txt --classes names.txt
   echo "a film without a dull minute" | tfxai explain model.keras --text - --preprocessor my_words:numbers

@@ -16,6 +16,7 @@ OBJECTS_HELP = (
 )
 SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
 OUTPUT_HELP = "which output, if the model has several"
+PAGE = "explanations.html"
 DEFAULT_METHODS = ("grad_cam", "integrated_gradients")
 
 
@@ -104,8 +105,22 @@ def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
         "--top", metavar="N", type=int, default=5, help="how many classes or outputs to print (default: %(default)s)"
     )
     parser.add_argument(
-        "--html", action="store_true", help="write explanations.html too, a page with all images that needs no others"
+        "--html",
+        metavar="FILE",
+        nargs="?",
+        type=html_file,
+        const=True,
+        help=f"write a page to explore too, one file that opens anywhere (without a name: {PAGE} in the output folder)",
     )
+
+
+def html_file(given: str) -> Path:
+    """The file of ``--html``: what follows it is no image."""
+    if Path(given).suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(
+            f"expected a file name that ends in .html, got {given!r}; put --html behind all images, or name its file"
+        )
+    return Path(given)
 
 
 PREPROCESSOR_HELP = (

@@ -78,6 +78,12 @@ class Comparison(NamedTuple):
     accuracy: float
     n: int
 
+    @property
+    def truth(self) -> Explanation:
+        """The parts that decide, as a method would give them that knows them."""
+        like = next(iter(self.explanations.values()))
+        return Explanation(self.masks.astype(np.float32), like.target, like.score, like.inputs, classes=like.classes)
+
 
 def evaluate_demo(shipped: Shipped, n: int = 30) -> Comparison:
     """Explain a shipped network on painted flowers by all `METHODS`, and score these.

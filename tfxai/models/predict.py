@@ -41,6 +41,10 @@ class Predicted(NamedTuple):
     values: np.ndarray
     probable: bool
 
+    def probabilities(self, row: int) -> np.ndarray | None:
+        """(classes,) those of one input, if the values are probabilities."""
+        return self.values[row] if self.probable else None
+
 
 def predict(view: ModelView, inputs: Any, batch_size: int, names: int | None = None) -> Predicted:
     """What `predictor` says of inputs that come once."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from tfxai.cli.work import files
 from tfxai.cli.work.given import check_folder
-from tfxai.evaluation.demo import Comparison, evaluate_demo, table
+from tfxai.evaluation.demo import evaluate_demo, table
 from tfxai.evaluation.shipped import Shipped
 from tfxai.evaluation.showcase import showcase
-from tfxai.explanation import Explanation
-from tfxai.page.demo import comparison, opening, shown
+from tfxai.pages.demo import PART, comparison, opening, shown
 from tfxai.plotting import plot_grid
 
 
@@ -35,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     print("\nMean IoU of the heat-maps with the part that decides, over thresholds:\n")
     print("\n".join(table(found.scores)))
     print()
-    grid = plot_grid({"part that decides": _truth(found)} | found.explanations, found.images)
+    grid = plot_grid({PART: found.truth} | found.explanations, found.images)
     files.save(grid, folder / "demo.png", dpi=100)  # it is three times as wide as the others
     _append(page, comparison(found))
     print(f"  {page}")
@@ -44,9 +41,3 @@ def run(arguments: argparse.Namespace) -> None:
 def _append(page: Path, text: str) -> None:
     with page.open("a", encoding="utf-8") as stream:
         stream.write(text)
-
-
-def _truth(found: Comparison) -> Explanation:
-    """The masks as one more column of the grid."""
-    like = next(iter(found.explanations.values()))
-    return Explanation(found.masks.astype(np.float32), like.target, like.score, like.inputs, classes=like.classes)

@@ -16,7 +16,7 @@ from tfxai.evaluation.stored import digest
 from tfxai.metrics.judge import Judge, Setting
 from tfxai.metrics.trust import BLIND
 from tfxai.models.predict import input_shape
-from tfxai.page.trust import trusted
+from tfxai.pages.trust import trusted
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -9,16 +9,25 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from tfxai.cli.options import PAGE
 from tfxai.cli.work import files
 from tfxai.cli.work.given import check_batch_size, check_folder, opened, read_classes
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor
-from tfxai.page import ExplainedPage
+from tfxai.pages.explained import ExplainedPage, detail_for
 from tfxai.synthesis.box import box
 from tfxai.targets import class_id
 
 Draw = Callable[[dict[str, Any], Any], Figure]  # from explanations of one image, and the image, to a figure
+
+
+def page_of(arguments: argparse.Namespace, maps: int, pixels: Callable | None = None) -> ExplainedPage:
+    """The page of ``--html``, which gets so many maps; it lies beside the other results unless its file is named."""
+    file = arguments.html if isinstance(arguments.html, Path) else arguments.output / PAGE
+    if file.is_dir():
+        raise ValueError(f"Expected --html to name a file, and {str(file)!r} is a folder.")
+    return ExplainedPage(file, f"What does {Path(arguments.model).name} look at?", pixels, detail_for(maps))
 
 
 def class_names(arguments: argparse.Namespace) -> list[str] | None:
@@ -70,9 +79,7 @@ def explain_files(
     explainers = dict(zip(methods, make(view, names), strict=True))
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
-    page = ExplainedPage(
-        arguments.output / "explanations.html", Path(arguments.model).name, box(arguments.preprocess).pixels
-    )
+    page = page_of(arguments, len(paths) * len(methods), box(arguments.preprocess).pixels)
     titles, written = files.titles(paths), files.Values(arguments.output, methods)
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
     try:
@@ -90,7 +97,7 @@ def explain_files(
                 own = {name: one[row] for name, one in found.items()}
                 files.save(draw(own, photographs[row]), arguments.output / f"{titles[path]}.png")
                 if arguments.html:
-                    page.add(path.name, photographs[row], said, own)
+                    page.add(path.name, photographs[row], said, own, predicted.probabilities(row))
     finally:
         written.join()
     if arguments.html:

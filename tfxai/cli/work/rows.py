@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from tfxai.api import Named
-from tfxai.cli.work.explaining import check_names, chosen_target, class_names, told
+from tfxai.cli.work.explaining import check_names, chosen_target, class_names, page_of, told
 from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.joining import join
 from tfxai.models import ModelView
 from tfxai.models.predict import predictor
-from tfxai.page import ExplainedPage
-from tfxai.text_pictures import coloured
+from tfxai.pages.entries import Told
 
 LETTERS = 100  # in a line of the terminal
-Told: TypeAlias = Sequence[tuple[str, float]]  # words or features, and what each speaks for or against
 Found: TypeAlias = dict[str, Explanation]  # by the titles of methods
 
 
@@ -29,6 +29,7 @@ def explain_rows(
     methods: Mapping[str, Named],
     batches: Iterable[tuple[Sequence[str], Any]],
     read: Callable[[Explanation], Told],
+    kind: str,
     draw: Callable[[int, Found], None] | None = None,
 ) -> Found:
     """Explain batches by all methods, tell of each row, and write the values of each method, whatever ends the work.
@@ -45,6 +46,8 @@ def explain_rows(
         What the rows are called, and what explainers take.
     read : callable
         What the explanation of a row tells in words and numbers.
+    kind : {"words", "bars"}
+        How a page shows it.
     draw : callable, optional
         Draws a row, from its number and its explanations.
 
@@ -57,7 +60,7 @@ def explain_rows(
     target = chosen_target(arguments.target, names)
     explainers = {title: method.make(view, classes=names) for title, method in methods.items()}
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
-    page = ExplainedPage(arguments.output / "explanations.html", Path(arguments.model).name)
+    page = page_of(arguments, 0)
     kept: dict[str, list[Explanation]] = {title: [] for title in explainers}
     whole: Found = {}
     done = 0
@@ -67,10 +70,12 @@ def explain_rows(
             for title, one in batch.items():
                 kept[title].append(one)
             said: list[list[str]] = []
+            chances: list[np.ndarray | None] = []
             for part in next(iter(batch.values())).parts:
                 predicted = predict(part.inputs)
                 check_names(names, predicted)
                 said += [told(predicted, row, names, arguments.top) for row in range(len(part))]
+                chances += [predicted.probabilities(row) for row in range(len(part))]
             for row, title in enumerate(titles):
                 own = {method: one[row] for method, one in batch.items()}
                 values = {method: read(one) for method, one in own.items()}
@@ -78,7 +83,7 @@ def explain_rows(
                 if draw is not None:
                     draw(done + row, own)
                 if arguments.html:
-                    page.add_article(title, said[row], own, [_paragraphs(own, values)])
+                    page.add_told(title, said[row], own, values, kind, chances[row])
             done += len(titles)
     finally:
         for method, parts in kept.items():
@@ -104,13 +109,3 @@ def _lines(own: Found, values: Mapping[str, Told]) -> list[str]:
         wrapped = textwrap.wrap(words, LETTERS - 4, break_long_words=False, break_on_hyphens=False)
         lines += [f"  {method}, for {one.label(0)}:", *(f"    {line}" for line in wrapped)]
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-
-
-def _paragraphs(own: Found, values: Mapping[str, Told]) -> str:
-    """The same on coloured backgrounds, as HTML."""
-    return coloured(
-        [
-            (f"{method}: {one.label(0)}", [(f"{word} {value:+.3g}", value) for word, value in values[method]])
-            for method, one in own.items()
-        ]
-    )

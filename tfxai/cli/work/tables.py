@@ -47,7 +47,7 @@ def explain_table(arguments: argparse.Namespace) -> int:
     def read(one: Explanation) -> list[tuple[str, float]]:
         return Table(one, features, groups).told(0, max(1, arguments.top))
 
-    for method, explanation in explain_rows(arguments, view, methods, batches, read).items():
+    for method, explanation in explain_rows(arguments, view, methods, batches, read, "bars").items():
         table, file = Table(explanation, features, groups), arguments.output / file_name(method)
         _write(table, Path(f"{file}.csv"))
         files.save(table.plot_bars(range(min(rows, MAX_ROWS))), Path(f"{file}-rows.png"))

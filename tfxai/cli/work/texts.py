@@ -34,7 +34,7 @@ def explain_texts(arguments: argparse.Namespace) -> int:
     def draw(number: int, own: Found) -> None:
         files.save(plot_grid(own), arguments.output / f"text-{number + 1}.png")
 
-    explain_rows(arguments, view, methods, batches, lambda one: one.words(0), draw)
+    explain_rows(arguments, view, methods, batches, lambda one: one.words(0), "words", draw)
     return 0
 
 

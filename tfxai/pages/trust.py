@@ -8,7 +8,7 @@ from string import Template
 from tfxai._version import __version__
 from tfxai.metrics.judge import MEASURES
 from tfxai.metrics.trust import TrustReport
-from tfxai.page.parts import file, wide
+from tfxai.pages.parts import file, wide
 
 
 def trusted(report: TrustReport, model: str, png: bytes | None) -> str:

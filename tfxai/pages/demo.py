@@ -8,14 +8,13 @@ from string import Template
 
 import numpy as np
 
-from tfxai import api
-from tfxai._version import __version__
-from tfxai.display import overlay
 from tfxai.evaluation.demo import Comparison, Score
 from tfxai.evaluation.showcase import Picture
-from tfxai.explanation import Explanation
-from tfxai.page.parts import file, legend, sized, tiles, wide
-from tfxai.reading import read
+from tfxai.pages.entries import map_entry
+from tfxai.pages.explained import detail_for, explorer, item
+from tfxai.pages.parts import file, tiles, wide
+
+PART = "part that decides"
 
 
 def opening(model: str, classes: Sequence[str]) -> str:
@@ -31,10 +30,11 @@ def opening(model: str, classes: Sequence[str]) -> str:
     Returns
     -------
     str
-        HTML without scripts and without anything to load, as all parts are; it is whole after each of them.
+        HTML without anything to load, as all parts are; it is whole after each of them.
     """
     names = ", ".join(map(escape, classes))
-    return Template(file("demo.html")).substitute(style=file("style.css"), model=escape(model), classes=names)
+    style = file("style.css") + file("explorer.css")
+    return Template(file("demo.html")).substitute(style=style, model=escape(model), classes=names)
 
 
 def shown(picture: Picture, png: bytes) -> str:
@@ -73,7 +73,7 @@ def comparison(found: Comparison) -> str:
     --------
     >>> import tfxai
     >>> from tfxai.evaluation.demo import Comparison, Score
-    >>> from tfxai.page import demo
+    >>> from tfxai.pages import demo
     >>> images, _, masks = tfxai.datasets.flowers.make(n=2)
     >>> explanation = tfxai.explain(tfxai.datasets.flowers.load_model(), images)
     >>> scores = [Score("grad_cam", 0.5, 1.0)]
@@ -81,38 +81,29 @@ def comparison(found: Comparison) -> str:
     >>> "names the class of 100%" in demo.comparison(found)
     True
     """
-    images, explanations = found.images, found.explanations
-    first = next(iter(explanations.values()))
+    images = found.images
+    first = next(iter(found.explanations.values()))
     labels = [first.label(number) for number in range(len(images))]
     # The part keeps its colours, the rest fades.
     parts = [
         np.where(mask[..., None], image, 230 + image // 12) for image, mask in zip(images, found.masks, strict=True)
     ]
-    sections = [_method(name, explanations[name], images, iou) for name, iou, _ in found.scores if name in explanations]
+    best_first = {score.name: found.explanations[score.name] for score in found.scores if score.seconds is not None}
+    methods = {PART: found.truth} | best_first
+    detail = detail_for(len(images) * len(methods))
+    items = [
+        item(label, [], [map_entry(name, one[number], detail) for name, one in methods.items()], images[number])
+        for number, label in enumerate(labels)
+    ]
     return Template(file("comparison.html")).substitute(
-        version=__version__,
         accuracy=f"{found.accuracy:.0%}",
         n=found.n,
-        methods=len(explanations),
+        methods=len(best_first),
         flowers=tiles(list(images), labels, "input"),
-        parts=tiles(parts, [""] * len(parts), "part that decides"),
+        parts=tiles(parts, [""] * len(parts), PART),
         scores=_table(found.scores),
-        legend=legend(False, "no evidence", "most evidence"),
-        signed_legend=legend(True, "against the class", "for the class"),
-        sections="\n".join(sections),
-    )
-
-
-def _method(name: str, explanation: Explanation, images: np.ndarray, iou: float) -> str:
-    facts = api.by_name(name).facts
-    large = [sized(image) for image in images]
-    reading = read(explanation)
-    laid = [overlay(image, one, signed=reading.signed) for image, one in zip(large, reading.maps, strict=True)]
-    return (
-        f"<article><header><h3>{escape(name)}</h3><small>IoU {iou:.3f}</small></header>\n"
-        f"<p>Shows {escape(facts.use)}. <span class='soft'>Costs {escape(facts.cost)}. Drawback: "
-        f"{escape(facts.drawback)}. {escape(facts.reference)}.</span></p>\n"
-        f"{tiles(laid, reading.notes, name)}</article>"
+        explorer=explorer(list(methods), methods),
+        items="".join(items),
     )
 
 

@@ -1,4 +1,4 @@
-"""What pages are made of: pictures that lie in the file itself, in rows, and what their colours mean."""
+"""What pages are made of: files beside this module, and pictures that lie in the page itself, in rows."""
 
 from __future__ import annotations
 
@@ -10,24 +10,12 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from tfxai.display import palette
-
 TILE = 224  # pixels, the longer side
 
 
 def file(name: str) -> str:
     """A file that lies beside this module."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def legend(signed: bool, low: str, high: str) -> str:
-    """The colours of heat-maps, between what their ends mean."""
-    colours = palette(None, signed)[np.linspace(0, 255, 17).astype(int)]
-    stops = ", ".join(f"rgb({r:.0f}, {g:.0f}, {b:.0f})" for r, g, b in colours)
-    return (
-        f'<div class="legend"><span>{low}</span>'
-        f'<div style="background: linear-gradient(to right, {stops})"></div><span>{high}</span></div>'
-    )
 
 
 def tiles(images: Sequence[np.ndarray], captions: Sequence[str], what: str) -> str:

@@ -1,5 +1,0 @@
-"""Explanations as one HTML file."""
-
-from tfxai.page.explained import ExplainedPage
-
-__all__ = ["ExplainedPage"]

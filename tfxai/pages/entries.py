@@ -1,0 +1,144 @@
+"""What a page is told of an explanation: its map, words or bars, and what its method found beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tfxai.display import composite
+from tfxai.explanation import Explanation
+from tfxai.inversion.figures import first_stage
+from tfxai.maps import Side, stretched
+from tfxai.neurons.evidence import FeatureExplanation
+from tfxai.pages import encoded
+from tfxai.reading import read
+from tfxai.tables import Table, is_table
+from tfxai.words import is_read
+
+FEATURES = 30  # of a row of a table: the others are told as one
+UNSIGNED = ("absolute", "energy")
+
+Entry: TypeAlias = dict[str, Any]  # as JSON holds it
+Told: TypeAlias = Sequence[tuple[str, float]]  # words or features, and what each speaks for or against
+Pixels: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+def entry(title: str, one: Explanation, probability: float | None = None) -> Entry:
+    """What stands beneath any explanation of one input; of what kind it is and what it shows is added to it."""
+    layer = one.facts.get("layer") or ""
+    scale = str(one.facts.get("score") or "")
+    score = float(one.score[0])
+    if probability is None and scale == "probability":
+        probability = score
+    return {
+        "method": title,
+        "layer": layer if isinstance(layer, str) else ", ".join(map(str, layer)),
+        "target": one.label(0),
+        "short": one.label(0) if isinstance(one.target, str) else one.label(0).split(",")[0],  # of synonyms the first
+        "score": score if np.isfinite(score) else None,
+        "scale": scale,
+        "probability": None if probability is None else float(probability),
+        "note": "",
+        "signed": True,
+        "unsigned": False,
+    }
+
+
+def map_entry(
+    title: str,
+    one: Explanation,
+    detail: int,
+    *,
+    probability: float | None = None,
+    input: str | None = None,
+    pixels: Pixels | None = None,
+) -> Entry:
+    """An explanation of one image.
+
+    Parameters
+    ----------
+    title : str
+        The method.
+    one : Explanation
+        Of one image.
+    detail : int
+        As for `encoded.grey_map`.
+    probability : float, optional
+        Of the class that is explained.
+    input : str, optional
+        Which input, if the model has several.
+    pixels : callable, optional
+        From preprocessed images to uint8 pictures, for images that a method made.
+    """
+    reading = read(one, input=input)
+    return entry(title, one, probability) | {
+        "kind": "map",
+        "map": _grey(one, input, detail),
+        "signed": reading.signed,
+        "unsigned": one.polarity in UNSIGNED,
+        # what is not shown may be by the control of signs, which is its own name here
+        "note": reading.notes[0].replace(' not shown: polarity="signed"', ' is not shown: choose "for and against"'),
+        "more": _besides(one, detail, pixels),
+    }
+
+
+def told_entry(title: str, one: Explanation, told: Told, kind: str, probability: float | None = None) -> Entry:
+    """An explanation of one text ("words") or one row of a table ("bars"), as numbers by words."""
+    unsigned = one.polarity in UNSIGNED and all(value >= 0 for _, value in told)
+    words = [[word, float(value)] for word, value in told]
+    return entry(title, one, probability) | {"kind": kind, "told": words, "unsigned": unsigned}
+
+
+def any_entry(title: str, one: Explanation, detail: int, input: str | None = None) -> Entry:
+    """An explanation of one input, of whichever kind it is."""
+    if is_read(one, input):
+        return told_entry(title, one, one.words(0, input=input), "words")
+    if is_table(one, input):
+        return told_entry(title, one, Table(one, input=input).told(0, FEATURES), "bars")
+    return map_entry(title, one, detail, input=input)
+
+
+def _grey(one: Explanation, input: str | None, detail: int) -> dict[str, Any]:
+    """The map of one image as its method gave it; laid over the input where its axes are not those of the image."""
+    polarity = one.polarity if one.polarity in UNSIGNED else "signed"
+    place, size = one.place(input), one.laid(polarity, input=input).shape[1:]
+    if len(size) != 2:
+        raise ValueError(f"Expected images, texts or tables, got inputs with maps of shape {size}; plot() draws these.")
+    sides, values = place.sides, one.reduced(polarity, input)
+    rows, columns = (side.along for side in sides)
+    if rows is None or columns is None or rows > columns or values.ndim != 3:
+        values, sides = one.laid(polarity, input=input), _whole(size)
+    return encoded.grey_map(values[0], (sides[0], sides[1]), size, detail)
+
+
+def _whole(size: Sequence[int]) -> tuple[Side, ...]:
+    return stretched(size, size).sides
+
+
+def _besides(one: Explanation, detail: int, pixels: Pixels | None) -> list[dict[str, Any]]:
+    """What a method found beside its heat-map."""
+    if isinstance(one, FeatureExplanation):
+        return [
+            _small(f"{found.layer} {found.channel}: {found.contribution:.2g}", found.heatmap, detail)
+            for found in one.evidence()[0]
+        ]
+    found = []
+    if "inversion_values" in one.extras:
+        stage = first_stage(one)
+        map_ = _grey(stage, None, detail)
+        found.append({"caption": "inversion mask", "map": map_, "signed": read(stage).signed, "unsigned": False})
+    for name in ("foreground", "background"):
+        if name in one.extras:
+            images = one.extras[name]
+            shown = composite(images)[0] if pixels is None else pixels(images)
+            found.append({"caption": name, "photo": encoded.photo(shown[0])})
+    return found
+
+
+def _small(caption: str, heatmap: np.ndarray, detail: int) -> dict[str, Any]:
+    size = heatmap.shape[-2], heatmap.shape[-1]
+    sides = _whole(size)
+    map_ = encoded.grey_map(heatmap, (sides[0], sides[1]), size, detail)
+    return {"caption": caption, "map": map_, "signed": False, "unsigned": True}

@@ -1,0 +1,154 @@
+"""Explanations of the same inputs as one page to explore."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfxai.display import channels_last, photographs
+from tfxai.explanation import Explanation
+from tfxai.pages.entries import Entry, any_entry
+from tfxai.pages.explained import detail_for, explorer, item, shell
+from tfxai.tables import is_table
+from tfxai.words import is_read
+
+
+def page(
+    explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
+    images: np.ndarray | Sequence[np.ndarray] | None = None,
+    *,
+    path: str | PathLike | None = None,
+    title: str = "What does the model look at?",
+    names: Sequence[str] | None = None,
+    detail: int | None = None,
+    input: str | None = None,
+) -> str:
+    """One HTML file in which explanations of the same inputs are explored, side by side.
+
+    It holds all that it needs, plain JavaScript included, and opens anywhere without a network. The reader chooses
+    inputs, methods, classes and layers, opacity, threshold, colours, signs and zoom, hides what a method finds most
+    important, and reads values under the pointer. Explanations by one method of several layers or classes are told
+    apart by these.
+
+    Parameters
+    ----------
+    explanations : Explanation, sequence of them, or dict of them by title
+        Of the same images, texts or rows of a table: any number of inputs, methods, classes and layers.
+    images : ndarray, or sequence of ndarray, optional
+        Photographs to show instead of preprocessed inputs, each (h, w), (h, w, 3) or (h, w, 4), of any size.
+    path : path, optional
+        Where to write the page too.
+    title : str
+        What stands above.
+    names : sequence of str, optional
+        What the inputs are called, such as names of files; default: their numbers, or the texts.
+    detail : int, optional
+        Values along the longer side of maps that are kept; larger maps are averaged. Default: 448 for up to 16 maps,
+        and 96 for more, so that 20 images by 8 methods take about 1 MB.
+    input : str, optional
+        Which input is shown, if the model has several.
+
+    Returns
+    -------
+    str
+        The page.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show, the numbers of inputs, images and names differ, or inputs are neither images, texts
+        nor rows of a table.
+    TypeError
+        If something else than explanations is given.
+
+    Examples
+    --------
+    >>> import tfxai
+    >>> images, _, _ = tfxai.datasets.flowers.make(n=2)
+    >>> model = tfxai.datasets.flowers.load_model()
+    >>> html = tfxai.page([tfxai.GradCAM(model)(images), tfxai.Saliency(model)(images)])
+    >>> html.count('class="tfxai-item"')
+    2
+    """
+    titles, columns = _columns(explanations)
+    count = len(columns[0])
+    if names is not None and len(names) != count:
+        raise ValueError(f"Expected a name for each of the {count} inputs, got {len(names)} names.")
+    if detail is not None and detail < 1:
+        raise ValueError(f"Expected detail to be a positive number of values, got {detail!r}.")
+    pictures = _pictures(columns[0], images, input)
+    kept = detail_for(count * len(columns)) if detail is None else detail
+    methods = dict(zip(titles, columns, strict=True))
+    items = [
+        item(
+            str(names[number]) if names is not None else _name(columns[0], number),
+            [],
+            _distinct([any_entry(name, one[number], kept, input) for name, one in zip(titles, columns, strict=True)]),
+            None if pictures is None else pictures[number],
+        )
+        for number in range(count)
+    ]
+    html = shell(title, explorer(list(methods), methods)) + "".join(items) + "</body>\n</html>\n"
+    if path is not None:
+        Path(path).write_text(html, encoding="utf-8")
+    return html
+
+
+def _columns(explanations: Any) -> tuple[list[str], list[Explanation]]:
+    """Explanations, and what the method of each is called."""
+    titles = list(map(str, explanations)) if isinstance(explanations, Mapping) else None
+    columns = list(explanations.values()) if isinstance(explanations, Mapping) else explanations
+    columns = [columns] if isinstance(columns, Explanation) else list(columns)
+    if not columns:
+        raise ValueError("Expected at least one explanation, got none.")
+    wrong = [type(one).__name__ for one in columns if not isinstance(one, Explanation)]
+    if wrong:
+        raise TypeError(f"Expected explanations, got {', '.join(wrong)}.")
+    counts = [len(one) for one in columns]
+    if len(set(counts)) > 1 or not counts[0]:
+        raise ValueError(f"Expected explanations of the same inputs, at least one, got {counts} inputs.")
+    return titles or [_method(one) for one in columns], columns
+
+
+def _method(one: Explanation) -> str:
+    base = one.facts.get("base", "saliency")
+    return (one.method or "explanation") if base == "saliency" else f"{one.method} of {base}"
+
+
+def _name(one: Explanation, number: int) -> str:
+    return one.texts[number] if one.texts else f"input {number}"
+
+
+def _pictures(one: Explanation, images: Any, input: str | None) -> list[np.ndarray] | None:
+    """Photographs, or inputs as they are shown; None for what is no image."""
+    if is_read(one, input) or all(is_table(part, input) for part in one.parts):
+        if images is not None:
+            raise ValueError("Expected no images= for texts and tables: words and features are shown.")
+        return None
+    batches = []
+    for part in one.parts:
+        size = part.laid("signed", input=input).shape[1:]
+        if len(size) != 2:
+            shape = part.of(input)[1].shape
+            raise ValueError(
+                f"Expected images, texts or rows of a table for a page, got inputs of shape {shape}. "
+                "Explanation.plot() draws series and volumes."
+            )
+        batches.append(channels_last(part.of(input)[1], size))
+    return photographs(images, *batches)[0]
+
+
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """Entries that nothing tells apart get a number behind their layer."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for entry in entries:
+        key = entry["method"], entry["layer"], entry["target"]
+        seen[key] += 1
+        if seen[key] > 1:
+            entry["layer"] = f"{entry['layer']} ({seen[key]})".strip()
+    return entries

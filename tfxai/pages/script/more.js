@@ -1,0 +1,77 @@
+// What a method found beside its map: other maps and pictures, and the curve of the score as parts are hidden.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Other maps and pictures, small, opened by a click. */
+function moreOf(view, item, more) {
+  const shown = more.map((one) => {
+    const canvas = make("canvas", { role: "img", "aria-label": one.caption, width: 160 });
+    canvas.height = Math.max(1, Math.round((160 * item.height) / item.width));
+    view.afterwards.push((state) => drawMore(view, item, one, canvas, state));
+    return make("figure", {}, canvas, make("figcaption", {}, one.caption));
+  });
+  return make("div", { class: "more" }, ...shown);
+}
+
+async function drawMore(view, item, one, canvas, state) {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const { width, height } = canvas;
+  if (one.photo) {
+    one.picture = one.picture || (await pictureOf(one.photo));
+    context.drawImage(one.picture, 0, 0, width, height);
+    return;
+  }
+  if (!one.map.values) one.map = await decodeMap(one.map);
+  context.drawImage(item.picture, 0, 0, width, height);
+  const signs = signsOf(state.signs, one);
+  const data = context.getImageData(0, 0, width, height);
+  const values = enlarge(one.map, { left: 0, right: 1, top: 0, bottom: 1 }, width, height, state.smooth);
+  lay(data.data, values, {
+    ramp: view.ramp(signs),
+    signs,
+    top: topOf(one.map.values, signs),
+    threshold: state.threshold / 100,
+    alpha: state.opacity / 100,
+  });
+  context.putImageData(data, 0, 0);
+}
+
+/** A picture from its address, decoded. */
+async function pictureOf(address) {
+  const picture = new Image();
+  picture.src = address;
+  await picture.decode();
+  return picture;
+}
+
+/** The score as more is hidden, as a line with a mark: the element, and a function that moves the mark. */
+function curveOf(curve) {
+  const [low, high] = [Math.min(...curve.scores), Math.max(...curve.scores)];
+  const height = (score) => 38 - (34 * (score - low)) / (high - low || 1);
+  const drawn = (tag, attributes) => {
+    const element = document.createElementNS(SVG, tag);
+    Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+    return element;
+  };
+  const points = curve.shares.map((share, i) => `${100 * share},${height(curve.scores[i])}`).join(" ");
+  const mark = drawn("line", { class: "at", y1: 0, y2: 40 });
+  const svg = drawn("svg", { class: "curve", viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
+  svg.append(drawn("polyline", { points }), mark);
+  const said = make("span", { class: "soft" });
+  const show = (share) => {
+    mark.setAttribute("x1", 100 * share);
+    mark.setAttribute("x2", 100 * share);
+    said.textContent = `score ${told(scoreAt(curve, share))} with ${Math.round(100 * share)} % hidden`;
+  };
+  return { element: make("div", {}, svg, said), show };
+}
+
+/** The score of a curve at a share, between its points. */
+function scoreAt(curve, share) {
+  const { shares, scores } = curve;
+  const after = shares.findIndex((one) => one >= share);
+  if (after < 0) return scores[scores.length - 1];
+  if (after === 0) return scores[0];
+  const weight = (share - shares[after - 1]) / (shares[after] - shares[after - 1]);
+  return scores[after - 1] + weight * (scores[after] - scores[after - 1]);
+}
