@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from tfxai._version import __version__ as __version__
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """A public name. All are imported with the first, as TensorFlow is, which takes seconds to start."""
+    """A module of the package, or a public name. All of these are imported with the first, as TensorFlow is."""
     if name.startswith("__") and name != "__all__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+        return importlib.import_module(f"{__name__}.{name}")  # without the others: these may be what is asking for it
     public = importlib.import_module("tfxai.public")
     try:
         return getattr(public, name)

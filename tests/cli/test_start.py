@@ -51,6 +51,13 @@ def test_names_are_imported_when_they_are_asked_for():
     assert last_line(program) == "False True"
 
 
+def test_a_module_may_be_the_first():
+    program = (
+        "import tfxai.explainer, tfxai.scale; from tfxai import api, GradCAM; print(api.by_name('grad_cam') is GradCAM)"
+    )
+    assert last_line(program) == "True"
+
+
 def test_the_package_has_what_it_names():
     assert set(tfxai.__all__) <= set(dir(tfxai))
     assert all(getattr(tfxai, name) is not None for name in tfxai.__all__)
