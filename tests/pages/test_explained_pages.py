@@ -12,6 +12,7 @@ import tfxai
 from tfxai.datasets import flowers
 from tfxai.evaluation.demo import Comparison, Score
 from tfxai.maps import stretched
+from tfxai.metrics.curves import Curve
 from tfxai.pages import ExplainedPage
 from tfxai.pages.demo import comparison, opening
 from tfxai.pages.encoded import as_json, grey_map
@@ -30,6 +31,11 @@ def explanation(maps=None, **changes):
         "classes": ["a <i>rose</i>"],
     }
     return tfxai.Explanation(**(known | changes))
+
+
+def curve(scores=((3.0, 1.0, 0.5),)):
+    scores = np.asarray(scores)
+    return Curve(np.tile(np.linspace(0, 1, scores.shape[1]), (len(scores), 1)), scores)
 
 
 def outside_data(html):
@@ -201,6 +207,8 @@ class TestPage:
             ([explanation(), explanation(np.ones((2, 8, 8)))], {}, "same inputs"),
             (explanation(), {"names": ["a", "b"]}, "a name for each"),
             (explanation(), {"detail": 0}, "detail"),
+            (explanation(), {"curves": [curve(), curve()]}, "a curve for each of 1 explanations"),
+            (explanation(), {"curves": curve(np.ones((2, 3)))}, r"got 1 curves of \[2\] inputs"),
             (explanation(np.ones((1, 4, 4, 4)), inputs=np.ones((1, 4, 4, 4, 1))), {}, r"plot\(\) draws"),
         ],
     )
@@ -211,6 +219,19 @@ class TestPage:
     def test_other_things_are_a_type_error(self):
         with pytest.raises(TypeError, match="got ndarray"):
             tfxai.page([np.ones(3)])
+        with pytest.raises(TypeError, match="deletion gives them, got ndarray"):
+            tfxai.page(explanation(), curves=[np.ones(3)])
+
+    def test_each_input_has_its_part_of_the_curves(self):
+        images = flowers.make(n=2)[0]
+        model = flowers.load_model()
+        found = [tfxai.GradCAM(model)(images), tfxai.Saliency(model)(images)]
+        curves = [tfxai.metrics.deletion(model, one, steps=4) for one in found]
+        for number, shown in enumerate(items(tfxai.page(found, curves=curves))):
+            for own, entry in zip(curves, shown["entries"], strict=True):
+                np.testing.assert_allclose(entry["curve"]["shares"], own.shares[number], rtol=1e-4)
+                np.testing.assert_allclose(entry["curve"]["scores"], own.scores[number], rtol=1e-4)
+        assert "curve" not in items(tfxai.page(found))[0]["entries"][0]
 
     def test_json_holds_what_it_was_given(self):
         import json

@@ -1,5 +1,6 @@
 """Pages in a real browser, opened from disk: what is drawn, and how it answers."""
 
+import re
 import shutil
 import time
 
@@ -284,6 +285,22 @@ def test_nothing_leaves_the_screen_of_a_phone(page, files, file, dark):
     assert page.js("return document.documentElement.scrollWidth") <= 360
     paper = page.js("return getComputedStyle(document.body).backgroundColor")
     assert (int(paper[4:].split(",")[0]) < 60) is dark
+
+
+def test_the_score_falls_with_what_is_hidden(page, tmp_path):
+    images, model = flowers.make(n=1)[0], flowers.load_model()
+    one = tfxai.GradCAM(model)(images)
+    curve = tfxai.metrics.deletion(model, one, steps=4)
+    tfxai.page(one, curves=curve, path=tmp_path / "curve.html")
+    page.open(tmp_path / "curve.html")
+    for share in (0, 35, 50):
+        page.set("hide", str(share))
+        page.settled()
+        (said,) = (text for text in page.texts(".panels .soft") if "hidden" in text)
+        score, percent = re.fullmatch(r"score (\S+) with (\d+) % hidden", said).groups()
+        assert int(percent) == share
+        expected = np.interp(share / 100, curve.shares[0], curve.scores[0])
+        assert float(score.replace("\N{MINUS SIGN}", "-")) == pytest.approx(expected, rel=0.02, abs=0.01)
 
 
 def test_names_and_classes_cannot_become_code(page, tmp_path):

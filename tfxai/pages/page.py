@@ -12,6 +12,7 @@ import numpy as np
 
 from tfxai.display import channels_last, photographs
 from tfxai.explanation import Explanation
+from tfxai.metrics.curves import Curve
 from tfxai.pages.entries import Entry, any_entry
 from tfxai.pages.explained import detail_for, explorer, item, shell
 from tfxai.tables import is_table
@@ -22,6 +23,7 @@ def page(
     explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
     images: np.ndarray | Sequence[np.ndarray] | None = None,
     *,
+    curves: Curve | Sequence[Curve] | None = None,
     path: str | PathLike | None = None,
     title: str = "What does the model look at?",
     names: Sequence[str] | None = None,
@@ -41,6 +43,9 @@ def page(
         Of the same images, texts or rows of a table: any number of inputs, methods, classes and layers.
     images : ndarray, or sequence of ndarray, optional
         Photographs to show instead of preprocessed inputs, each (h, w), (h, w, 3) or (h, w, 4), of any size.
+    curves : Curve or sequence of Curve, optional
+        What `tfxai.metrics.deletion` gives, one for each explanation: the reader who hides the top sees how the score
+        falls. The picture hides in its mean colour, the curve in the ``fill`` that it was made with.
     path : path, optional
         Where to write the page too.
     title : str
@@ -61,8 +66,8 @@ def page(
     Raises
     ------
     ValueError
-        If there is nothing to show, the numbers of inputs, images and names differ, or inputs are neither images, texts
-        nor rows of a table.
+        If there is nothing to show, the numbers of inputs, images, names and curves differ, or inputs are neither
+        images, texts nor rows of a table.
     TypeError
         If something else than explanations is given.
 
@@ -81,6 +86,7 @@ def page(
         raise ValueError(f"Expected a name for each of the {count} inputs, got {len(names)} names.")
     if detail is not None and detail < 1:
         raise ValueError(f"Expected detail to be a positive number of values, got {detail!r}.")
+    drawn = _curves(curves, columns)
     pictures = _pictures(columns[0], images, input)
     kept = detail_for(count * len(columns)) if detail is None else detail
     methods = dict(zip(titles, columns, strict=True))
@@ -88,7 +94,12 @@ def page(
         item(
             str(names[number]) if names is not None else _name(columns[0], number),
             [],
-            _distinct([any_entry(name, one[number], kept, input) for name, one in zip(titles, columns, strict=True)]),
+            _distinct(
+                [
+                    any_entry(name, one[number], kept, input) | _curve(curve, number)
+                    for name, one, curve in zip(titles, columns, drawn, strict=True)
+                ]
+            ),
             None if pictures is None else pictures[number],
         )
         for number in range(count)
@@ -113,6 +124,28 @@ def _columns(explanations: Any) -> tuple[list[str], list[Explanation]]:
     if len(set(counts)) > 1 or not counts[0]:
         raise ValueError(f"Expected explanations of the same inputs, at least one, got {counts} inputs.")
     return titles or [_method(one) for one in columns], columns
+
+
+def _curves(given: Any, columns: Sequence[Explanation]) -> list[Curve] | list[None]:
+    if given is None:
+        return [None] * len(columns)
+    found = [given] if isinstance(given, Curve) else list(given)
+    wrong = [type(one).__name__ for one in found if not isinstance(one, Curve)]
+    if wrong:
+        raise TypeError(f"Expected curves as tfxai.metrics.deletion gives them, got {', '.join(wrong)}.")
+    if [len(one) for one in found] != [len(one) for one in columns]:
+        raise ValueError(
+            f"Expected a curve for each of {len(columns)} explanations, of {len(columns[0])} inputs each, got "
+            f"{len(found)} curves of {[len(one) for one in found]} inputs."
+        )
+    return found
+
+
+def _curve(curve: Curve | None, number: int) -> Entry:
+    if curve is None:
+        return {}
+    rounded = ([float(f"{value:.5g}") for value in one[number]] for one in (curve.shares, curve.scores))
+    return {"curve": dict(zip(("shares", "scores"), rounded, strict=True))}
 
 
 def _method(one: Explanation) -> str:
