@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import sys
 
 import keras
 import networks
@@ -38,6 +39,10 @@ def results(model, photos, tmp_path_factory):
     return tfxai.explain_dataset(model, photos, METHODS, tmp_path_factory.mktemp("results"), **OPTIONS)
 
 
+def column(results, name):
+    return [value for table in results.tables() for value in table[name].to_pylist()]
+
+
 def inputs():
     return images.prepare(list(pictures()), (16, 16), 3, "0..1")
 
@@ -47,11 +52,20 @@ class TestWhatIsInTheShards:
         assert results.complete
         assert results.rows == results.seen == 22
         assert [file.name for file in results.files] == ["00000.parquet", "00001.parquet", "00002.parquet"]
-        table = results.to_pandas()
-        assert len(table) == 22 * 2
-        assert table["method"].tolist() == METHODS * 22
-        assert table["id"].tolist()[::2] == [f"{'ab'[i >= 11]}/{i:03}.png" for i in range(22)]
+        assert column(results, "method") == METHODS * 22
+        assert column(results, "id")[::2] == [f"{'ab'[i >= 11]}/{i:03}.png" for i in range(22)]
         assert not list(results.failures())
+
+    def test_as_a_pandas_table(self, results):
+        pytest.importorskip("pandas", reason="pandas is not installed, which only tables need")
+        table = results.to_pandas("grad_cam", ["id", "score"])
+        assert table["id"].tolist() == column(results, "id")[::2]
+        assert table["score"].tolist() == column(results, "score")[METHODS.index("grad_cam") :: 2]
+
+    def test_without_pandas(self, results, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(ImportError, match="pip install pandas"):
+            results.to_pandas()
 
     @pytest.mark.parametrize("method", METHODS)
     def test_maps_are_those_of_the_explainer(self, method, results):
@@ -147,7 +161,7 @@ class TestInputsThatFail:
         assert all("damaged" in one.reason for one in found.failures())
         assert found.complete
         assert found.seen == 23
-        assert set(found.to_pandas()["id"]) == {f"{'ab'[i >= 11]}/{i:03}.png" for i in range(22)} - {
+        assert set(column(found, "id")) == {f"{'ab'[i >= 11]}/{i:03}.png" for i in range(22)} - {
             "a/003.png",
             "a/004.png",
         }

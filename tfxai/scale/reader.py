@@ -133,6 +133,10 @@ class Results:
 
     def to_pandas(self, method: str | None = None, columns: list[str] | None = None) -> Any:
         """All rows as a pandas table, without maps unless they are asked for; parameters as for `tables`."""
+        try:
+            import pandas  # noqa: F401  Arrow's own error does not say how to install it
+        except ImportError as error:
+            raise ImportError("A table of results needs pandas: pip install pandas. Or use tables().") from error
         columns = columns or [name for name in COLUMNS if name not in ("map", "shape", "scale", "offset")]
         return shards.arrow().concat_tables(self.tables(method, columns)).to_pandas()
 
