@@ -23,6 +23,7 @@ from tfxai.cli import (
     layers,
     methods,
     resample,
+    summarize,
     synthesize,
 )
 from tfxai.cli.commands import Command, add_commands
@@ -31,6 +32,7 @@ from tfxai.cli.quiet import quiet_start
 COMMANDS: tuple[Command, ...] = (
     explain,
     explain_all,
+    summarize,
     invert,
     features,
     resample,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfxai import images
 from tfxai.checks import one_of
+from tfxai.display import composite
 from tfxai.explanation import Explanation
 from tfxai.scale import manifest, shards
 from tfxai.scale.explain import COLUMNS
@@ -150,8 +154,33 @@ class Results:
             raise ValueError(f"The source {path!r} has changed since it was explained.")
         return found
 
+    def pictures(self, ids: Collection[str]) -> dict[str, np.ndarray]:
+        """Inputs as uint8 images, (h, w, 3), by their ids: read again from the `source`, which is passed once.
+
+        What cannot be read or shown any more is left out.
+        """
+        wanted = set(ids)
+        found: dict[str, np.ndarray] = {}
+        for name, given in self.source().read(0, sys.maxsize):
+            if name in wanted:
+                wanted.remove(name)
+                with contextlib.suppress(ValueError, TypeError, OSError):
+                    found[name] = _picture(given)
+            if not wanted:
+                break
+        return found
+
     def __repr__(self) -> str:
         return f"Results({str(self.folder)!r}, {self.seen} of {self.rows} inputs, {', '.join(self.methods)})"
+
+
+def _picture(given: Any) -> np.ndarray:
+    """What a source gives, as it is shown."""
+    if isinstance(given, Exception):
+        raise given
+    if isinstance(given, bytes):
+        return images.decode(given)
+    return images.read(given) if isinstance(given, str | PathLike) else composite(np.asarray(given)[None])[0][0]
 
 
 def read(output: str | PathLike[str]) -> Results:

@@ -1,0 +1,78 @@
+"""The page of `tfxai summarize`: of each class the mean heat-map, groups of alike ones, and what stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from string import Template
+
+import numpy as np
+
+from tfxai._version import __version__
+from tfxai.display import overlay
+from tfxai.pages.parts import file, sized, tiles
+from tfxai.scale.summary import ClassSummary, Summary
+
+TYPICAL = 5  # members of a group, which stand in one row with its mean
+UNUSUAL = 6
+
+
+def shown_ids(summary: Summary) -> set[str]:
+    """The inputs whose pictures the page needs."""
+    typical = {name for one in summary.classes for _, names, _ in one.groups(TYPICAL) for name in names}
+    return typical | {name for one in summary.classes for name, _ in one.unusual(UNUSUAL)}
+
+
+def summarized(summary: Summary, model: str, pictures: Mapping[str, np.ndarray]) -> str:
+    """All that a summary says, with pictures.
+
+    Parameters
+    ----------
+    summary : Summary
+        What was found.
+    model : str
+        Name of the model.
+    pictures : mapping
+        Inputs as uint8 images, by their ids; heat-maps stand alone where there are none.
+
+    Returns
+    -------
+    str
+        HTML without scripts and without anything to load.
+    """
+    return Template(file("summary.html")).substitute(
+        style=file("style.css"),
+        version=__version__,
+        name=escape(model),
+        method=escape(summary.method),
+        count=sum(one.count for one in summary.classes),
+        classes="\n".join(_class(one, pictures) for one in summary.classes),
+    )
+
+
+def _class(one: ClassSummary, pictures: Mapping[str, np.ndarray]) -> str:
+    compared = "" if len(one.ids) == one.count else f", of which {len(one.ids)} were compared"
+    maps = dict(zip(one.ids, one.maps, strict=True))
+    rows = []
+    for number, (share, names, mean) in enumerate(one.groups(TYPICAL), 1):
+        images = [_laid(mean, None), *(_laid(maps[name], pictures.get(name)) for name in names)]
+        captions = [f"mean of group {number}", *names]
+        rows.append(f"<h3>group {number}: {share:.0%}</h3>{tiles(images, captions, f'group {number}')}")
+    unusual = one.unusual(UNUSUAL)
+    captions = [f"{name}: {distance:.1f} times the usual distance" for name, distance in unusual]
+    images = [_laid(maps[name], pictures.get(name)) for name, _ in unusual]
+    return (
+        f"<h2>{escape(one.label)}</h2>\n<p>{one.count} inputs{compared}.</p>\n"
+        f"<article>{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}</article>\n"
+        f"<article>{''.join(rows)}</article>\n"
+        f"<article><h3>least like the others</h3>{tiles(images, captions, 'unusual')}</article>"
+    )
+
+
+def _laid(heatmap: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
+    """A heat-map, brightest where it is largest, over its picture if there is one."""
+    top = heatmap.max(initial=0)
+    scaled = heatmap / top if top > 0 else np.zeros_like(heatmap)
+    if picture is None:
+        return overlay(sized(np.zeros((*heatmap.shape, 3), np.uint8)), scaled, alpha=1)
+    return overlay(sized(picture), scaled)
