@@ -146,6 +146,17 @@ class TestASecondRun:
             tfxai.explain_dataset(tmp_path / "small.keras", results.source().root, METHODS, results.folder, **OPTIONS)
 
 
+class TestSeveralProcesses:
+    def test_write_what_one_writes(self, model, photos, results, tmp_path):
+        found = tfxai.explain_dataset(model, photos, METHODS, tmp_path / "out", workers=2, **OPTIONS)
+        assert contents(found.folder) == contents(results.folder)
+
+    def test_gpus_that_are_not_there(self, model, photos, tmp_path, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        with pytest.raises(ValueError, match="need 2 GPUs, and there are 1"):
+            tfxai.explain_dataset(model, photos, METHODS, tmp_path / "out", workers=2, gpus_per_worker=1, **OPTIONS)
+
+
 class TestInputsThatFail:
     @pytest.fixture
     def damaged(self, tmp_path):

@@ -29,7 +29,7 @@ def explain(model, source, output):
 def context():
     """Children begin with the package imported, which a server does once; nothing of TensorFlow has run there."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tfxai"])
+    found.set_forkserver_preload(["tfxai.public"])
     first = found.Process(target=int)
     first.start()
     first.join()
