@@ -24,7 +24,7 @@ QUICK = {
     "occlusion": {"window": 5, "stride": 4},
     "rise": {"masks": 7},
     "shapley_values": {"groups": 8},
-    "banzhaf": {"groups": 8},
+    "banzhaf": {"groups": 6, "budget": 40},
     "kernel_shap": {"groups": 6, "budget": 30},
     "permutation_shap": {"groups": 6, "samples": 2},
     "partition_shap": {"groups": 4, "budget": 12},

@@ -61,7 +61,7 @@ def test_failures(given, capsys):
         (["--size", "1", "2", "3"], "Expected size as height and width"),
         (["--target", "elm"], "Expected --classes"),
         (["--method", "grad_cma"], "Unknown method"),
-        (["--method", "saliency", "--layer", "conv1"], "with a method that takes one"),
+        (["--method", "saliency", "--layer", "conv1"], "takes one"),
         (["--batch-size", "0"], "--batch-size to be at least 1"),
     ],
 )

@@ -231,7 +231,7 @@ class TestErrors:
             ({"methods": []}, "at least one method"),
             ({"methods": ["grad_cam", "grad_cam"]}, "different methods"),
             ({"methods": "grad_cma"}, "Unknown method 'grad_cma'"),
-            ({"methods": "saliency", "layer": "conv1"}, "with a method that takes one"),
+            ({"methods": "saliency", "layer": "conv1"}, "takes one"),
             ({"layer": "conv9"}, "conv9"),
             ({"size": (8, 8)}, "takes images of 16 x 16, got size="),
             ({"engine": "spark"}, "Expected engine to be one of"),

@@ -287,7 +287,7 @@ class Explain:
         if len(named) < len(found):
             raise ValueError(f"Expected different methods, got {[one.title for one in found]}.")
         if self.options["layer"] is not None and not any(map(_takes_layer, found)):
-            raise ValueError(f"Expected layer= (--layer) with a method that takes one, got {list(named)}.")
+            raise ValueError(f"Expected layer= (--layer) for some method, but none of {list(named)} takes one.")
         return named
 
     def _explained(self, batch: np.ndarray) -> dict[str, Explanation]:
