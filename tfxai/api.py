@@ -89,6 +89,10 @@ class Named:
         """The method that gets the model."""
         return self if self.inside is None else self.inside.innermost
 
+    def takes(self, option: str) -> bool:
+        """Whether the innermost method has such an option of its own."""
+        return option in inspect.signature(self.innermost.cls).parameters
+
     def preset(self, **options: Any) -> Named:
         """The same method with options of the innermost, unless the text has them."""
         if self.inside is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from os import PathLike, fspath
@@ -249,7 +248,7 @@ class Explain:
         options = self.options
         common = {"score": options["score"]} if options["score"] else {}
         return {
-            title: one.preset(**common, **({"layer": options["layer"]} if _takes_layer(one) else {})).make(
+            title: one.preset(**common, **({"layer": options["layer"]} if one.takes("layer") else {})).make(
                 self.view, classes=options["classes"]
             )
             for title, one in self.named.items()
@@ -286,7 +285,7 @@ class Explain:
         named = {one.title: one for one in found}
         if len(named) < len(found):
             raise ValueError(f"Expected different methods, got {[one.title for one in found]}.")
-        if self.options["layer"] is not None and not any(map(_takes_layer, found)):
+        if self.options["layer"] is not None and not any(one.takes("layer") for one in found):
             raise ValueError(f"Expected layer= (--layer) for some method, but none of {list(named)} takes one.")
         return named
 
@@ -309,10 +308,6 @@ class Explain:
             "scale": packed.scale.tolist(),
             "offset": packed.offset.tolist(),
         }
-
-
-def _takes_layer(method: api.Named) -> bool:
-    return "layer" in inspect.signature(method.innermost.cls).parameters
 
 
 def _maps(explanation: Explanation) -> np.ndarray:

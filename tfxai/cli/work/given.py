@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import inspect
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -73,7 +72,7 @@ def chosen_methods(arguments: argparse.Namespace, default: Sequence[str] = DEFAU
     for text in arguments.method or default:
         method = api.named(text)
         common = {"score": arguments.score} if arguments.score else {}
-        if arguments.layer is not None and "layer" in inspect.signature(method.innermost.cls).parameters:
+        if arguments.layer is not None and method.takes("layer"):
             takes_layer = True
             common["layer"] = arguments.layer
         if method.innermost.cls is PredictionByFeatures and "features" not in method.innermost.options:
