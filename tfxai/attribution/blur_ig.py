@@ -17,6 +17,8 @@ from tfxai.options import ModelOptions
 from tfxai.run import Run, check_floating, gradients, totals
 from tfxai.types import Model
 
+NOTHING = 5.7  # exp(-NOTHING^2 / 2) is what float32 rounds away
+
 
 class BlurIG(Explainer):
     """The gradient on the way from a blurred image to the sharp one, times the way: which details, of which size.
@@ -80,12 +82,18 @@ class BlurIG(Explainer):
         sigmas = tf.constant(self.max_sigma * np.linspace(1, 0, self.steps + 1) ** 2, tf.float32)
 
         def blurred(sigma: tf.Tensor) -> tf.Tensor:
-            """(k, n, ...) for (k,) sigmas."""
-            faded = merge(spectrum * damping(sigma, x.shape, positions))
-            return run.with_padding(split(cosines(faded, positions, back=True), run.count), image)
+            """(k, n, ...) for (k,) sigmas, of the cosines that the least of these leaves: few, at most steps."""
+            low = tuple(
+                slice(waves_left(tf.reduce_min(sigma), size) if axis in positions else None)
+                for axis, size in enumerate(x.shape)
+            )
+            faded = spectrum[low] * damping(sigma, x.shape, positions)[(slice(None), *low)]
+            faded = tf.reshape(faded, tf.concat([[-1], tf.shape(faded)[2:]], 0))  # of how many cosines, sigma decides
+            return run.with_padding(split(cosines(faded, positions, back=x.shape), run.count), image)
 
         def steps(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-            before, after = blurred(tf.gather(sigmas, index)), blurred(tf.gather(sigmas, index + 1))
+            ends = blurred(tf.gather(sigmas, tf.concat([index, index + 1], 0)))
+            before, after = tf.split(ends, 2)
             middle = run.with_image(merge(before + after) / 2, tf.size(index))
             again = self.rerun(run, middle, tf.size(index))
             slope = split(gradients(again.score, again.image, "input"), run.count)
@@ -97,14 +105,19 @@ class BlurIG(Explainer):
         return values
 
 
-def cosines(x: tf.Tensor, axes: Sequence[int], back: bool = False) -> tf.Tensor:
-    """The cosine transform along some axes, orthonormal, or the way back."""
+def cosines(x: tf.Tensor, axes: Sequence[int], back: Sequence[int] = ()) -> tf.Tensor:
+    """The cosine transform along some axes, orthonormal, or from the first cosines ``back`` to inputs of a shape."""
     for axis in axes:
-        size = x.shape[axis]
+        size = back[axis] if back else x.shape[axis]
         waves = np.cos(np.pi / size * np.outer(np.arange(size), np.arange(size) + 0.5)) * np.sqrt(2 / size)
         waves[0] = np.sqrt(1 / size)
-        x = along(x, waves.T if back else waves, axis)
+        x = along(x, tf.constant(waves.T, x.dtype)[:, : tf.shape(x)[axis]] if back else waves, axis)
     return x
+
+
+def waves_left(sigma: tf.Tensor, size: int) -> tf.Tensor:
+    """How many cosines along an axis of such a size a blur leaves more of than float32 tells from nothing."""
+    return tf.cast(tf.minimum(float(size), 1 + NOTHING * size / np.pi / tf.maximum(sigma, 1e-6)), tf.int32)
 
 
 def damping(sigma: tf.Tensor, shape: Sequence[int], axes: Sequence[int]) -> tf.Tensor:
