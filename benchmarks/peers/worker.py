@@ -68,6 +68,9 @@ def seconds(way: Any, calls: int) -> dict[str, float]:
 
 def memory() -> float:
     """The most that this process had, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # where what is asked of resource counts the process that started this one
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
