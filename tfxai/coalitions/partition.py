@@ -221,7 +221,7 @@ class PartitionSHAP(CoalitionMethod):
 
 
 def splits_a_turn(splits: int) -> list[int]:
-    """How many nodes are split at once, so that in the end all are: the root, and then at most a quarter of those before.
+    """How many nodes are split at once, the root, and then at most a quarter of those before.
 
     The first few alone tell where to go on; turns of many later fill batches.
     """
