@@ -82,25 +82,26 @@ class BlurIG(Explainer):
         sigmas = tf.constant(self.max_sigma * np.linspace(1, 0, self.steps + 1) ** 2, tf.float32)
 
         def blurred(sigma: tf.Tensor) -> tf.Tensor:
-            """(k, n, ...) for (k,) sigmas, of the cosines that the least of these leaves: few, at most steps."""
-            low = tuple(
-                slice(waves_left(tf.reduce_min(sigma), size) if axis in positions else None)
-                for axis, size in enumerate(x.shape)
-            )
-            faded = spectrum[low] * damping(sigma, x.shape, positions)[(slice(None), *low)]
-            faded = tf.reshape(faded, tf.concat([[-1], tf.shape(faded)[2:]], 0))  # of how many cosines, sigma decides
-            return run.with_padding(split(cosines(faded, positions, back=x.shape), run.count), image)
+            """(n, ...) for one sigma, from the cosines that it leaves."""
+            low = [slice(None)] * x.shape.rank
+            if not self.jit_compile:  # XLA wants to know how many
+                for axis in positions:
+                    low[axis] = slice(waves_left(sigma, x.shape[axis]))
+            faded = spectrum[tuple(low)] * damping(sigma[None], x.shape, positions)[0][tuple(low)]
+            return run.with_padding(cosines(faded, positions, back=x.shape), image)
 
         def steps(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-            ends = blurred(tf.gather(sigmas, tf.concat([index, index + 1], 0)))
-            before, after = tf.split(ends, 2)
+            ends = tf.minimum(index[0] + tf.range(tf.size(index) + 1), self.steps)  # what ends a step begins the next
+            kind = tf.TensorSpec(x.shape, tf.float32)
+            blurs = tf.map_fn(blurred, tf.gather(sigmas, ends), fn_output_signature=kind)
+            before, after = blurs[:-1], blurs[1:]
             middle = run.with_image(merge(before + after) / 2, tf.size(index))
             again = self.rerun(run, middle, tf.size(index))
             slope = split(gradients(again.score, again.image, "input"), run.count)
             return tf.tensordot(active, slope * (after - before), 1)
 
         values = accumulate(steps, tf.zeros_like(x), self.steps, run.count, run.batch_size)
-        start = run.with_image(blurred(sigmas[:1])[0], 1)
+        start = run.with_image(blurred(sigmas[0]), 1)
         run.extras["completeness_gap"] = totals(values) - (run.score - self.rerun(run, start).score)
         return values
 
