@@ -40,18 +40,10 @@ def generic() -> Names:
     }
 
 
-def of_flowers() -> Names:
-    images, labels, _ = flowers.make(n=4)
-    regions = lambda image: np.arange(112)[:, None] // 28 * 4 + np.arange(112) // 28  # noqa: E731
-    return {
-        "tfxai": tfxai,
-        "np": np,
-        "model": flowers.load_model(),
-        "images": images,
-        "photographs": images,
-        "my_regions": regions,
-        "labels": labels,
-    }
+def regions() -> Names:
+    squares = np.arange(32)[:, None] // 8 * 4 + np.arange(32) // 8
+    names = generic()
+    return {**names, "tfxai": tfxai, "np": np, "photographs": names["images"], "my_regions": lambda image: squares}
 
 
 def errors() -> Names:
@@ -195,6 +187,20 @@ def what_a_class_looks_like() -> Names:
     }
 
 
+def coming() -> Names:
+    """For pages that translate calls of other packages; rows of a table too."""
+    table = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(2, "softmax")])
+    train = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
+    return {**generic(), "train": train, "table_model": table}
+
+
+def cookbook() -> Names:
+    names = training()
+    rows = np.random.default_rng(0).normal(size=(20, 4))
+    forest = SimpleNamespace(predict_proba=lambda x: tf.nn.softmax(x[:, :2]).numpy())
+    return {**names, "rows": rows, "forest": forest, "before": classifier()}
+
+
 def training() -> Names:
     names = generic()
     names["model"].compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -202,7 +208,8 @@ def training() -> Names:
 
 
 STAGES: dict[str, Callable[[], Names]] = {
-    "architecture": dict,
+    **dict.fromkeys(("captum", "innvestigate", "shap", "tf_explain", "tf_keras_vis", "xplique"), coming),
+    "cookbook": cookbook,
     "how_to_errors": errors,
     "how_to_explain_a_data_set": data_set,
     "how_to_explain_a_saved_model": saved_model,
@@ -211,7 +218,7 @@ STAGES: dict[str, Callable[[], Names]] = {
     "how_to_explain_text": texts,
     "how_to_explain_your_model": your_model,
     "how_to_see_what_a_class_looks_like": what_a_class_looks_like,
-    "how_to_use_shapley_values": of_flowers,
+    "how_to_use_shapley_values": regions,
     "how_to_watch_training": training,
     "index": generic,
 }
