@@ -1,4 +1,4 @@
-"""What `python -m build` makes: no warnings, all files of the package and no others, and it runs where it is installed."""
+"""What `python -m build` makes: without warnings, all files of the package, no others, and it runs when installed."""
 
 from __future__ import annotations
 
