@@ -205,7 +205,8 @@ class RISE(Explainer, Seeded):
             active *= tf.cast(numbers < self.masks, tf.float32)
             flat = tf.reshape(tf.minimum(numbers, self.masks - 1), [-1])
             if self.given is None:
-                masks = self._laid(*self.draw(flat, lambda seed: self._drawn(size, seed, kind)), size, kind)
+                seen, begin = self.draw(flat, lambda seed: self._drawn(size, seed, kind))
+                masks = self._laid(seen, begin, size, kind)
             else:
                 masks = tf.gather(tf.constant(self.given), flat)
             shown = run.over(masks, image)[:, None]
