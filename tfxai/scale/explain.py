@@ -20,12 +20,13 @@ from tfxai.inputs import standardize
 from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import input_shape
+from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.runner import NoSuchClass, NotFinite
 from tfxai.scale.packing import STORES, Store, pack
 from tfxai.scale.wanted import column_of, wanted
 from tfxai.types import Score
 
-COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset")
+COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset", "features", "contributions")
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -190,7 +191,13 @@ class Explain:
         found = self.explain(ids, inputs, targets) if ids else Found({name: [] for name in COLUMNS}, {}, {})
         failed |= found.failed
         rows = found.columns | {"error": [""] * len(found.columns["id"])}
-        nothing = {"method": "", "label": "", "map": np.zeros(0, np.float16), "shape": np.zeros(0, np.int32)}
+        nothing: dict[str, Any] = {
+            "method": "",
+            "label": "",
+            "map": np.zeros(0, np.float16),
+            "shape": np.zeros(0, np.int32),
+        }
+        nothing |= {"features": None, "contributions": None}
         for name, reason in failed.items():
             row = dict.fromkeys(COLUMNS, np.nan) | nothing | {"id": name, "target": -1, "error": reason}
             for column, value in row.items():
@@ -330,6 +337,7 @@ class Explain:
             "shape": [np.array(maps.shape[1:], np.int32)] * len(names),
             "scale": packed.scale.tolist(),
             "offset": packed.offset.tolist(),
+            **_features(explanation),
         }
 
 
@@ -341,6 +349,21 @@ def _maps(explanation: Explanation) -> np.ndarray:
         return explanation.values
     polarity = explanation.polarity
     return explanation.reduced("signed" if polarity in ("positive", "negative") else polarity)
+
+
+def _features(explanation: Explanation) -> dict[str, list]:
+    """The relevant features that speak for each input, as "layer channel", and what each contributes.
+
+    None for other methods; of a class without relevant features there are none.
+    """
+    if not isinstance(explanation, FeatureExplanation):
+        return {"features": [None] * len(explanation), "contributions": [None] * len(explanation)}
+    relevant = zip(explanation.evidence(), explanation.extras["fallback"], strict=True)
+    found = [[] if fallback else evidence for evidence, fallback in relevant]
+    return {
+        "features": [[f"{one.layer} {one.channel}" for one in own] for own in found],
+        "contributions": [[one.contribution for one in own] for own in found],
+    }
 
 
 def _header(explanation: Explanation) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class Results:
         method : str, optional
             Rows of one method only.
         columns : list of str, optional
-            Of ``id``, ``method``, ``target``, ``label``, ``score``, ``map``, ``shape``, ``scale`` and ``offset``.
-            Default: all.
+            Of ``id``, ``method``, ``target``, ``label``, ``score``, ``map``, ``shape``, ``scale``, ``offset``,
+            ``features`` and ``contributions``. Default: all.
 
         Yields
         ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
@@ -129,19 +130,27 @@ class Files:
 
 
 class Array:
-    """Rows of an array in memory, or of a ``.npy`` file that is read as far as it is asked for."""
+    """Rows of an array in memory, or of a ``.npy`` file, of which no more is in memory than the row that is read."""
 
     raw = True
 
     def __init__(self, values: np.ndarray, path: Path | None = None):
         if values.ndim < 2 or not len(values):
             raise ValueError(f"Expected an array of one or more inputs, (n, ...), got shape {values.shape}.")
-        self.values, self.rows = values, len(values)
+        self.values, self.rows, self.path = values, len(values), path
         digest = fingerprint([path]) if path else hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]
         self.facts = {"kind": "array", "rows": self.rows, "type": str(values.dtype), "digest": digest}
 
     def read(self, first: int, last: int) -> Iterator[Row]:
-        return (Row(str(row), np.array(self.values[row])) for row in range(first, min(last, self.rows)))
+        last = min(last, self.rows)
+        if self.path is None or not self.values.flags.c_contiguous:
+            yield from (Row(str(row), np.array(self.values[row])) for row in range(first, last))
+            return
+        shape, kind = self.values.shape[1:], self.values.dtype  # pages of a file that is mapped would stay in memory
+        with self.path.open("rb") as stream:
+            stream.seek(self.values.offset + first * self.values.strides[0])  # type: ignore[attr-defined]
+            for row in range(first, last):
+                yield Row(str(row), np.fromfile(stream, kind, math.prod(shape)).reshape(shape))
 
 
 def _folder(path: Path, column: str | None, target: str | None) -> Source:
