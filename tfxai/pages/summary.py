@@ -62,10 +62,11 @@ def _class(one: ClassSummary, pictures: Mapping[str, np.ndarray]) -> str:
     unusual = one.unusual(UNUSUAL)
     captions = [f"{name}: {distance:.1f} times the usual distance" for name, distance in unusual]
     images = [_laid(maps[name], pictures.get(name)) for name, _ in unusual]
+    found = f"{len(rows)} groups of alike heat-maps" if len(rows) > 1 else "no groups that are apart"
     return (
-        f"<h2>{escape(one.label)}</h2>\n<p>{one.count} inputs{compared}.</p>\n"
-        f"<article>{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}</article>\n"
-        f"{_features(one)}"
+        f'<h2>{escape(one.label)}</h2>\n<article class="overview">'
+        f"{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}"
+        f"<div><p>{one.count} inputs{compared}: {found}.</p>{_features(one)}</div></article>\n"
         f"<article>{''.join(rows)}</article>\n"
         f"<article><h3>least like the others</h3>{tiles(images, captions, 'unusual')}</article>"
     )
@@ -85,7 +86,7 @@ def _features(one: ClassSummary) -> str:
     rest = f'<p class="soft">And {more} more, of fewer inputs.</p>' if more > 0 else ""
     head = '<tr><th>layer, channel</th><th class="number">inputs</th><th class="number">share</th>'
     head += '<th class="number">contribution</th><th></th></tr>'
-    return f"<article><h3>relevant features</h3><table>{head}{''.join(rows)}</table>{rest}</article>\n"
+    return f"<h3>relevant features</h3><table>{head}{''.join(rows)}</table>{rest}"
 
 
 def _laid(heatmap: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
