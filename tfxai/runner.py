@@ -37,6 +37,10 @@ class NotFinite(ValueError):
     """Something that ought to be finite is not, in some row of a batch."""
 
 
+class NoSuchClass(ValueError):
+    """A class that the model does not have is asked for, in some row of a batch."""
+
+
 class Outcome(NamedTuple):
     """What was computed of some inputs.
 
@@ -294,7 +298,7 @@ class Runner:
         with on_this_device():
             trace = self._trace(rows, request.kind, batch_size, repeats)
             if trace.classes is not None and wanted[0].max() >= trace.classes:
-                raise ValueError(
+                raise NoSuchClass(
                     f"The class {wanted[0].max()} is out of range: the model has {trace.classes} classes, "
                     f"0 to {trace.classes - 1}."
                 )

@@ -99,7 +99,7 @@ class TestWhatIsInTheShards:
                 assert (np.abs(one.values - exact.values) <= top / 220).all()
 
     def test_the_source_is_found_again(self, results, photos):
-        ids = [name for name, _ in results.source().read(10, 12)]
+        ids = [row.id for row in results.source().read(10, 12)]
         assert ids == ["a/010.png", "b/011.png"]
 
 

@@ -13,11 +13,15 @@ HELP = "Explain a whole data set, on one machine or a cluster, and go on where a
 EXAMPLES = """examples:
   tfxai explain-all model.keras photos/ --method grad_cam --preprocess caffe --output results
   tfxai explain-all model.keras train.parquet --column image --method grad_cam rise:masks=500 --output results
+  tfxai explain-all model.keras photos/ --target column:folder --classes names.txt --output results
   tfxai explain-all model.keras photos/ --output results --workers 4 --gpus-per-worker 1
   tfxai explain-all model.keras /data/photos --output /data/results --engine ray --address auto --workers 16
 
 SOURCE is a folder tree of images, a .csv file with a column of paths, a Parquet or TFRecord file, a folder of such, or
-a .npy file of inputs. Results are Parquet files in DIR/shards, each of --shard-rows inputs, that are there whole or not
+a .npy file of inputs. --target column:NAME explains of each input the class that a column of SOURCE says, by number or
+by name; a folder tree has the column "folder", which is the first folder below SOURCE.
+
+Results are Parquet files in DIR/shards, each of --shard-rows inputs, that are there whole or not
 at all: the same command again makes those that are missing. Inputs that cannot be explained are listed in DIR/failed,
 and the exit status is then 1. With --engine ray all nodes must see MODEL, SOURCE and DIR under the same names.
 In Python: tfxai.scale.read(DIR). Needs pip install "tfxai[scale]", or "tfxai[scale,ray]".

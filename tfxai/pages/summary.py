@@ -15,6 +15,7 @@ from tfxai.scale.summary import ClassSummary, Summary
 
 TYPICAL = 5  # members of a group, which stand in one row with its mean
 UNUSUAL = 6
+FEATURES = 10  # of a class, in its table
 
 
 def shown_ids(summary: Summary) -> set[str]:
@@ -61,12 +62,31 @@ def _class(one: ClassSummary, pictures: Mapping[str, np.ndarray]) -> str:
     unusual = one.unusual(UNUSUAL)
     captions = [f"{name}: {distance:.1f} times the usual distance" for name, distance in unusual]
     images = [_laid(maps[name], pictures.get(name)) for name, _ in unusual]
+    found = f"{len(rows)} groups of alike heat-maps" if len(rows) > 1 else "no groups that are apart"
     return (
-        f"<h2>{escape(one.label)}</h2>\n<p>{one.count} inputs{compared}.</p>\n"
-        f"<article>{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}</article>\n"
+        f'<h2>{escape(one.label)}</h2>\n<article class="overview">'
+        f"{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}"
+        f"<div><p>{one.count} inputs{compared}: {found}.</p>{_features(one)}</div></article>\n"
         f"<article>{''.join(rows)}</article>\n"
         f"<article><h3>least like the others</h3>{tiles(images, captions, 'unusual')}</article>"
     )
+
+
+def _features(one: ClassSummary) -> str:
+    """Which relevant features speak for how many inputs, as bars; nothing for methods that name none."""
+    if not one.features:
+        return ""
+    rows = [
+        f'<tr><td class="name">{escape(feature.feature)}</td><td class="number">{feature.inputs}</td>'
+        f'<td class="number">{feature.inputs / one.count:.0%}</td><td class="number">{feature.contribution:.2g}</td>'
+        f'<td class="wide"><div class="bar" style="width:{100 * feature.inputs / one.count:.1f}%"></div></td></tr>'
+        for feature in one.features[:FEATURES]
+    ]
+    more = len(one.features) - FEATURES
+    rest = f'<p class="soft">And {more} more, of fewer inputs.</p>' if more > 0 else ""
+    head = '<tr><th>layer, channel</th><th class="number">inputs</th><th class="number">share</th>'
+    head += '<th class="number">contribution</th><th></th></tr>'
+    return f"<h3>relevant features</h3><table>{head}{''.join(rows)}</table>{rest}"
 
 
 def _laid(heatmap: np.ndarray, picture: np.ndarray | None) -> np.ndarray:

@@ -21,6 +21,7 @@ from tfxai.scale.explain import Explain, ExplainOptions
 from tfxai.scale.progress import Progress
 from tfxai.scale.reader import Results
 from tfxai.scale.sources import Source, open_source
+from tfxai.scale.wanted import is_name
 from tfxai.scale.work import Done, Job, work
 from tfxai.types import Verbose
 
@@ -80,7 +81,10 @@ def explain_dataset(
     verbose : {"auto", 0, 1}
         Whether progress is told on stderr.
     **options
-        ``target``, ``classes``, ``layer``, ``score``, ``preprocess``, ``size``, ``batch_size``, ``store``,
+        ``target``: None for the predicted class, one class for all inputs, or ``"column:label"`` for that which the
+        row of each input says, by number or by name, in a column of a table or a feature of TFRecords. Of a folder
+        tree it is ``"column:folder"``, of a dataset of pairs ``"column:label"``.
+        ``classes``, ``layer``, ``score``, ``preprocess``, ``size``, ``batch_size``, ``store``,
         ``model_output``, ``signature``, ``custom_objects``: as for `tfxai.scale.Explain`.
 
     Returns
@@ -115,12 +119,16 @@ def explain_dataset(
     allowed = Allowed(max_failures)
     if not os.path.exists(explain.path):
         raise ValueError(f"There is no model file {explain.path!r}.")
-    opened = open_source(source, column)
+    opened = open_source(source, column, explain.column)
     if opened.raw and (explain.options["preprocess"] != "none" or explain.options["size"]):
         raise ValueError(
             "The source holds numbers, which the model takes as they are: leave preprocess= (--preprocess) and size= "
             "(--size) out, which are for images."
         )
+    if explain.column and explain.options["classes"] is None:
+        for first in opened.read(0, 1):
+            if is_name(first.target):
+                explain.wanted(first.target)  # names without classes are an error of all inputs, which is said at once
     elsewhere = engine == "ray" or (workers or 1) > 1
     if elsewhere and not isinstance(source, str | PathLike):
         raise ValueError(

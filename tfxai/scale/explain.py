@@ -20,11 +20,13 @@ from tfxai.inputs import standardize
 from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import input_shape
-from tfxai.runner import NotFinite
+from tfxai.neurons.evidence import FeatureExplanation
+from tfxai.runner import NoSuchClass, NotFinite
 from tfxai.scale.packing import STORES, Store, pack
+from tfxai.scale.wanted import column_of, wanted
 from tfxai.types import Score
 
-COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset")
+COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset", "features", "contributions")
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -73,7 +75,8 @@ class Explain:
     methods : str or sequence of str
         As for `tfxai.explain`, with options if need be: ``"rise:masks=500"``.
     target : None, int or str
-        Which class; None: the predicted one.
+        Which class; None: the predicted one. ``"column:label"``: for each input that which the column "label" of the
+        source says, by number or by name.
     classes : sequence of str, optional
         Names of the classes.
     layer : str, optional
@@ -166,30 +169,40 @@ class Explain:
         ----------
         batch : mapping of str to sequence
             ``id``, texts, and ``input``: arrays as the model takes them, encoded images as bytes, or paths of images.
+            And the column of targets, if there is one.
 
         Returns
         -------
         dict of str to ndarray
             The columns of `tfxai.scale.read`, and ``error``: empty, or why an input could not be explained.
         """
-        if missing := {"id", "input"} - set(batch):
-            raise ValueError(f"Expected a batch with the columns 'id' and 'input', {sorted(missing)} is missing.")
-        ids, inputs, failed = [], [], {}
-        for name, given in zip(map(str, batch["id"]), batch["input"], strict=True):
+        columns = ["id", "input", *([self.column] if self.column else [])]
+        if missing := sorted(set(columns) - set(batch)):
+            raise ValueError(f"Expected a batch with the columns {columns}, {missing} is missing.")
+        ids, inputs, targets, failed = [], [], [], {}
+        for name, *given in zip(map(str, batch["id"]), *(batch[one] for one in columns[1:]), strict=True):
             try:
-                inputs.append(self.prepare(given))
+                target = self.wanted(*given[1:])
+                inputs.append(self.prepare(given[0]))
                 ids.append(name)
+                targets.append(target)
             except (ValueError, TypeError, OSError) as error:
                 failed[name] = str(error)
-        found = self.explain(ids, inputs) if ids else Found({name: [] for name in COLUMNS}, {}, {})
+        found = self.explain(ids, inputs, targets) if ids else Found({name: [] for name in COLUMNS}, {}, {})
         failed |= found.failed
-        columns = found.columns | {"error": [""] * len(found.columns["id"])}
-        nothing = {"method": "", "label": "", "map": np.zeros(0, np.float16), "shape": np.zeros(0, np.int32)}
+        rows = found.columns | {"error": [""] * len(found.columns["id"])}
+        nothing: dict[str, Any] = {
+            "method": "",
+            "label": "",
+            "map": np.zeros(0, np.float16),
+            "shape": np.zeros(0, np.int32),
+        }
+        nothing |= {"features": None, "contributions": None}
         for name, reason in failed.items():
             row = dict.fromkeys(COLUMNS, np.nan) | nothing | {"id": name, "target": -1, "error": reason}
             for column, value in row.items():
-                columns[column].append(value)
-        return {name: _column(values) for name, values in columns.items()}
+                rows[column].append(value)
+        return {name: _column(values) for name, values in rows.items()}
 
     def prepare(self, given: Any) -> np.ndarray:
         """One input as the model takes it, without a batch axis, from an array, an encoded image, or its path.
@@ -209,18 +222,30 @@ class Explain:
             raise ValueError("It holds NaN or infinite values.")
         return standardize(row[None], self.view.takes)[0]  # type: ignore[index]
 
-    def explain(self, ids: Sequence[str], inputs: Sequence[np.ndarray]) -> Found:
-        """Explain a batch of what `prepare` made. If one of them has no finite explanation, each is tried alone."""
+    def wanted(self, said: Any = None) -> int | str | None:
+        """The class that is explained: the same for all, or what a column says of an input; ValueError for no class."""
+        return wanted(said, self.options["classes"]) if self.column else self.options["target"]
+
+    def explain(
+        self, ids: Sequence[str], inputs: Sequence[np.ndarray], targets: Sequence[int | str | None] | None = None
+    ) -> Found:
+        """Explain a batch of what `prepare` and `wanted` made.
+
+        If one of them has no finite explanation, or the model has no such class, each is tried alone.
+        """
         batch = np.stack(inputs)
+        classes = np.array(targets) if self.column else None
+        fails = (NotFinite, NoSuchClass) if self.column else NotFinite
         failed: dict[str, str] = {}
         try:
-            groups = [(list(ids), self._explained(batch))]
-        except NotFinite:
+            groups = [(list(ids), self._explained(batch, classes))]
+        except fails:
             groups = []
             for row, name in enumerate(ids):
+                one = slice(row, row + 1)
                 try:
-                    groups.append(([name], self._explained(batch[row : row + 1])))
-                except NotFinite as error:
+                    groups.append(([name], self._explained(batch[one], None if classes is None else classes[one])))
+                except fails as error:
                     failed[name] = str(error)
         columns: dict[str, list] = {name: [] for name in COLUMNS}
         for names, found in groups:
@@ -231,6 +256,11 @@ class Explain:
                         columns[column].append(own[column][row])
         headers = {title: _header(one) for title, one in groups[0][1].items()} if groups else {}
         return Found(columns, failed, headers)
+
+    @property
+    def column(self) -> str | None:
+        """The column that says which class of an input is explained; None: all targets are one."""
+        return column_of(self.options["target"])
 
     @functools.cached_property
     def view(self) -> ModelView:
@@ -289,8 +319,8 @@ class Explain:
             raise ValueError(f"Expected layer= (--layer) for some method, but none of {list(named)} takes one.")
         return named
 
-    def _explained(self, batch: np.ndarray) -> dict[str, Explanation]:
-        target, size = self.options["target"], self.options["batch_size"]
+    def _explained(self, batch: np.ndarray, own: np.ndarray | None) -> dict[str, Explanation]:
+        target, size = self.options["target"] if own is None else own, self.options["batch_size"]
         return {title: one.explain(batch, target, size, 0) for title, one in self.explainers.items()}
 
     def _rows(self, names: Sequence[str], title: str, explanation: Explanation) -> dict[str, Sequence]:
@@ -307,6 +337,7 @@ class Explain:
             "shape": [np.array(maps.shape[1:], np.int32)] * len(names),
             "scale": packed.scale.tolist(),
             "offset": packed.offset.tolist(),
+            **_features(explanation),
         }
 
 
@@ -318,6 +349,21 @@ def _maps(explanation: Explanation) -> np.ndarray:
         return explanation.values
     polarity = explanation.polarity
     return explanation.reduced("signed" if polarity in ("positive", "negative") else polarity)
+
+
+def _features(explanation: Explanation) -> dict[str, list]:
+    """The relevant features that speak for each input, as "layer channel", and what each contributes.
+
+    None for other methods; of a class without relevant features there are none.
+    """
+    if not isinstance(explanation, FeatureExplanation):
+        return {"features": [None] * len(explanation), "contributions": [None] * len(explanation)}
+    relevant = zip(explanation.evidence(), explanation.extras["fallback"], strict=True)
+    found = [[] if fallback else evidence for evidence, fallback in relevant]
+    return {
+        "features": [[f"{one.layer} {one.channel}" for one in own] for own in found],
+        "contributions": [[one.contribution for one in own] for own in found],
+    }
 
 
 def _header(explanation: Explanation) -> dict[str, Any]:

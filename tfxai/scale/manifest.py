@@ -18,7 +18,7 @@ from tfxai.scale.explain import Explain
 from tfxai.scale.shards import arrow, write_whole
 from tfxai.scale.sources import Source
 
-FORMAT = 1
+FORMAT = 2
 
 
 def described(explain: Explain, source: Source, shard_rows: int) -> dict[str, Any]:

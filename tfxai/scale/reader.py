@@ -20,6 +20,7 @@ from tfxai.scale import manifest, shards
 from tfxai.scale.explain import COLUMNS
 from tfxai.scale.packing import unpack
 from tfxai.scale.sources import Source, open_source
+from tfxai.scale.wanted import column_of
 
 
 class Failure(NamedTuple):
@@ -93,8 +94,8 @@ class Results:
         method : str, optional
             Rows of one method only.
         columns : list of str, optional
-            Of ``id``, ``method``, ``target``, ``label``, ``score``, ``map``, ``shape``, ``scale`` and ``offset``.
-            Default: all.
+            Of ``id``, ``method``, ``target``, ``label``, ``score``, ``map``, ``shape``, ``scale``, ``offset``,
+            ``features`` and ``contributions``. Default: all.
 
         Yields
         ------
@@ -149,7 +150,7 @@ class Results:
         path, facts = self.manifest["source_path"], self.manifest["results"]["source"]
         if path is None:
             raise ValueError("The source was an array or dataset in memory, which is not kept.")
-        found = open_source(path, facts.get("column"))
+        found = open_source(path, facts.get("column"), column_of(self.manifest["results"]["options"]["target"]))
         if json.loads(json.dumps(found.facts)) != facts:
             raise ValueError(f"The source {path!r} has changed since it was explained.")
         return found
@@ -161,7 +162,7 @@ class Results:
         """
         wanted = set(ids)
         found: dict[str, np.ndarray] = {}
-        for name, given in self.source().read(0, sys.maxsize):
+        for name, given, _ in self.source().read(0, sys.maxsize):
             if name in wanted:
                 wanted.remove(name)
                 with contextlib.suppress(ValueError, TypeError, OSError):

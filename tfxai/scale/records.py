@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,24 @@ from tfxai.scale.extras import needed
 
 ENDS = 2**16  # bytes at either end of a file that tell it from others
 IMAGES = ("image", "image/encoded", "image_raw", "img", "path", "file", "input")  # columns that may be meant
+
+
+class Row(NamedTuple):
+    """A row of a source.
+
+    Attributes
+    ----------
+    id : str
+        Its path relative to the source, or its number.
+    given : Any
+        What `tfxai.scale.Explain.prepare` takes: an array, bytes, a path, or an error.
+    target : Any
+        What its column of targets says; None where there is none.
+    """
+
+    id: str
+    given: Any
+    target: Any = None
 
 
 def fingerprint(files: Sequence[Path]) -> str:
@@ -39,10 +57,16 @@ def chosen(column: str | None, known: Sequence[str], where: str) -> str:
     return found
 
 
+def known(target: str | None, names: Sequence[str], where: str) -> None:
+    """ValueError if there is no such column of targets."""
+    if target is not None and target not in names:
+        raise ValueError(f"Expected {where} to have a column {target!r} of targets. It has {list(names)}.")
+
+
 class Parquet:
     """A column of Parquet files: images, encoded, or in structs as ``bytes`` or ``path``; paths; or numbers."""
 
-    def __init__(self, files: Sequence[Path], column: str | None):
+    def __init__(self, files: Sequence[Path], column: str | None, target: str | None = None):
         parquet = needed("pyarrow.parquet", "Parquet files")
         self.files = list(files)
         try:
@@ -51,6 +75,8 @@ class Parquet:
             raise ValueError(f"Expected Parquet files: {error}") from error
         schema = opened[0].schema_arrow
         self.column = chosen(column, schema.names, repr(str(files[0])))
+        known(target, schema.names, repr(str(files[0])))
+        self._columns = [self.column, *([target] if target else [])]
         kind = str(schema.field(self.column).type)
         self.raw = kind.startswith(("list", "fixed_size_list", "large_list", "extension"))
         counts = [one.metadata.row_group(group).num_rows for one in opened for group in range(one.num_row_groups)]
@@ -67,7 +93,7 @@ class Parquet:
             "digest": fingerprint(self.files),
         }
 
-    def read(self, first: int, last: int) -> Iterator[tuple[str, Any]]:
+    def read(self, first: int, last: int) -> Iterator[Row]:
         parquet = needed("pyarrow.parquet", "Parquet files")
         for group, (file, within) in enumerate(self._groups):
             start, stop = int(self._starts[group]), int(self._starts[group + 1])
@@ -75,10 +101,11 @@ class Parquet:
                 continue
             with parquet.ParquetFile(self.files[file]) as opened:
                 row = start
-                for batch in opened.iter_batches(256, row_groups=[within], columns=[self.column]):
+                for batch in opened.iter_batches(256, row_groups=[within], columns=self._columns):
                     skip = min(max(0, first - row), len(batch))
                     for number in range(skip, min(len(batch), last - row)):
-                        yield str(row + number), self._value(batch[0][number].as_py(), self.files[file].parent)
+                        value, *target = (batch[name][number].as_py() for name in self._columns)
+                        yield Row(str(row + number), self._value(value, self.files[file].parent), *target)
                     row += len(batch)
 
     def _value(self, value: Any, folder: Path) -> Any:
@@ -95,7 +122,7 @@ class TFRecords:
     Where each record begins is found by walking over their lengths, so that any of them can be read at once.
     """
 
-    def __init__(self, files: Sequence[Path], feature: str | None):
+    def __init__(self, files: Sequence[Path], feature: str | None, target: str | None = None):
         self.files = list(files)
         self._places = [_starts(file) for file in files]
         self._firsts = np.cumsum([0, *map(len, self._places)])
@@ -104,6 +131,8 @@ class TFRecords:
             raise ValueError(f"Expected {str(files[0])!r} to have one record or more.")
         features = self._example(0).features.feature
         self.feature = chosen(feature, sorted(features), f"the records of {str(files[0])!r}")
+        known(target, sorted(features), f"the records of {str(files[0])!r}")
+        self.target = target
         self.raw = features[self.feature].WhichOneof("kind") != "bytes_list"
         self.facts = {
             "kind": "tfrecord",
@@ -112,17 +141,17 @@ class TFRecords:
             "digest": fingerprint(self.files),
         }
 
-    def read(self, first: int, last: int) -> Iterator[tuple[str, Any]]:
+    def read(self, first: int, last: int) -> Iterator[Row]:
         for row in range(first, min(last, self.rows)):
             try:
-                value = self._example(row).features.feature[self.feature]
-                kind = value.WhichOneof("kind")
-                found: Any = list(getattr(value, kind).value) if kind else []
+                features = self._example(row).features.feature
+                found, encoded = _values(features[self.feature])
                 if not found:
                     raise ValueError(f"It has no feature {self.feature!r}.")
-                yield str(row), found[0] if kind == "bytes_list" else np.array(found)
+                target = _values(features[self.target])[0] if self.target else []
+                yield Row(str(row), found[0] if encoded else np.array(found), target[0] if len(target) == 1 else None)
             except Exception as error:  # protobuf raises a kind of its own for a damaged record
-                yield str(row), ValueError(f"The record is damaged: {error}")
+                yield Row(str(row), ValueError(f"The record is damaged: {error}"))
 
     def _example(self, row: int) -> tf.train.Example:
         file = int(np.searchsorted(self._firsts, row, "right")) - 1
@@ -130,6 +159,12 @@ class TFRecords:
             stream.seek(self._places[file][row - self._firsts[file]])
             length = struct.unpack("<Q4x", stream.read(12))[0]
             return tf.train.Example.FromString(stream.read(length))
+
+
+def _values(feature: tf.train.Feature) -> tuple[list[Any], bool]:
+    """What a feature holds, and whether that is bytes."""
+    kind = feature.WhichOneof("kind")
+    return list(getattr(feature, kind).value) if kind else [], kind == "bytes_list"
 
 
 def _starts(file: Path) -> np.ndarray:

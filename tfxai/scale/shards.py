@@ -40,6 +40,8 @@ def schema(store: Store, header: dict[str, Any]) -> Any:
         "shape": pa.list_(pa.int32()),
         "scale": pa.float64(),
         "offset": pa.float64(),
+        "features": pa.list_(pa.string()),
+        "contributions": pa.list_(pa.float32()),
     }
     text = json.dumps(header, sort_keys=True)
     return pa.schema([(name, kinds[name]) for name in COLUMNS], metadata={"tfxai": text})
@@ -103,7 +105,7 @@ class Shard:
     def _write(self) -> None:
         pa = arrow()
         if self._writer is None:
-            header = {"format": 1, "methods": self.headers}
+            header = {"format": 2, "methods": self.headers}
             self._writer = arrow("pyarrow.parquet").ParquetWriter(
                 self._unfinished,
                 schema(self.store, header),

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai import images
-from tfxai.scale.records import Parquet, TFRecords, fingerprint
-from tfxai.streams import described, unpacked
+from tfxai.scale.records import Parquet, Row, TFRecords, fingerprint, known
+from tfxai.scale.streamed import LABEL, Stream
+from tfxai.streams import described
 
 PATHS = ("path", "file", "image")  # columns of a .csv file that may hold paths
-Row: TypeAlias = tuple[str, Any]  # the id, and what `Explain.prepare` takes: an array, bytes, a path, or an error
+FOLDER = "folder"  # what the column of targets of a folder tree is called
 
 
 class Source(Protocol):
@@ -40,7 +42,7 @@ class Source(Protocol):
         """The rows from ``first`` up to ``last``."""
 
 
-def open_source(given: Any, column: str | None = None) -> Source:
+def open_source(given: Any, column: str | None = None, target: str | None = None) -> Source:
     """What is in a folder, a file, an array or a dataset.
 
     Parameters
@@ -51,6 +53,9 @@ def open_source(given: Any, column: str | None = None) -> Source:
     column : str, optional
         Of a table the column, or of TFRecords the feature, that holds images or paths. Default: the one that can be
         meant.
+    target : str, optional
+        The column, or feature, that says which class is explained. Of a folder tree it is "folder": that in which an
+        image lies, below the tree's own. Of a dataset of pairs, (inputs, labels), it is "label".
 
     Raises
     ------
@@ -58,8 +63,10 @@ def open_source(given: Any, column: str | None = None) -> Source:
         If it is none of these, or empty.
     """
     if isinstance(given, tf.data.Dataset):
-        return Stream(given)
+        known(target, [LABEL], "the dataset")
+        return Stream(given, bool(target))
     if isinstance(given, np.ndarray):
+        known(target, [], "an array")
         return Array(given)
     if not isinstance(given, str | PathLike):
         raise TypeError(
@@ -70,15 +77,16 @@ def open_source(given: Any, column: str | None = None) -> Source:
     if not path.exists():
         raise ValueError(f"There is no source {str(path)!r}.")
     if path.is_dir():
-        return _folder(path, column)
+        return _folder(path, column, target)
     if path.suffix == ".csv":
-        return Files(path.parent, _listed(path, column), "csv")
+        return Files(path.parent, *_listed(path, column, target), "csv")
     if path.suffix == ".npy":
+        known(target, [], f"the array {str(path)!r}")
         return Array(np.load(path, mmap_mode="r", allow_pickle=False), path)
     if path.suffix in (".parquet", ".pq"):
-        return Parquet([path], column)
+        return Parquet([path], column, target)
     if ".tfrecord" in path.name:
-        return TFRecords([path], column)
+        return TFRecords([path], column, target)
     raise ValueError(
         f"Expected a folder of images, or a .csv, .npy, .parquet or .tfrecord file, got {str(path)!r}. One image is "
         "explained by tfxai.explain."
@@ -94,82 +102,58 @@ class Files:
         The folder to which paths are relative.
     paths : sequence of str
         Which are the ids as well.
+    targets : sequence of str, optional
+        Of each the target.
     kind : str
         Where the paths come from.
     """
 
     raw = False
 
-    def __init__(self, root: Path, paths: Sequence[str], kind: str):
+    def __init__(self, root: Path, paths: Sequence[str], targets: Sequence[str] | None, kind: str):
         self.root, self.paths, self.rows = root, paths, len(paths)
+        self.targets = [None] * len(paths) if targets is None else targets
         found = hashlib.sha256()
-        for path in paths:
+        for path, target in zip(paths, self.targets, strict=True):
             try:
                 size = os.stat(root / path).st_size
             except OSError:  # it will fail when it is read
                 size = -1
             found.update(f"{path}\0{size}\n".encode())
+            if target is not None:
+                found.update(f"{target}\n".encode())
         self.facts = {"kind": kind, "rows": self.rows, "digest": found.hexdigest()[:16]}
 
     def read(self, first: int, last: int) -> Iterator[Row]:
-        return ((path, self.root / path) for path in self.paths[first:last])
+        rows = zip(self.paths[first:last], self.targets[first:last], strict=True)
+        return (Row(path, self.root / path, target) for path, target in rows)
 
 
 class Array:
-    """Rows of an array in memory, or of a ``.npy`` file that is read as far as it is asked for."""
+    """Rows of an array in memory, or of a ``.npy`` file, of which no more is in memory than the row that is read."""
 
     raw = True
 
     def __init__(self, values: np.ndarray, path: Path | None = None):
         if values.ndim < 2 or not len(values):
             raise ValueError(f"Expected an array of one or more inputs, (n, ...), got shape {values.shape}.")
-        self.values, self.rows = values, len(values)
+        self.values, self.rows, self.path = values, len(values), path
         digest = fingerprint([path]) if path else hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]
         self.facts = {"kind": "array", "rows": self.rows, "type": str(values.dtype), "digest": digest}
 
     def read(self, first: int, last: int) -> Iterator[Row]:
-        return ((str(row), np.array(self.values[row])) for row in range(first, min(last, self.rows)))
+        last = min(last, self.rows)
+        if self.path is None or not self.values.flags.c_contiguous:
+            yield from (Row(str(row), np.array(self.values[row])) for row in range(first, last))
+            return
+        shape, kind = self.values.shape[1:], self.values.dtype  # pages of a file that is mapped would stay in memory
+        with self.path.open("rb") as stream:
+            stream.seek(self.values.offset + first * self.values.strides[0])  # type: ignore[attr-defined]
+            for row in range(first, last):
+                yield Row(str(row), np.fromfile(stream, kind, math.prod(shape)).reshape(shape))
 
 
-class Stream:
-    """The rows of a dataset of batches, one after the other; what is not asked for is read and left aside."""
-
-    raw = True
-
-    def __init__(self, dataset: tf.data.Dataset):
-        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("The dataset is infinite. Take a part of it, such as dataset.take(batches).")
-        self.dataset, self.rows = dataset, None
-        first = next(iter(self._rows()), None)
-        if first is None:
-            raise ValueError("The dataset is empty: expected at least one batch.")
-        # The first row tells whether the order is another one, as that of a dataset that is shuffled again.
-        digest = hashlib.sha256(np.ascontiguousarray(first).tobytes()).hexdigest()[:16]
-        self.facts = {"kind": "dataset", "first row": digest, "shape": list(first.shape)}
-        self._open: Iterator[np.ndarray] | None = None
-        self._next = 0
-
-    def read(self, first: int, last: int) -> Iterator[Row]:
-        if self._open is None or first < self._next:
-            self._open, self._next = self._rows(), 0
-        for row in self._open:
-            self._next += 1
-            if self._next > first:
-                yield str(self._next - 1), row
-            if self._next >= last:
-                return
-
-    def _rows(self) -> Iterator[np.ndarray]:
-        for batch in self.dataset:
-            x, _ = unpacked(batch)
-            if isinstance(x, dict | list | tuple):
-                raise TypeError(f"Expected a dataset of batches of one input, got {described(x)}.")
-            if not x.shape.rank:
-                raise ValueError("Expected a dataset of batches, got single numbers: dataset.batch(32).")
-            yield from x.numpy()
-
-
-def _folder(path: Path, column: str | None) -> Source:
+def _folder(path: Path, column: str | None, target: str | None) -> Source:
     """The images below a folder, or the Parquet files or TFRecords where there are no images."""
     found: dict[str, list[str]] = {"images": [], "Parquet files": [], "TFRecords": []}
     for folder, _, files in os.walk(path):
@@ -178,13 +162,20 @@ def _folder(path: Path, column: str | None) -> Source:
             if kind := _kind(name):
                 found[kind].append(name if relative == "." else f"{relative}/{name}")
     if found["images"]:
-        return Files(path, sorted(found["images"]), "folder")
+        known(target, [FOLDER], f"a folder tree such as {str(path)!r}")
+        paths = sorted(found["images"])
+        return Files(path, paths, [_first(name) for name in paths] if target else None, "folder")
     there = [kind for kind, names in found.items() if names]
     if len(there) != 1:
         what = f"both {' and '.join(there)}" if there else "none of them"
         raise ValueError(f"Expected a folder of images, Parquet files or TFRecords; {str(path)!r} has {what}.")
-    paths = [path / name for name in sorted(found[there[0]])]
-    return Parquet(paths, column) if there == ["Parquet files"] else TFRecords(paths, column)
+    parts = [path / name for name in sorted(found[there[0]])]
+    return (Parquet if there == ["Parquet files"] else TFRecords)(parts, column, target)
+
+
+def _first(path: str) -> str:
+    """The first folder of a path; empty if it has none."""
+    return path.partition("/")[0] if "/" in path else ""
 
 
 def _kind(name: str) -> str | None:
@@ -195,8 +186,8 @@ def _kind(name: str) -> str | None:
     return "TFRecords" if ".tfrecord" in name else None
 
 
-def _listed(path: Path, column: str | None) -> list[str]:
-    """The paths in a ``.csv`` file."""
+def _listed(path: Path, column: str | None, target: str | None) -> tuple[list[str], list[str] | None]:
+    """The paths in a ``.csv`` file, and their targets."""
     with path.open(newline="", encoding="utf-8-sig") as lines:
         rows = csv.DictReader(lines)
         columns = list(rows.fieldnames or ())
@@ -204,10 +195,12 @@ def _listed(path: Path, column: str | None) -> list[str]:
         if chosen not in columns:
             wanted = repr(column) if column else " or ".join(map(repr, PATHS))
             raise ValueError(f"Expected {str(path)!r} to have a column {wanted} of paths, it has {columns}.")
-        found = [row[chosen] for row in rows]
+        known(target, columns, repr(str(path)))
+        listed = [(row[chosen], row[target] if target else "") for row in rows]
+    found = [one for one, _ in listed]
     if not found:
         raise ValueError(f"Expected {str(path)!r} to have one row or more.")
     if len(set(found)) < len(found):
         twice = next(one for number, one in enumerate(found) if one in found[:number])
         raise ValueError(f"Expected each path once in {str(path)!r}, {twice!r} is there twice.")
-    return found
+    return found, [own or "" for _, own in listed] if target else None

@@ -12,6 +12,7 @@ import numpy as np
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
 from tfxai.scale.clusters import Clusters, clusters
+from tfxai.scale.feature_counts import FeatureCount, feature_counts
 from tfxai.scale.reader import Results, read
 
 SIDE = 16  # values of a map along each axis when maps are compared
@@ -36,6 +37,9 @@ class ClassSummary:
         (n, 16, 16), their heat-maps.
     clusters : Clusters
         Groups of these, see `tfxai.scale.clusters.Clusters`.
+    features : list of FeatureCount
+        Which relevant features speak for how many of them, see `tfxai.scale.feature_counts.FeatureCount`; empty for
+        methods other than ``relevant_features``.
     """
 
     label: str
@@ -44,6 +48,7 @@ class ClassSummary:
     ids: list[str] = field(default_factory=list)
     maps: np.ndarray = field(default_factory=lambda: np.zeros(0))
     clusters: Clusters | None = None
+    features: list[FeatureCount] = field(default_factory=list)
 
     def groups(self, shown: int = SHOWN) -> Iterator[tuple[float, list[str], np.ndarray]]:
         """Of each group its share of the class, the ids of its most typical members, and its mean map."""
@@ -124,7 +129,9 @@ def summarize(
             _take(own, id, maps[row], small[row], most, random)
     if not kept:
         raise ValueError(f"Expected explanations in {str(results.folder)!r}, there are none yet.")
+    counts = feature_counts(results, name)
     for own in kept.values():
+        own.features = counts.get(own.label, [])
         own.mean = own.mean / own.count
         own.maps = own.maps[: len(own.ids)]
         own.clusters = clusters(own.maps, seed)

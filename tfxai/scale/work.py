@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.evaluation.stored import digest
-from tfxai.scale.explain import Explain
+from tfxai.scale.explain import Explain, Found
+from tfxai.scale.records import Row
 from tfxai.scale.shards import Shard
-from tfxai.scale.sources import Row, Source, open_source
+from tfxai.scale.sources import Source, open_source
 
 READERS = min(8, os.cpu_count() or 1)  # threads; images are decoded without the lock of Python
+Given: TypeAlias = tuple[
+    np.ndarray, int | str | None
+]  # an input as the model takes it, and the class that is explained
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -89,7 +93,7 @@ class Worker:
         if self.source is None:
             for gpu in tf.config.list_physical_devices("GPU"):
                 tf.config.experimental.set_memory_growth(gpu, True)
-            self.source = _same(job, open_source(job.source, job.column))
+            self.source = _same(job, open_source(job.source, job.column, job.explain.column))
         return next(work(job.explain, self.source, Path(job.output), job.shard_rows, [number]))
 
 
@@ -128,18 +132,21 @@ def work(explain: Explain, source: Source, folder: Path, shard_rows: int, number
     """
     explain.open(images=not source.raw)
 
-    def prepared(item: tuple[int, Row]) -> tuple[int, str, np.ndarray | str]:
-        number, (name, given) = item
+    def prepared(item: tuple[int, Row]) -> tuple[int, str, Given | str]:
+        number, row = item
         try:
-            return number, name, explain.prepare(given)
+            return number, row.id, (explain.prepare(row.given), explain.wanted(row.target))
         except (ValueError, TypeError, OSError) as error:
-            return number, name, str(error)
+            return number, row.id, str(error)
+
+    def explained(batch: dict[str, Given]) -> Found:
+        return explain.explain([*batch], *zip(*batch.values(), strict=True))
 
     rows = ahead(prepared, _rows(source, shard_rows, numbers), 2 * explain.at_once)
     for number, own in itertools.groupby(rows, lambda row: row[0]):
         count = 0
         with Shard(folder, number, explain.options["store"]) as shard:
-            batch: dict[str, np.ndarray] = {}
+            batch: dict[str, Given] = {}
             for _, name, found in own:
                 count += 1
                 if isinstance(found, str):
@@ -147,10 +154,10 @@ def work(explain: Explain, source: Source, folder: Path, shard_rows: int, number
                 else:
                     batch[name] = found
                 if len(batch) == explain.at_once:
-                    shard.add(explain.explain([*batch], [*batch.values()]))
+                    shard.add(explained(batch))
                     batch = {}
             if batch:
-                shard.add(explain.explain([*batch], [*batch.values()]))
+                shard.add(explained(batch))
         first = itertools.islice(shard.failed.items(), 3)
         yield Done(number, count, len(shard.failed), tuple(f"{name!r}: {reason}" for name, reason in first))
 

@@ -8,6 +8,7 @@ from tfxai.cli.options import DEFAULT_METHODS
 from tfxai.cli.work.explaining import chosen_target, class_names
 from tfxai.cli.work.given import check_batch_size, check_folder
 from tfxai.scale import explain_dataset
+from tfxai.scale.wanted import column_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         cpus_per_worker=arguments.cpus_per_worker,
         gpus_per_worker=arguments.gpus_per_worker,
         address=arguments.address,
-        target=chosen_target(arguments.target, names),
+        target=arguments.target if column_of(arguments.target) else chosen_target(arguments.target, names),
         classes=names,
         layer=arguments.layer,
         score=arguments.score,

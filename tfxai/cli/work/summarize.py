@@ -19,6 +19,9 @@ def run(arguments: argparse.Namespace) -> None:
     found = summarize(results, arguments.method, most=arguments.most, seed=arguments.seed)
     for one in found.classes:
         print(f"{one.label}: {one.count} inputs")
+        if one.features:
+            often = (f"{feature.feature} ({feature.inputs / one.count:.0%})" for feature in one.features[:5])
+            print(f"  features: {', '.join(often)}")
         for number, (share, names, _) in enumerate(one.groups(3), 1):
             print(f"  group {number}: {share:.0%}, such as {', '.join(names)}")
     try:
