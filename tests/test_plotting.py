@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from tfxai import Explanation, plot_grid
+from tfxai import Explanation, display, plot_grid
 from tfxai.plotting import overlay, saturate, to_display
 
 
@@ -26,10 +26,30 @@ def explanation(n=2, shape=(8, 8, 3), method="saliency", **changes):
 def test_overlay_mixes_image_and_colours():
     image = np.array([[[200, 100, 0], [40, 40, 40]]], np.uint8)
     heatmap = np.array([[0.0, 1.0]])
-    colours = 255 * mpl.colormaps["jet"](np.array([0.0, 1.0]))[:, :3]
+    colours = 255 * mpl.colormaps["viridis"](np.array([0.0, 1.0]))[:, :3]
     np.testing.assert_array_equal(overlay(image, heatmap, alpha=0), image)
     np.testing.assert_array_equal(overlay(image, heatmap, alpha=1)[0], np.round(colours))
-    np.testing.assert_array_equal(overlay(image, heatmap, 0.25)[0], np.round(0.75 * image[0] + 0.25 * colours))
+    grey = 60 + 195 / 255 * 40  # of the second pixel; at alpha 0.5 the image is half grey, and colours are 3 / 4 opaque
+    np.testing.assert_array_equal(overlay(image, heatmap)[0, 1], np.round((40 + grey) / 8 + 0.75 * colours[1]))
+
+
+def test_weak_places_show_the_image_and_strong_ones_the_heatmap():
+    image = np.full((1, 5, 3), 128, np.uint8)
+    bare = overlay(image, np.zeros((1, 5)))
+    drawn = overlay(image, np.array([[0, 0.1, 0.4, 0.7, 1]])).astype(int)
+    far = np.abs(drawn - bare.astype(int)).sum(-1)[0]
+    assert far[0] == 0
+    assert (np.diff(far) > 0).all()
+    assert np.ptp(bare) == 0  # no colour of the map where there is nothing: jet turned photographs blue
+    assert np.ptp(bare[0, 0]) == 0
+
+
+def test_colours_are_even_steps_for_all_eyes():
+    """Brightness rises along the colours of one sign, and is alike for both signs at the same strength."""
+    light = display.palette(None, False) @ display.GREY
+    assert (np.diff(light) > 0).all()
+    ends = display.palette(None, True) @ display.GREY
+    assert ends.argmax() in range(100, 156)
 
 
 def test_overlay_takes_grey_and_floats():
