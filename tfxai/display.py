@@ -21,7 +21,10 @@ AGAINST_TO_FOR = LinearSegmentedColormap.from_list(
 RISE = {False: 1.0, True: 0.6}  # how fast colours become opaque, signed or not: weak ones of both signs are pale
 FADE = {False: 0.5, True: 1.0}  # how grey the image becomes: of blue and red, all must be those of the heat-map
 INK = "#333333"  # of text and lines
-COLOURS: dict[bool, str | Colormap] = {False: "viridis", True: AGAINST_TO_FOR}  # of heat-maps, signed or not, as on pages
+COLOURS: dict[bool, str | Colormap] = {
+    False: "viridis",
+    True: AGAINST_TO_FOR,
+}  # of heat-maps, signed or not, as on pages
 
 
 def overlay(
@@ -219,8 +222,13 @@ def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
+    return np.clip(heatmaps / last_colour(heatmaps, percentile), -1, 1)
+
+
+def last_colour(heatmaps: np.ndarray, percentile: float) -> np.ndarray:
+    """(n, 1, ...) where each of the heat-maps reaches its last colour: at its percentile, or at 1 where that is 0."""
     top = np.percentile(np.abs(heatmaps), percentile, tuple(range(1, heatmaps.ndim)), keepdims=True)
-    return np.clip(heatmaps / np.where(top > 0, top, 1), -1, 1)
+    return np.where(top > 0, top, 1)
 
 
 def photographs(images: Any, *inputs: np.ndarray) -> tuple[list[np.ndarray], str]:

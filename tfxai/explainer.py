@@ -86,6 +86,9 @@ class Explainer(Runner):
         if isinstance(values, dict) and len(values) < len(run.inputs):
             facts["without_values"] = sorted(run.inputs.keys() - values)  # integers have no gradient
         facts |= run.facts
+        probability = run.probability(len(self.classes) if self.classes else None)
+        if probability is not None:
+            run.extras["probability"] = probability
         return {"values": values, "extras": run.extras}, {"facts": facts, "places": self.places(run, values)}
 
     def __call__(

@@ -13,6 +13,7 @@ from tfxai import table_figures
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
 from tfxai.groups import Groups, column_names, different, partition
+from tfxai.reading import scored
 
 MAX_ROWS = 16
 
@@ -313,7 +314,7 @@ class Table:
         """A row as it is drawn."""
         names, lengths = zip(*self.told(row, top), strict=True)
         score = float(self.explanation.score[row])
-        title = f"{self.explanation.label(row)}, row {row}: score {score:.3g}"
+        title = f"{self.explanation.label(row)}, row {row}: {scored(self.explanation, row)}"
         start = None if self.start is None else float(self.start[row])
         return table_figures.Panel(title, list(names), np.array(lengths), score, start)
 
