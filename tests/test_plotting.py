@@ -234,6 +234,7 @@ def test_grid_shows_the_chosen_of_several_inputs():
     [
         ([], {}, "at least one explanation"),
         ([explanation(2), explanation(3)], {}, "same inputs"),
+        (explanation(n=0), {}, "same inputs, at least one"),
         (explanation(17), {}, r"at most 16 inputs, got 17. Slice the explanation: explanation\[:16\]"),
         (explanation(), {"images": np.zeros((3, 8, 8, 3))}, "one image for each of the 2 inputs, got 3"),
         (explanation(), {"titles": ["a", "b"]}, "one title for each of the 1"),

@@ -481,7 +481,7 @@ class TestProbability:
     def test_linear_outputs_are_logits_only_if_they_have_names(self):
         linear = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
         assert tfxai.Saliency(linear)(X).probability(0) is None
-        found = tfxai.Saliency(linear, classes="abc")(X)
+        found = tfxai.Saliency(linear, classes=list("abc"))(X)
         expected = ops.softmax(linear(X)).numpy().max(-1)
         np.testing.assert_allclose(found.extras["probability"], expected, rtol=1e-5)
         one = keras.Sequential([keras.Input((4,)), layers.Dense(1)])

@@ -30,6 +30,7 @@ from tfxai.display import (
 )
 from tfxai.explanation import Explanation
 from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_key, add_scale, bare
+from tfxai.joining import method_of, side_by_side
 from tfxai.reading import Reading, read, scored
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
@@ -242,26 +243,16 @@ def _chosen(slice: Any, maps: Sequence[np.ndarray]) -> list[int]:
 
 
 def _columns(explanations: Any, titles: Sequence[str] | None) -> tuple[list[Explanation], list[str]]:
-    if isinstance(explanations, Mapping):
-        titles = list(explanations) if titles is None else titles
-        explanations = explanations.values()
-    columns = [explanations] if isinstance(explanations, Explanation) else list(explanations)
-    if not columns:
-        raise ValueError("Expected at least one explanation, got none.")
-    wrong = [type(one).__name__ for one in columns if not isinstance(one, Explanation)]
-    if wrong:
-        raise TypeError(f"Expected explanations, got {', '.join(wrong)}.")
-    counts = [len(one) for one in columns]
-    if len(set(counts)) > 1:
-        raise ValueError(f"Expected explanations of the same inputs, got {counts} inputs.")
-    if counts[0] > MAX_ROWS:
+    columns, known = side_by_side(explanations)
+    count = len(columns[0])
+    if count > MAX_ROWS:
         raise ValueError(
-            f"Expected at most {MAX_ROWS} inputs, got {counts[0]}. Slice the explanation: explanation[:{MAX_ROWS}]."
+            f"Expected at most {MAX_ROWS} inputs, got {count}. Slice the explanation: explanation[:{MAX_ROWS}]."
         )
-    titles = _titles(columns) if titles is None else [str(title) for title in titles]
-    if len(titles) != len(columns):
-        raise ValueError(f"Expected one title for each of the {len(columns)} explanations, got {len(titles)}.")
-    return columns, titles
+    chosen = (known or _titles(columns)) if titles is None else [str(title) for title in titles]
+    if len(chosen) != len(columns):
+        raise ValueError(f"Expected one title for each of the {len(columns)} explanations, got {len(chosen)}.")
+    return columns, chosen
 
 
 def _titles(columns: Sequence[Explanation]) -> list[str]:
@@ -269,8 +260,7 @@ def _titles(columns: Sequence[Explanation]) -> list[str]:
     methods = [one.method for one in columns]
     titles = []
     for one in columns:
-        base = one.facts.get("base", "saliency")
-        title = one.method if base == "saliency" else f"{one.method} of {base}"
+        title = method_of(one)
         layer = one.facts.get("layer")
         if layer and methods.count(one.method) > 1:
             title += f" {layer if isinstance(layer, str) else ', '.join(layer)}"

@@ -81,9 +81,9 @@ def read(
     reached: list[tuple[float, float]] = []
     for part in parts:
         laid = part.laid(polarity, input=input)
-        maps = symmetric(laid) if signed else normalize(laid)
-        batches.append(saturate(maps, percentile))
-        shares = last_colour(maps, percentile).reshape(-1)
+        scaled = symmetric(laid) if signed else normalize(laid)
+        batches.append(saturate(scaled, percentile))
+        shares = last_colour(scaled, percentile).reshape(-1)
         reached += [_ends(own, float(share), signed) for own, share in zip(laid, shares, strict=True)]
     inputs = [channels_last(part.of(input)[1], maps.shape[1:]) for part, maps in zip(parts, batches, strict=True)]
     maps = [one for batch in batches for one in batch]

@@ -17,7 +17,7 @@ import pytest
 from explored import items
 
 import tfxai
-from tfxai import images
+from tfxai import choices, explanation, images
 from tfxai.api import named
 from tfxai.cli import evaluate, features, main
 from tfxai.cli.program import COMMANDS
@@ -120,6 +120,31 @@ def test_explain_prints_both_classes_of_one_sigmoid_unit(folder, tmp_path, capsy
         assert shown == [("75.00", names[0]), ("25.00", names[1])]
 
 
+def test_explain_draws_as_it_is_told(folder, tmp_path):
+    """As `plot_grid` does it with the same options."""
+    options = {"polarity": "negative", "cmap": "cividis", "alpha": 0.8}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    assert explain(folder, tmp_path, "--method", "gradient_x_input", *words, pictures="pictures/a.png") == 0
+    found = tfxai.Explanation.load(tmp_path / "gradient_x_input.npz")
+    photograph = images.read(folder / "pictures" / "a.png")
+    tfxai.plot_grid({"gradient_x_input": found}, [photograph], **options).savefig(tmp_path / "expected.png", dpi=150)
+    drawn, expected = (cv2.imread(str(tmp_path / name)) for name in ("a.png", "expected.png"))
+    np.testing.assert_array_equal(drawn, expected)
+    tfxai.plot_grid({"gradient_x_input": found}, [photograph]).savefig(tmp_path / "default.png", dpi=150)
+    assert not np.array_equal(drawn, cv2.imread(str(tmp_path / "default.png")))
+
+
+def test_looks_are_of_images(folder, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    given = ["explain", str(folder / "logits.keras"), "--table", str(tmp_path / "rows.csv"), "--polarity", "signed"]
+    assert main(given) == 2
+    assert "--polarity with image files" in capsys.readouterr().err
+
+
+def test_polarities_are_those_of_explanations():
+    assert tuple(explanation.POLARITIES) == choices.POLARITIES
+
+
 def test_explain_understands_csv_patterns_and_numbers(folder, tmp_path, capsys):
     classes = ["--classes", str(folder / "names.csv")]
     options = ["--method", "GradCAM", "--target", "0", "--score", "probability", "--preprocess", "0..1"]
@@ -157,6 +182,8 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(folder, tmp_path):
         ({"more": ["--classes", "missing.txt"]}, "There is no file 'missing.txt'"),
         ({"more": ["--batch-size", "0"]}, "--batch-size"),
         ({"more": ["--score", "probability"]}, "softmax or sigmoid"),
+        ({"more": ["--alpha", "2"]}, "--alpha to be between 0 and 1, got 2.0"),
+        ({"more": ["--cmap", "viridiss"]}, "Did you mean"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(folder, tmp_path, capsys, changes, message):
