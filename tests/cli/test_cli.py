@@ -381,11 +381,63 @@ def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys
         with pytest.raises(error):
             explain(folder, tmp_path / "out", *options)
     assert seen == [[], ["a.png"]]
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "grad_cam.npz", "saliency.npz"}
-    for method in ("grad_cam", "saliency"):
+    made = {"a.png", "grad_cam.npz", "saliency.npz"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == made | {"grad_cam.parts", "saliency.parts"}
+    for method, done in (("grad_cam", 2), ("saliency", 1)):
         loaded = tfxai.Explanation.load(tmp_path / "out" / f"{method}.npz")
-        assert len(loaded) == len(loaded.facts["files"]) == 1
-    assert "a.png" in capsys.readouterr().out
+        assert len(loaded) == len(loaded.facts["files"]) == done
+    printed = capsys.readouterr().out
+    assert printed.index("b.png") < printed.index("the same command goes on from here")
+
+    def once(self, inputs, *args, **options):
+        seen.append(len(inputs))
+        return explain_both(self, inputs, *args, **options)
+
+    monkeypatch.setattr(tfxai.Saliency, "explain", once)
+    monkeypatch.setattr(tfxai.GradCAM, "explain", None)  # all of it was done
+    del seen[:]
+    assert explain(folder, tmp_path / "out", *options) == 0
+    assert seen == [1]
+    printed = capsys.readouterr().out
+    assert printed.count("was done by an earlier run") == 3
+    assert re.search(r"4 of 4: saliency took \d+ s\n", printed)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == made | {"b.png"}
+    monkeypatch.setattr(tfxai.Saliency, "explain", explain_both)
+    monkeypatch.undo()
+    assert explain(folder, tmp_path / "whole", *options) == 0
+    for method in ("grad_cam", "saliency"):
+        both = [tfxai.Explanation.load(tmp_path / kind / f"{method}.npz") for kind in ("out", "whole")]
+        np.testing.assert_allclose(both[0].values, both[1].values, rtol=1e-4, atol=1e-6)
+        assert both[0].facts == both[1].facts
+
+
+@pytest.mark.parametrize("change", [["--target", "1"], ["--preprocess", "0..1"], ["--score", "logit"], "picture"])
+def test_what_was_done_otherwise_is_not_taken_again(folder, tmp_path, capsys, monkeypatch, change):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes((folder / "pictures" / "a.png").read_bytes())
+    given = ["explain", str(folder / "logits.keras"), str(pictures), "--method", "grad_cam", "saliency"]
+    with monkeypatch.context() as patched:
+        patched.setattr(tfxai.Saliency, "explain", lambda *_, **__: exec("raise KeyboardInterrupt"))
+        assert main([*given, "--output", str(out)]) == 130
+    if change == "picture":
+        (pictures / "a.png").write_bytes((folder / "pictures" / "b.png").read_bytes())
+    more = [] if change == "picture" else change
+    capsys.readouterr()
+    assert main([*given, *more, "--output", str(out)]) == 0
+    assert "earlier run" not in capsys.readouterr().out
+
+
+def test_predictions_are_told_before_the_work_begins(folder, tmp_path, capsys, monkeypatch):
+    said = []
+
+    def told(self, *_, **__):
+        said.append(capsys.readouterr().out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tfxai.Saliency, "explain", told)
+    assert explain(folder, tmp_path, "--method", "saliency", "--classes", str(folder / "names.txt")) == 130
+    assert len(re.findall(r"[\d.]+%  ", said[0])) == 6
 
 
 def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypatch):

@@ -209,7 +209,7 @@ def model_randomization(
     kept = {"original": original[:keep]} if keep else {}
     found: list[MapSimilarity] = []
     empty: list[np.ndarray] = []
-    for stage, replaced in given.with_progress(iter(stages.items()), len(stages), verbose):
+    for stage, replaced in given.with_progress(iter(stages.items()), len(stages), verbose, "stage"):
         if order == "independent":
             for one in every:
                 one.restore()

@@ -229,7 +229,7 @@ class DeepDream(Seeded):
         size, values = start.shape[1:3], [tf.constant(value) for value in self.objective.spread(len(start))]
         detail, history, frames = tf.zeros_like(start), [], [start]
         octaves = list(enumerate(self.recipe.octaves))
-        for number, octave in with_progress(iter(octaves), len(octaves), verbose):
+        for number, octave in with_progress(iter(octaves), len(octaves), verbose, "octave"):
             smaller = [max(1, round(side * self.recipe.octave_scale**octave)) for side in size]
             base = _resized(start, smaller)
             dream, objective = self._ascend(base + _resized(detail, smaller), values, tf.constant(number))

@@ -237,7 +237,7 @@ class ActivationMaximization(Seeded):
         stops = range(piece, self.steps + piece, piece)
         rate = tf.constant(self.learning_rate, tf.float32)
         try:
-            for stop in with_progress(iter(stops), len(stops), verbose):
+            for stop in with_progress(iter(stops), len(stops), verbose, "part"):
                 before = int(state.number)
                 state, terms = ascent.ascend(state, values, tf.constant(min(stop, self.steps)), rate)
                 history.append(terms.numpy()[:, : int(state.number) - before])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfxai.cli.work.explaining import explain_files
-from tfxai.cli.work.given import chosen_methods, look
+from tfxai.cli.work.given import chosen_methods, facts_of, look
 from tfxai.cli.work.tables import explain_table
 from tfxai.cli.work.texts import explain_texts
 from tfxai.plotting import plot_grid
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     methods = chosen_methods(arguments)
     return explain_files(
         arguments,
-        list(methods),
+        {title: facts_of(method) for title, method in methods.items()},
         lambda view, names: [method.make(view, classes=names) for method in methods.values()],
         lambda found, photograph: plot_grid(found, [photograph], **drawn),
     )
