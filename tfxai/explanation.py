@@ -319,7 +319,7 @@ class Explanation(OfWords, Shown):
         try:
             header, arrays = archive.read(path)
         except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
+            raise ValueError(f"{str(path)!r} is not a saved explanation: {error}") from error
         return restored(header, arrays)
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfxai import table_figures
+from tfxai.brief import brief
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
 from tfxai.groups import Groups, column_names, different, partition
@@ -35,6 +36,8 @@ class Summary:
     features: tuple[str, ...]
     magnitude: np.ndarray
     mean: np.ndarray
+
+    __repr__ = brief
 
 
 class Table:

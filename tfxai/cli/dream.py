@@ -14,7 +14,7 @@ EXAMPLES = """examples:
   tfxai dream model.keras clouds.jpg --layer mixed4 --preprocess -1..1
   tfxai dream model.keras clouds.jpg --layer conv3:0.5 conv4:2 --preprocess caffe --octaves -4 -3 -2 -1 0
 
-Photographs of any size serve also where the model takes one size only: they are dreamt on in tiles.
+Photographs may have any size: where the model takes one size only, they are processed in tiles.
 """
 
 

@@ -161,7 +161,12 @@ def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) 
     what = "explain the rows of a .csv file, whose first line has the names of columns"
     parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument(
-        "--without", metavar="COLUMN", nargs="+", action="extend", default=[], help="columns that the model gets not"
+        "--without",
+        metavar="COLUMN",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="columns that the model does not take",
     )
     parser.add_argument(
         "--groups",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tfxai import api
 from tfxai import inputs as given
+from tfxai.brief import brief
 from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
@@ -59,6 +60,8 @@ class RandomizationReport:
     ssim: np.ndarray | None
     empty: np.ndarray
     kept: dict[str, Explanation] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         measures = {"Spearman": self.spearman, "of magnitudes": self.spearman_absolute, "SSIM": self.ssim}

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import made
 from tfxai.checks import positive
 from tfxai.choices import DreamPreset as Preset
 from tfxai.facts import Facts
@@ -195,6 +196,9 @@ class DeepDream(Seeded):
         numbers = [tf.TensorSpec([None, *value.shape[1:]], value.dtype) for value in self.objective.values]
         self._ascend = tf.function(self._octave, input_signature=[images, numbers, scalar], **options)
         self._score = tf.function(self._evaluate, input_signature=[images, numbers], **options)
+
+    def __repr__(self) -> str:
+        return made(self, {"reads": list(self.reads), "seed": self.seed})
 
     def __call__(self, images: Array, *, verbose: Verbose = "auto") -> Synthesis:
         """Dream on images.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import made
 from tfxai.checks import positive
 from tfxai.descent import State, begin
 from tfxai.facts import Facts
@@ -192,6 +193,9 @@ class ActivationMaximization(Seeded):
             self._seed,
         )
         self._ascents: dict[Hashable, Ascent] = {}
+
+    def __repr__(self) -> str:
+        return made(self, {"steps": self.steps, "seed": self.seed})
 
     def __call__(
         self,
