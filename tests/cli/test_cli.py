@@ -622,3 +622,28 @@ def test_every_package_that_is_imported_is_declared():
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
     assert {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tfxai"}} <= wanted
+
+
+def test_pixels_that_a_model_may_not_expect_are_told(folder, tmp_path, capsys):
+    own = ["--method", "saliency"]
+    assert explain(folder, tmp_path, *own) == 0
+    assert "note: the model scales no pixels itself" in capsys.readouterr().out
+    for chosen in ("none", "-1..1"):
+        assert explain(folder, tmp_path, *own, "--preprocess", chosen) == 0
+        assert "note:" not in capsys.readouterr().out
+    network = keras.models.load_model(folder / "logits.keras")
+    keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), network]).save(tmp_path / "own.keras")
+    assert (
+        main(
+            [
+                "explain",
+                str(tmp_path / "own.keras"),
+                str(folder / "pictures" / "a.png"),
+                *own,
+                "--output",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    assert "note:" not in capsys.readouterr().out

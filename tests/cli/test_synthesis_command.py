@@ -31,10 +31,11 @@ def test_classes_by_number_and_name(model, tmp_path, capsys):
     assert main(["synthesize", str(model), "--class", "2", "tulip", *names, *options, "--out", str(tmp_path)]) == 0
     assert "class 1 (tulip, tulipa): score" in capsys.readouterr().out
     found = tfxai.Synthesis.load(tmp_path / "synthesis.npz")
+    assert found.labels == ["lily", "tulip"]
     objective = o.class_score([2, 1])
     same = tfxai.ActivationMaximization(str(model), objective, preprocess="0..1", steps=12, shape=(20, 20, 3), seed=3)
     np.testing.assert_allclose(found.images, same(verbose=0).images, atol=1e-4)
-    for label, pixels in zip(["class-2", "class-1"], found.pixels, strict=True):
+    for label, pixels in zip(["lily", "tulip"], found.pixels, strict=True):
         np.testing.assert_array_equal(tfxai.images.read(tmp_path / f"{label}.png"), pixels)
     assert (tmp_path / "synthesis.png").exists()
     with Image.open(tmp_path / "synthesis.gif") as gif:

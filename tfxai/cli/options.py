@@ -47,7 +47,11 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
 
 def add_preprocess_option(parser: argparse.ArgumentParser) -> None:
     """What pixels become before the model takes them."""
-    parser.add_argument("--preprocess", choices=get_args(Mode), default="none", help="default: %(default)s")
+    parser.add_argument(
+        "--preprocess",
+        choices=get_args(Mode),
+        help="what was done to pixels, 0 to 255 (default: none, that is nothing)",
+    )
 
 
 def add_look_options(parser: argparse.ArgumentParser) -> None:

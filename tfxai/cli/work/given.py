@@ -18,12 +18,24 @@ from tfxai.custom import custom_objects
 from tfxai.display import palette
 from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
+from tfxai.models.first import takes_pixels_unscaled
 from tfxai.models.loading import UnknownObject
 from tfxai.neurons.prediction import PredictionByFeatures
 
 
 def opened(arguments: argparse.Namespace) -> ModelView:
-    """The model that the options of `add_model_options` name."""
+    """The model that the options of `add_model_options` name; with a note if it seems to need other pixels."""
+    view = _opened(arguments)
+    if getattr(arguments, "assumed", False) and takes_pixels_unscaled(view):
+        print(
+            "note: the model scales no pixels itself, and gets them as they are, 0 to 255. If it was trained on "
+            "others, say so by --preprocess; --preprocess none leaves this note out.",
+            flush=True,
+        )
+    return view
+
+
+def _opened(arguments: argparse.Namespace) -> ModelView:
     with keras.saving.custom_object_scope(custom_objects(arguments.custom_objects)):
         try:
             return open_model(arguments.model, arguments.model_output, arguments.signature)
