@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -13,11 +14,16 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import networks
+import tensorflow as tf
 from tensorflow.python.framework import ops  # has no public name
 
 # TensorFlow notes for each operation which lines made it, for messages of its own. Below pytest and a loop in a graph
 # this is a stack of a hundred calls and more: it takes a tenth of the time of the tests, and none of them reads it.
 ops._create_c_op = functools.partial(ops._create_c_op, extract_traceback=False)
+# So does rewriting each graph before its first run, a quarter of it. A core of the tests, which .ci/run repeats with
+# oneDNN, and all of them in .ci/nightly have graphs rewritten, as users have.
+REWRITTEN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not REWRITTEN})
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 
 
@@ -32,6 +38,14 @@ def closed():
     """Figures are let go, for pyplot keeps all that are open and warns of many."""
     yield
     plt.close("all")
+
+
+@pytest.fixture
+def rewritten() -> Iterator[None]:
+    """Graphs are rewritten before they run, as they are for users."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not REWRITTEN})
 
 
 @pytest.fixture

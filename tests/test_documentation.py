@@ -1,0 +1,59 @@
+"""What the documentation shows runs: each snippet of a page after the ones above it, each command as it is parsed."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from documented import STAGES
+
+from tfxai.cli.program import _joined, _parser
+from tfxai.datasets import flowers
+
+ROOT = Path(__file__).parents[1]
+load_once = functools.cache(flowers.load_model)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """The blocks of code in this language, each with its first line's number."""
+    text = page.read_text()
+    found = re.finditer(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, match.start(1)), match[1]) for match in found]
+
+
+LONG = {"how_to_trust_an_explanation"}  # two minutes
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.nightly] if page.stem in LONG else [])
+        for page in PAGES
+        if blocks(page, "python")
+    ],
+)
+def test_snippets_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(flowers, "load_model", load_once)
+    names = STAGES.get(page.stem, dict)()
+    for line, code in blocks(page, "python"):
+        exec(compile("\n" * line + code, page, "exec"), names)
+
+
+COMMANDS = [
+    pytest.param(command, id=f"{page.stem}:{line}")
+    for page in PAGES
+    for line, block in blocks(page, "(?:console|sh|bash)")
+    for command in re.findall(r"^(?:\$ )?(?:[^$\n]*\| )?(tfxai .*)$", block.replace("\\\n", " "), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command):
+    words = shlex.split(command, comments=True)[1:]
+    if words[-1] != "--help":
+        assert _parser().parse_args(_joined(words)).work
