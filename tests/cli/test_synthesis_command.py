@@ -9,6 +9,8 @@ from PIL import Image
 
 import tfxai
 from tfxai.cli import main
+from tfxai.cli.work.dream import default_layer
+from tfxai.models import open_model
 
 o = tfxai.objectives
 
@@ -109,3 +111,12 @@ class TestExamples:
     def test_one_channel_only(self, model, objective):
         with pytest.raises(ValueError, match="one channel"):
             tfxai.examples_for(str(model), objective, np.zeros((1, 8, 8, 3)))
+
+
+def test_dreams_begin_two_thirds_of_the_way_up():
+    """Where pictures have eyes and fur; the last layer gives faint noise."""
+    body = [layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv{n}") for n in range(6)]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *body, layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    assert default_layer(open_model(model)) == "conv4"
+    flat = keras.Sequential([keras.Input((16, 16, 3)), body[0], layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    assert default_layer(open_model(flat)) == "conv0"

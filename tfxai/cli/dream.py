@@ -23,7 +23,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("image", metavar="IMAGE", help="an image file")
     parser.add_argument(
-        "--layer", metavar="NAME[:WEIGHT]", nargs="+", help="layers that are amplified (default: the last spatial one)"
+        "--layer",
+        metavar="NAME[:WEIGHT]",
+        nargs="+",
+        help="layers that are amplified (default: the one two thirds of the way up)",
     )
     parser.add_argument("--channel", metavar="N", type=int, help="one channel of them (default: all)")
     parser.add_argument("--preset", choices=get_args(DreamPreset), default="inceptionism", help="default: %(default)s")
