@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--layer",
         metavar="NAME[:WEIGHT]",
         nargs="+",
-        help="layers that are amplified (default: the one two thirds of the way up)",
+        help="layers that are amplified (default: one, at two thirds of the depth)",
     )
     parser.add_argument("--channel", metavar="N", type=int, help="one channel of them (default: all)")
     parser.add_argument("--preset", choices=get_args(DreamPreset), default="inceptionism", help="default: %(default)s")
