@@ -3,7 +3,8 @@ Any function
 ============
 
 Not every model is a network. A random forest has no layers and no gradients, a remote service does not show them. What
-can be called can be explained from outside; and what is written in TensorFlow can be looked into, network or not.
+can be called can be explained from outside; and what is written in TensorFlow can be explained from inside, network or
+not.
 """
 
 import cv2

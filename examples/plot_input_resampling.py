@@ -3,8 +3,8 @@ Channels that drive a prediction, and channels that are stable
 ==============================================================
 
 What a network says of an image can be told by what it says of many images that are nearly the same. Lengerich et al.
-(2017) perturb the image, and watch all channels at once: those whose activation goes with the output have *influence*,
-those whose activation hardly changes have *precision*. Are they the same?
+(2017) perturb the image, and watch all channels at once: those whose activation correlates with the output have
+*influence*, those whose activation hardly changes have *precision*. Are they the same?
 """
 
 import numpy as np
@@ -34,8 +34,8 @@ figure = result.plot_scores("block3_relu", image=1, images=images)
 # %%
 # What they look at
 # -----------------
-# The two selections agree less than by chance: channels that move much go with the output, and those that hardly move
-# are called precise.
+# The two selections agree less than by chance: channels that move much correlate with the output, and those that hardly
+# move are called precise.
 
 figure = result.plot_sets(image=1, top=3, images=images)
 comparison = result.compare("correlation", "precision", top=5)

@@ -1,6 +1,6 @@
 """
-Which rule where
-================
+Choosing LRP rules
+==================
 
 Layer-wise relevance propagation hands the score back, layer by layer, and each layer shares it by a rule. The rules
 decide what the map looks like. Here composites from the literature explain the same flowers, and the true petals tell

@@ -1,6 +1,6 @@
 """
-A SavedModel, looked into
-=========================
+Explaining a SavedModel
+=======================
 
 A model was exported for serving, and its Keras code is not at hand. What is left is a folder with a graph and weights.
 It can be explained all the same, layer by layer, and with the same numbers.

@@ -40,6 +40,19 @@ def generic() -> Names:
     }
 
 
+def photographs() -> Names:
+    for file in ("cat.jpg", "dog.jpg"):
+        cv2.imwrite(file, np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))
+    return {}
+
+
+def mobile_net() -> keras.Model:
+    """In place of `keras.applications.MobileNetV2`, whose weights would be downloaded."""
+    inputs = keras.Input((224, 224, 3))
+    x = layers.ReLU(name="out_relu")(layers.Conv2D(8, 16, strides=16)(inputs))
+    return keras.Model(inputs, layers.Dense(1000, "softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
 def regions() -> Names:
     squares = np.arange(32)[:, None] // 8 * 4 + np.arange(32) // 8
     names = generic()
@@ -208,6 +221,7 @@ def training() -> Names:
 
 
 STAGES: dict[str, Callable[[], Names]] = {
+    "README": photographs,
     **dict.fromkeys(("captum", "innvestigate", "shap", "tf_explain", "tf_keras_vis", "xplique"), coming),
     "cookbook": cookbook,
     "how_to_errors": errors,

@@ -7,9 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
+import keras
 import pytest
-from documented import STAGES
+from documented import STAGES, mobile_net
 
+import tfxai
 from tfxai.cli.program import _joined, _parser
 from tfxai.datasets import flowers
 
@@ -39,6 +41,7 @@ LONG = {"how_to_trust_an_explanation"}  # two minutes
 def test_snippets_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(flowers, "load_model", load_once)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", mobile_net)
     names = STAGES.get(page.stem, dict)()
     for line, code in blocks(page, "python"):
         exec(compile("\n" * line + code, page, "exec"), names)
@@ -57,3 +60,7 @@ def test_commands_are_understood(command):
     words = shlex.split(command, comments=True)[1:]
     if words[-1] != "--help":
         assert _parser().parse_args(_joined(words)).work
+
+
+def test_methods_are_counted():
+    assert f"{len(tfxai.methods())} methods behind one interface" in (ROOT / "README.md").read_text()

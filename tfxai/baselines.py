@@ -318,11 +318,11 @@ def gaussian(x: tf.Tensor, sigma: float, axis: int) -> tf.Tensor:
     return along(x, blur_matrix(x.shape[axis], sigma), axis)
 
 
-def along(x: tf.Tensor, matrix: np.ndarray, axis: int) -> tf.Tensor:
+def along(x: tf.Tensor, matrix: np.ndarray | tf.Tensor, axis: int) -> tf.Tensor:
     """The matrix (new, old) times what lies along one axis."""
     axes = string.ascii_lowercase[: x.shape.rank]
     equation = f"{axes},Z{axes[axis]}->{axes.replace(axes[axis], 'Z')}"
-    return tf.einsum(equation, x, tf.constant(matrix, x.dtype))
+    return tf.einsum(equation, x, tf.convert_to_tensor(matrix, x.dtype))
 
 
 def unpadded(x: tf.Tensor, positions: Sequence[int], kept: tf.Tensor | None) -> tf.Tensor:

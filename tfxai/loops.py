@@ -135,7 +135,7 @@ def steady(one: Any, other: Any, until: float) -> tf.Tensor:
     return lengths - shared <= 2 * shared * until**2
 
 
-def collect(body: Callable, count: int, inputs: tf.Tensor, batch_size: int) -> tf.Tensor:
+def collect(body: Callable, count: int | tf.Tensor, inputs: tf.Tensor, batch_size: int) -> tf.Tensor:
     """A number for each input and sample.
 
     Parameters

@@ -17,6 +17,8 @@ from tfxai.options import ModelOptions
 from tfxai.run import Run, check_floating, gradients, totals
 from tfxai.types import Model
 
+NOTHING = 5.7  # exp(-NOTHING^2 / 2) is what float32 rounds away
+
 
 class BlurIG(Explainer):
     """The gradient on the way from a blurred image to the sharp one, times the way: which details, of which size.
@@ -80,31 +82,43 @@ class BlurIG(Explainer):
         sigmas = tf.constant(self.max_sigma * np.linspace(1, 0, self.steps + 1) ** 2, tf.float32)
 
         def blurred(sigma: tf.Tensor) -> tf.Tensor:
-            """(k, n, ...) for (k,) sigmas."""
-            faded = merge(spectrum * damping(sigma, x.shape, positions))
-            return run.with_padding(split(cosines(faded, positions, back=True), run.count), image)
+            """(n, ...) for one sigma, from the cosines that it leaves."""
+            low = [slice(None)] * x.shape.rank
+            if not self.jit_compile:  # XLA wants to know how many
+                for axis in positions:
+                    low[axis] = slice(waves_left(sigma, x.shape[axis]))
+            faded = spectrum[tuple(low)] * damping(sigma[None], x.shape, positions)[0][tuple(low)]
+            return run.with_padding(cosines(faded, positions, back=x.shape), image)
 
         def steps(index: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-            before, after = blurred(tf.gather(sigmas, index)), blurred(tf.gather(sigmas, index + 1))
+            ends = tf.minimum(index[0] + tf.range(tf.size(index) + 1), self.steps)  # what ends a step begins the next
+            kind = tf.TensorSpec(x.shape, tf.float32)
+            blurs = tf.map_fn(blurred, tf.gather(sigmas, ends), fn_output_signature=kind)
+            before, after = blurs[:-1], blurs[1:]
             middle = run.with_image(merge(before + after) / 2, tf.size(index))
             again = self.rerun(run, middle, tf.size(index))
             slope = split(gradients(again.score, again.image, "input"), run.count)
             return tf.tensordot(active, slope * (after - before), 1)
 
         values = accumulate(steps, tf.zeros_like(x), self.steps, run.count, run.batch_size)
-        start = run.with_image(blurred(sigmas[:1])[0], 1)
+        start = run.with_image(blurred(sigmas[0]), 1)
         run.extras["completeness_gap"] = totals(values) - (run.score - self.rerun(run, start).score)
         return values
 
 
-def cosines(x: tf.Tensor, axes: Sequence[int], back: bool = False) -> tf.Tensor:
-    """The cosine transform along some axes, orthonormal, or the way back."""
+def cosines(x: tf.Tensor, axes: Sequence[int], back: Sequence[int] = ()) -> tf.Tensor:
+    """The cosine transform along some axes, orthonormal, or from the first cosines ``back`` to inputs of a shape."""
     for axis in axes:
-        size = x.shape[axis]
+        size = back[axis] if back else x.shape[axis]
         waves = np.cos(np.pi / size * np.outer(np.arange(size), np.arange(size) + 0.5)) * np.sqrt(2 / size)
         waves[0] = np.sqrt(1 / size)
-        x = along(x, waves.T if back else waves, axis)
+        x = along(x, tf.constant(waves.T, x.dtype)[:, : tf.shape(x)[axis]] if back else waves, axis)
     return x
+
+
+def waves_left(sigma: tf.Tensor, size: int) -> tf.Tensor:
+    """How many cosines along an axis of such a size a blur leaves more of than float32 tells from nothing."""
+    return tf.cast(tf.minimum(float(size), 1 + NOTHING * size / np.pi / tf.maximum(sigma, 1e-6)), tf.int32)
 
 
 def damping(sigma: tf.Tensor, shape: Sequence[int], axes: Sequence[int]) -> tf.Tensor:

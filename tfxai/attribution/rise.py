@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -148,16 +149,32 @@ class RISE(Explainer, Seeded):
 
     def mask(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind = "smooth") -> tf.Tensor:
         """One random mask (h, w), or with more or fewer axes, of ``seed`` and its number."""
+        seen, first = self._drawn(size, seed, kind)
+        return self._laid(seen[None], first[None], size, kind)[0]
+
+    def _drawn(self, size: Sequence[int], seed: tf.Tensor, kind: MaskKind) -> tuple[tf.Tensor, tf.Tensor]:
+        """Which cells a mask leaves visible, and at which pixel of the enlarged cells it begins."""
         cells = [self.cells] * len(size) if kind != "columns" else [*size]
         seen = tf.cast(self._levels(cells, seed) < self.probability, tf.float32)
-        if kind == "columns":
-            return seen
-        cell = [-(-length // self.cells) for length in size]
-        large = [(self.cells + 1) * length for length in cell]
-        enlarged = enlarge(seen[None], large, "linear" if kind == "smooth" else "nearest")[0]
         one_for = seed // [1, block_of(cells)] if self.balanced else seed
         share = tf.random.stateless_uniform([len(size)], apart(one_for, 1))
-        return tf.slice(enlarged, tf.cast(share * cell, tf.int32), size)
+        return seen, tf.cast(share * [self._cell(length) for length in size], tf.int32)
+
+    def _cell(self, length: int) -> int:
+        """Pixels of a cell along an axis of such a length."""
+        return -(-length // self.cells)
+
+    def _laid(self, seen: tf.Tensor, first: tf.Tensor, size: Sequence[int], kind: MaskKind) -> tf.Tensor:
+        """(k, h, w) masks of (k, ...) cells enlarged, from (k, axes) the first pixel on."""
+        if kind == "columns":
+            return seen
+        axes = string.ascii_lowercase[: len(size)]
+        for axis, length, begin in zip(axes, size, tf.unstack(first, len(size), 1), strict=True):
+            large = [(self.cells + 1) * self._cell(length)]
+            weights = tf.transpose(enlarge(tf.eye(self.cells), large, "linear" if kind == "smooth" else "nearest"))
+            own = tf.gather(weights, begin[:, None] + tf.range(length))  # (k, length, cells): a few products a pixel
+            seen = tf.einsum(f"Z{axes},ZY{axis}->Z{axes.replace(axis, 'Y')}", seen, own)
+        return seen
 
     def _levels(self, cells: list[int], seed: tf.Tensor) -> tf.Tensor:
         """Numbers between 0 and 1, each cell seen where its own is low."""
@@ -188,7 +205,8 @@ class RISE(Explainer, Seeded):
             active *= tf.cast(numbers < self.masks, tf.float32)
             flat = tf.reshape(tf.minimum(numbers, self.masks - 1), [-1])
             if self.given is None:
-                masks = self.draw(flat, lambda seed: self.mask(size, seed, kind))
+                seen, begin = self.draw(flat, lambda seed: self._drawn(size, seed, kind))
+                masks = self._laid(seen, begin, size, kind)
             else:
                 masks = tf.gather(tf.constant(self.given), flat)
             shown = run.over(masks, image)[:, None]

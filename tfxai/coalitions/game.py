@@ -75,7 +75,7 @@ class Game:
             return self.worth(lambda index: 1 - tf.one_hot(index, count)[:, None], count)
         return self._mean_over_absences(lambda index: lacking(index % count, index // count), count)
 
-    def worth(self, coalitions: Coalitions, count: int | None = None) -> tf.Tensor:
+    def worth(self, coalitions: Coalitions, count: int | tf.Tensor | None = None) -> tf.Tensor:
         """(n, count) scores of coalitions, a batch of copies at a time; ``count`` if a function makes them."""
         taking, number = _numbered(coalitions, count)
 
@@ -84,7 +84,7 @@ class Game:
 
         return self._mean_over_absences(score, number)
 
-    def _mean_over_absences(self, score: Callable[[tf.Tensor], tf.Tensor], number: int) -> tf.Tensor:
+    def _mean_over_absences(self, score: Callable[[tf.Tensor], tf.Tensor], number: int | tf.Tensor) -> tf.Tensor:
         run = self.run
         scores = collect(score, number * self.absences, run.count, run.batch_size)
         return tf.reduce_mean(tf.reshape(scores, [-1, self.absences, number]), 1)
@@ -252,8 +252,10 @@ def of_channels(run: Run, layer: tf.Tensor, compiled: bool) -> Game:
     return Game(replace(run, batch_size=batch_size), count, 1, score, spread, tf.ones([1, count], tf.bool))
 
 
-def _numbered(coalitions: Coalitions, count: int | None) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+def _numbered(
+    coalitions: Coalitions, count: int | tf.Tensor | None
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], int | tf.Tensor]:
     """Coalitions by their numbers, and how many there are."""
     if callable(coalitions):
-        return coalitions, count or 0
+        return coalitions, 0 if count is None else count
     return (lambda index: tf.gather(coalitions, index)[:, None]), coalitions.shape[0]

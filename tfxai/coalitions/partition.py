@@ -18,7 +18,7 @@ from tfxai.options import ModelOptions
 from tfxai.types import Background, Model
 
 TINY = 1e-12  # so that halves which cancel out are looked at in the end
-AT_ONCE = 4  # splits between two looks at which nodes matter most: no input depends on the size of its batch
+FEWEST, MOST = 4, 16  # splits between two looks at which nodes matter most: no input depends on the size of its batch
 
 Contexts: TypeAlias = Literal["all", "ends"]
 EITHER, FIRST, LAST = range(3)
@@ -153,10 +153,11 @@ class PartitionSHAP(CoalitionMethod):
         places, ends = spans(tree, players)
         ends = tf.constant(ends, tf.int32)
         halves_of = tf.constant(np.concatenate([np.zeros((players, 2), int), tree]), tf.int32)  # of leaves, any
-        each = min(AT_ONCE, max(1, self.budget // 2))  # splits a turn
-        turns = self.budget // 2 // each
+        plan = splits_a_turn(max(1, self.budget // 2))
+        before = tf.constant(np.cumsum([0, *plan[:-1]]), tf.int32)
 
         def turn(number: tf.Tensor, shares: Shares) -> tuple[tf.Tensor, Shares]:
+            each = tf.gather(plan, number)
             worth, chosen = tf.math.top_k(tf.transpose(_to_win(shares, players)), each)  # (n, each)
             taken = Shares(*(tf.gather(_swapped(x), chosen, batch_dims=1) for x in shares))
             halves = tf.gather(halves_of, taken.node)  # (n, each, 2)
@@ -164,15 +165,15 @@ class PartitionSHAP(CoalitionMethod):
             asked = _swapped(tf.concat([taken.others + left, taken.others + right], 1))
             scores = game.worth(lambda index: tf.gather(asked, index), 2 * each)
             new = self.split(taken, halves, (left, right), (scores[:, :each], scores[:, each:]), worth > 0)
-            rows = (1 + number * new.node.shape[0] + tf.range(new.node.shape[0]))[:, None]
+            rows = (1 + 4 * tf.gather(before, number) + tf.range(4 * each))[:, None]
             was_split = tf.one_hot(chosen, shares.node.shape[0]) * tf.cast(worth > 0, tf.float32)[..., None]
             shares = shares._replace(weight=shares.weight * (1 - tf.transpose(tf.reduce_sum(was_split, 1))))
             return number + 1, Shares(*map(tf.tensor_scatter_nd_update, shares, [rows] * len(new), new))
 
         def worth_a_turn(number: tf.Tensor, shares: Shares) -> tf.Tensor:
-            return (number < turns) & tf.reduce_any(_to_win(shares, players) > 0)
+            return (number < len(plan)) & tf.reduce_any(_to_win(shares, players) > 0)
 
-        room = 1 + turns * each * 4
+        room = 1 + 4 * sum(plan)
         first = tf.cast(tf.range(room) == 0, tf.float32)[:, None] * tf.ones([1, n])
         root, nobody = tf.fill([room, n], ends.shape[0] - 1), tf.zeros([room, n, players])
         start = Shares(
@@ -217,6 +218,17 @@ class PartitionSHAP(CoalitionMethod):
             four(alone, beside, alone, beside),
             four(*(tf.fill(tf.shape(weight), kind) for kind in (*kinds, *kinds))),
         )
+
+
+def splits_a_turn(splits: int) -> list[int]:
+    """How many nodes are split at once, the root, and then at most a quarter of those before.
+
+    The first few alone tell where to go on; turns of many later fill batches.
+    """
+    plan = [1]
+    while (done := sum(plan)) < splits:
+        plan.append(min(max(FEWEST, min(done // 4, MOST)), splits - done))
+    return plan
 
 
 def _to_win(shares: Shares, players: int) -> tf.Tensor:
