@@ -9,7 +9,7 @@ import token_networks
 from keras import layers
 
 import tfxai
-from tfxai.targets import Channel, Neuron
+from tfxai.targets import Channel, Neuron, class_id
 
 # Five samples of seven inputs do not fill the turns of a loop; of one input they do.
 QUICK = {
@@ -236,6 +236,9 @@ class TestTargets:
         assert explainer(x, "Tinca tinca").target.tolist() == [0] * 4
         assert explainer(x, "ray").target.tolist() == [3] * 4
         assert explainer(x, ["ray", "shark", 1, "great ray"]).target.tolist() == [3, 2, 1, 4]
+        for wanted, told in (("golfish", "Similar: .'goldfish'"), ("xyz", "The first of . are .'")):
+            with pytest.raises(ValueError, match=rf"No class is called '{wanted}'\. {told}"):
+                class_id(wanted, ["tench, Tinca tinca", "goldfish", "kite"])
         with pytest.raises(ValueError, match=r"No class is called 'gold'\. Similar: .'goldfish'"):
             explainer(x, "gold")
         with pytest.raises(ValueError, match="classes="):
@@ -373,12 +376,12 @@ class TestInputs:
     def test_progress(self, saliency, x, capsys):
         many = np.concatenate([x] * 3)
         saliency.explain(many, batch_size=4)
-        assert "3/3" in capsys.readouterr().out
+        assert "12 of 12 inputs" in capsys.readouterr().out
         saliency.explain(many)
         saliency.explain(many, batch_size=4, verbose=0)
         assert not capsys.readouterr().out
         saliency.explain(many, verbose=1)
-        assert "1/1" in capsys.readouterr().out
+        assert "12 of 12 inputs in" in capsys.readouterr().out
 
     @pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 2.5}, {"verbose": 3}])
     def test_bad_options(self, saliency, x, options):

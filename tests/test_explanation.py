@@ -136,7 +136,7 @@ def test_loading_what_is_no_explanation(tmp_path):
     (tmp_path / "text.npz").write_text("nothing")
     np.savez(tmp_path / "other.npz", a=1)
     for name in ("text.npz", "other.npz", "missing.npz"):
-        with pytest.raises(ValueError, match="no saved explanation"):
+        with pytest.raises(ValueError, match="not a saved explanation"):
             Explanation.load(tmp_path / name)
 
 

@@ -180,3 +180,21 @@ def test_while_a_model_trains(model, painted):
     callback.on_train_end()
     expected = tfxai.SmoothGrad(tfxai.GradCAM(model), samples=2)(painted[0][:2])
     np.testing.assert_array_equal(callback.explanations["smooth_grad(grad_cam):samples=2"].values, expected.values)
+
+
+@pytest.mark.parametrize("text", ["gradcam++", "GradCAM++", "grad-cam++", "grad_cam_plus_plus", "GradCAMPlusPlus"])
+def test_names_are_understood_as_others_write_them(text):
+    assert named(text).cls is tfxai.GradCAMPlusPlus
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shap", r"Expected one of \['gradient_shap', 'kernel_shap', 'permutation_shap', 'partition_shap'\]"),
+        ("grad_cam+", r"Expected one of \['grad_cam'"),
+        ("integrated_gradients:n_steps=5", r"has no option 'n_steps'\. Expected one of \['steps'\]"),
+    ],
+)
+def test_close_names_are_told(text, message):
+    with pytest.raises(ValueError, match=message):
+        named(text)

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from tfxai import Explanation, plot_grid
+from tfxai import Explanation, display, plot_grid
 from tfxai.plotting import overlay, saturate, to_display
 
 
@@ -26,10 +26,30 @@ def explanation(n=2, shape=(8, 8, 3), method="saliency", **changes):
 def test_overlay_mixes_image_and_colours():
     image = np.array([[[200, 100, 0], [40, 40, 40]]], np.uint8)
     heatmap = np.array([[0.0, 1.0]])
-    colours = 255 * mpl.colormaps["jet"](np.array([0.0, 1.0]))[:, :3]
+    colours = 255 * mpl.colormaps["viridis"](np.array([0.0, 1.0]))[:, :3]
     np.testing.assert_array_equal(overlay(image, heatmap, alpha=0), image)
     np.testing.assert_array_equal(overlay(image, heatmap, alpha=1)[0], np.round(colours))
-    np.testing.assert_array_equal(overlay(image, heatmap, 0.25)[0], np.round(0.75 * image[0] + 0.25 * colours))
+    grey = 60 + 195 / 255 * 40  # of the second pixel; at alpha 0.5 the image is half grey, and colours are 3 / 4 opaque
+    np.testing.assert_array_equal(overlay(image, heatmap)[0, 1], np.round((40 + grey) / 8 + 0.75 * colours[1]))
+
+
+def test_weak_places_show_the_image_and_strong_ones_the_heatmap():
+    image = np.full((1, 5, 3), 128, np.uint8)
+    bare = overlay(image, np.zeros((1, 5)))
+    drawn = overlay(image, np.array([[0, 0.1, 0.4, 0.7, 1]])).astype(int)
+    far = np.abs(drawn - bare.astype(int)).sum(-1)[0]
+    assert far[0] == 0
+    assert (np.diff(far) > 0).all()
+    assert np.ptp(bare) == 0  # no colour of the map where there is nothing: jet turned photographs blue
+    assert np.ptp(bare[0, 0]) == 0
+
+
+def test_colours_are_even_steps_for_all_eyes():
+    """Brightness rises along the colours of one sign, and is alike for both signs at the same strength."""
+    light = display.palette(None, False) @ display.GREY
+    assert (np.diff(light) > 0).all()
+    ends = display.palette(None, True) @ display.GREY
+    assert ends.argmax() in range(100, 156)
 
 
 def test_overlay_takes_grey_and_floats():
@@ -117,6 +137,49 @@ def test_grid_shows_overlays():
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), overlay(image, one.heatmaps()[0], 0.3))
 
 
+def bars(cell):
+    """The numbers beneath a cell, with the colours at them."""
+    (bar,) = cell.child_axes
+    colours = bar.images[0].get_array()[0]
+    low, high = bar.get_xlim()
+    places = [(tick - low) / (high - low) * (len(colours) - 1) for tick in bar.get_xticks()]
+    return {tick.get_text(): colours[round(place)] for tick, place in zip(bar.get_xticklabels(), places, strict=True)}
+
+
+def test_each_heatmap_has_a_bar_of_colours_with_its_values():
+    values = np.zeros((2, 8, 8, 3), np.float32)
+    values[0, 0, 0], values[0, 1, 1] = [1, 1, 1], [-2, -2, -2]
+    values[1, :, :4] = 0.25
+    given = explanation(values=values, polarity="positive", method="occlusion")
+    figure = plot_grid([given, given[:2]], percentile=100)
+    assert [len(cell.child_axes) for cell in figure.axes] == [0, 1, 1] * 2
+    signed, narrow = bars(figure.axes[1]), bars(figure.axes[4])
+    assert list(signed) == ["\u22126", "0", "6"]  # one scale, on which zero is the middle
+    assert list(narrow) == ["\u22120.75", "0", "0.75"]
+    np.testing.assert_allclose(signed["6"], display.palette(None, True)[-1] / 255)
+    positive = bars(plot_grid(given, polarity="positive", percentile=100).axes[1])
+    assert list(positive) == ["0", "3"]
+    np.testing.assert_allclose(positive["3"], display.palette(None, False)[-1] / 255)
+
+
+def test_the_bar_ends_where_colours_do():
+    """At the percentile, and from the smallest value where that is not zero."""
+    values = np.arange(101.0, dtype=np.float32).reshape(1, 101, 1, 1) * np.ones((1, 1, 2, 1), np.float32) + 50
+    one = explanation(1, (101, 2, 1), values=values)
+    assert list(bars(plot_grid(one, percentile=50).axes[1])) == ["50", "100"]
+    assert list(bars(plot_grid(one, percentile=100).axes[1])) == ["50", "150"]
+    assert not plot_grid(explanation(values=np.ones((2, 8, 8, 3)))).axes[1].child_axes  # nothing is coloured
+
+
+def test_titles_tell_the_probability_where_it_is_known():
+    known = explanation(extras={"probability": np.array([0.9731, 0.00041])})
+    cells = plot_grid(known).axes
+    assert cells[0].get_xlabel() == "class 0\n97.3 %, score 1"
+    assert cells[2].get_xlabel() == "class 1\n0.041 %, score 2"
+    probable = explanation(score=np.array([0.5, 1]), facts={"score": "probability"})
+    assert plot_grid(probable).axes[0].get_xlabel() == "class 0\n50 %"
+
+
 def test_grid_takes_titles():
     given = {"a": explanation(), "b": explanation()}
     assert [cell.get_title() for cell in plot_grid(given).axes[1:3]] == ["a", "b"]
@@ -171,6 +234,7 @@ def test_grid_shows_the_chosen_of_several_inputs():
     [
         ([], {}, "at least one explanation"),
         ([explanation(2), explanation(3)], {}, "same inputs"),
+        (explanation(n=0), {}, "same inputs, at least one"),
         (explanation(17), {}, r"at most 16 inputs, got 17. Slice the explanation: explanation\[:16\]"),
         (explanation(), {"images": np.zeros((3, 8, 8, 3))}, "one image for each of the 2 inputs, got 3"),
         (explanation(), {"titles": ["a", "b"]}, "one title for each of the 1"),

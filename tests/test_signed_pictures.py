@@ -64,7 +64,8 @@ class TestOverlay:
         image = np.full((1, 5, 3), 128, np.uint8)
         drawn = overlay(image, np.array([[0, 0.2, 0.5, 0.8, 1]]), signed=True)[0].astype(int)
         assert (np.diff(drawn[:, 0] - drawn[:, 2])[:3] > 0).all()
-        end = np.round(display.palette(None, True)[[0, -1]])
+        grey = 60 + 195 / 255 * 128  # shines through a little
+        end = np.round(0.25 * grey + 0.75 * display.palette(None, True)[[0, -1]])
         np.testing.assert_array_equal(overlay(image[:, :2], np.array([[-1.0, 1]]), signed=True)[0], end)
 
     def test_alpha_goes_from_the_image_to_the_colours(self):

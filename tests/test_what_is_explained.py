@@ -458,3 +458,40 @@ def test_the_error_about_several_outputs_names_the_way_to_a_score_of_all():
     joined = keras.Model(inputs, layers.Concatenate()(list(model.output.values())))
     both = tfxai.Saliency(joined)(X, lambda y: y[:, 0] + y[:, 1])
     assert both.facts["score"] == "output"
+
+
+class TestProbability:
+    """It is told beside a logit where the model is known to make it of that, whatever the model ends in."""
+
+    def test_softmax(self, model):
+        found = tfxai.GradCAM(model)(IMAGES)
+        expected = model.predict(IMAGES, verbose=0)[np.arange(4), found.target]
+        np.testing.assert_allclose(found.extras["probability"], expected, rtol=1e-5)
+        assert found.probability(2) == pytest.approx(expected[2], rel=1e-5)
+        other = tfxai.Saliency(model)(IMAGES, target=3)
+        np.testing.assert_allclose(other.extras["probability"], model.predict(IMAGES, verbose=0)[:, 3], rtol=1e-5)
+        assert other[1:3].probability(0) == pytest.approx(other.probability(1))
+
+    def test_both_classes_of_a_sigmoid(self, unit):
+        p = unit.predict(X, verbose=0)[:, 0]
+        for target, expected in ((0, 1 - p), (1, p)):
+            found = tfxai.Saliency(unit, classes=("no", "yes"))(X, target)
+            np.testing.assert_allclose(found.extras["probability"], expected, rtol=1e-5)
+
+    def test_linear_outputs_are_logits_only_if_they_have_names(self):
+        linear = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+        assert tfxai.Saliency(linear)(X).probability(0) is None
+        found = tfxai.Saliency(linear, classes=list("abc"))(X)
+        expected = ops.softmax(linear(X)).numpy().max(-1)
+        np.testing.assert_allclose(found.extras["probability"], expected, rtol=1e-5)
+        one = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+        named = tfxai.Saliency(one, classes=("no", "yes"))(X, 1)
+        np.testing.assert_allclose(named.extras["probability"], ops.sigmoid(one(X)).numpy()[:, 0], rtol=1e-5)
+
+    def test_of_what_is_no_class_it_is_not_known(self, model):
+        assert tfxai.Saliency(model)(IMAGES, lambda y: y[:, 0] - y[:, 1]).probability(0) is None
+        scored = tfxai.Saliency(model, score="probability")(IMAGES, lambda y: y[:, 0] - y[:, 1])
+        assert scored.probability(0) is None
+        own = tfxai.Saliency(model, score="probability")(IMAGES)
+        assert own.probability(0) == pytest.approx(float(own.score[0]))
+        assert "probability" not in own.extras

@@ -52,13 +52,15 @@ def methods(kind: Kind | None = None) -> dict[str, type[Any]]:
 def by_name(name: str) -> type[Explainer]:
     """The class of a method that explains decisions; ValueError with close matches if there is none."""
     known: dict[str, type[Explainer]] = methods("decision") | {PredictionByFeatures.facts.name: PredictionByFeatures}
-    plain = {cls.__name__.lower(): short for short, cls in known.items()}  # "GradCAM" is understood too
-    chosen = name if name in known else plain.get(str(name).lower().replace("-", "").replace("_", ""))
+    plain = {cls.__name__.lower(): short for short, cls in known.items()}  # "GradCAM", "gradcam++" serve too
+    wanted = str(name).lower().replace("++", "_plus_plus")
+    chosen = name if name in known else plain.get(wanted.replace("-", "").replace("_", ""))
     if chosen is None:
         other = methods().get(name)
         if other is not None:
             raise ValueError(f"The method {name} explains no single decisions. Use it as tfxai.{other.__name__}.")
-        close = difflib.get_close_matches(str(name), known, n=3) or list(known)
+        within = [one for one in known if wanted in one.split("_")]  # "shap" is the end of several
+        close = list(dict.fromkeys([*within, *difflib.get_close_matches(wanted, known, n=3)])) or list(known)
         raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
     return known[chosen]
 
@@ -132,7 +134,8 @@ def named(text: str) -> Named:
     known = [name for name in inspect.signature(cls).parameters if name not in ("model", *ELSEWHERE)]
     for option in found.options:
         if option not in known:
-            raise ValueError(f"The method {title} has no option {option!r}. Expected one of {known}.")
+            expected = difflib.get_close_matches(option, known, n=3) or known
+            raise ValueError(f"The method {title} has no option {option!r}. Expected one of {expected}.")
     inside = None
     if found.inside is not None:
         inside = named(found.inside)

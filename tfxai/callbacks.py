@@ -286,8 +286,8 @@ class ExplanationCallback(keras.callbacks.Callback):
             moved = f"   similarity {similarities[title]:.2f}" if title in similarities else ""
             reading = read(explanation, input=self._shown(explanation))
             captions = [
-                " ".join([f"{score:.3g}", explanation.label(row), reading.notes[row].split(":")[0]])
-                for row, score in enumerate(explanation.score)
+                " ".join([_sure(explanation, row), explanation.label(row), reading.notes[row].split(":")[0]])
+                for row in range(len(explanation))
             ]
             overlays = [
                 display.overlay(picture, one, signed=reading.signed)
@@ -295,6 +295,12 @@ class ExplanationCallback(keras.callbacks.Callback):
             ]
             rows.append((f"{title}{moved}{f'   ({SIGNED_KEY})' if reading.signed else ''}", overlays, captions))
         return display.sheet(rows)
+
+
+def _sure(explanation: Explanation, row: int) -> str:
+    """How sure the model is, in few letters."""
+    probability = explanation.probability(row)
+    return f"{explanation.score[row]:.3g}" if probability is None else f"{100 * probability:.3g}%"
 
 
 @contextlib.contextmanager

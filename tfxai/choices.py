@@ -18,6 +18,9 @@ Component: TypeAlias = Literal["all", "largest"]
 # Perturbations of an image.
 CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additive", "mask_superpixel", "crop_shift"]
 
+# Which part of signed values is shown.
+POLARITIES = ("positive", "negative", "absolute", "energy", "signed")
+
 # How maps are stored in shards.
 Store: TypeAlias = Literal["float16", "uint8"]
 

@@ -18,9 +18,13 @@ PALEST, DARKEST = 255, 60  # of an image that has turned grey: dark colours are 
 AGAINST_TO_FOR = LinearSegmentedColormap.from_list(
     "against_to_for", ["#0b3c8c", "#1f77e6", "#5aa5f5", "#e8e8e8", "#f57f5e", "#e31a1c", "#8b0000"]
 )
-RISE = 0.6  # how fast signed colours become opaque: below 1, so that small values are seen
+RISE = {False: 1.0, True: 0.6}  # how fast colours become opaque, signed or not: weak ones of both signs are pale
+FADE = {False: 0.5, True: 1.0}  # how grey the image becomes: of blue and red, all must be those of the heat-map
 INK = "#333333"  # of text and lines
-COLOURS: dict[bool, str | Colormap] = {False: "jet", True: AGAINST_TO_FOR}  # of heat-maps, signed or not
+COLOURS: dict[bool, str | Colormap] = {
+    False: "viridis",
+    True: AGAINST_TO_FOR,
+}  # of heat-maps, signed or not, as on pages
 
 
 def overlay(
@@ -39,18 +43,20 @@ def overlay(
     heatmap : ndarray
         (h, w) in [0, 1], signed in [-1, 1]; of another size, it is resized to the image's.
     alpha : float
-        Opacity of the heat-map: 0 shows the image, 1 the heat-map only.
+        Opacity of the heat-map: 0 shows the image, 1 the heat-map only. Between, it is seen the more the stronger it
+        is, and the image shines through everywhere.
     cmap : str or matplotlib Colormap, optional
-        Colours of the heat-map. Default ``"jet"``, and signed from blue (-1) to red (1).
+        Colours of the heat-map. Default ``"viridis"``, and signed from blue (-1) to red (1): even steps to the eye,
+        which the colour-blind tell apart.
     signed : bool
         Whether zero is the middle of the colours. The image then turns a light grey, so that all colours are those of
-        the heat-map, and is seen where the heat-map is near zero.
+        the heat-map; else it keeps half of its colour.
 
     Returns
     -------
     ndarray
-        uint8, (h, w, 3): ``(1 - alpha) * image + alpha * cmap(heatmap)``; signed, the opacity is
-        ``abs(heatmap) ** (0.6 * (1 - alpha) / alpha)`` (ours).
+        uint8, (h, w, 3). The opacity is ``alpha * (2 - alpha) * abs(heatmap) ** ((1 - alpha) / alpha)``, signed
+        with 0.6 times that exponent (ours).
 
     Raises
     ------
@@ -61,11 +67,12 @@ def overlay(
     --------
     >>> import numpy as np
     >>> from tfxai.display import overlay
-    >>> overlay(np.zeros((2, 2), np.uint8), np.ones((2, 2)), cmap="gray")[0, 0]
-    array([128, 128, 128], dtype=uint8)
+    >>> overlay(np.zeros((1, 2), np.uint8), np.array([[0.0, 1.0]]), cmap="gray", alpha=1)[0]
+    array([[  0,   0,   0],
+           [255, 255, 255]], dtype=uint8)
     >>> overlay(np.full((1, 2), 90, np.uint8), np.array([[0.0, -1.0]]), signed=True)[0]
     array([[129, 129, 129],
-           [ 11,  60, 140]], dtype=uint8)
+           [ 40,  77, 137]], dtype=uint8)
     """
     image, heatmap = to_display(np.asarray(image)[None])[0], np.asarray(heatmap, np.float32)
     low = -1 if signed else 0
@@ -81,11 +88,10 @@ def overlay(
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         heatmap = np.clip(cv2.resize(heatmap, image.shape[1::-1], interpolation=how), low, 1)  # rounding
     colours = _colours(heatmap, cmap, signed)
-    if not signed:
-        return np.round((1 - alpha) * image + alpha * colours).astype(np.uint8)
     grey = DARKEST + (PALEST - DARKEST) / 255 * (image @ GREY)[..., None]
-    faded = image + min(1, 2 * alpha) * (grey - image)
-    opacity = np.abs(heatmap)[..., None] ** (RISE * (1 - alpha) / alpha) if alpha else 0
+    faded = image + FADE[signed] * min(1, 2 * alpha) * (grey - image)
+    strength = np.abs(heatmap)[..., None] ** (RISE[signed] * (1 - alpha) / alpha) if alpha else 0
+    opacity = alpha * (2 - alpha) * strength
     return np.round(faded + opacity * (colours - faded)).astype(np.uint8)
 
 
@@ -216,8 +222,13 @@ def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
+    return np.clip(heatmaps / last_colour(heatmaps, percentile), -1, 1)
+
+
+def last_colour(heatmaps: np.ndarray, percentile: float) -> np.ndarray:
+    """(n, 1, ...) where each of the heat-maps reaches its last colour: at its percentile, or at 1 where that is 0."""
     top = np.percentile(np.abs(heatmaps), percentile, tuple(range(1, heatmaps.ndim)), keepdims=True)
-    return np.clip(heatmaps / np.where(top > 0, top, 1), -1, 1)
+    return np.where(top > 0, top, 1)
 
 
 def photographs(images: Any, *inputs: np.ndarray) -> tuple[list[np.ndarray], str]:

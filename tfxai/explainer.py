@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import maps, provenance, text
+from tfxai.brief import made
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import name
@@ -16,6 +18,8 @@ from tfxai.joining import RaggedExplanation, join
 from tfxai.run import Run
 from tfxai.runner import Outcome, Runner, keeping
 from tfxai.types import Inputs, Target, Verbose
+
+SEEN = ("classes", "explain", "facts", "polarity", "score")  # what completion shows of explainers
 
 
 class Explainer(Runner):
@@ -25,7 +29,7 @@ class Explainer(Runner):
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; it is never changed. A Keras model, a SavedModel as loaded, a `tf.function`, or the path of
-        a ``.keras`` or ``.h5`` file or of a SavedModel. Any other function is called with arrays and not looked into.
+        a ``.keras`` or ``.h5`` file or of a SavedModel. Any other function is called with arrays, as a black box.
     output : str or int, optional
         Which output, if the model has several.
     signature : str, optional
@@ -60,6 +64,19 @@ class Explainer(Runner):
         if "__init__" in vars(cls):
             cls.__init__ = provenance.recorded(cls.__init__, super(cls, cls).__init__)  # type: ignore[method-assign]
 
+    def __repr__(self) -> str:
+        known = inspect.signature(type(self)).parameters
+        own = provenance.made_with(self).items()
+        chosen = {name: x for name, x in own if name in known and x != provenance.plain(known[name].default)}
+        base = self.describe().get("base")
+        return made(self, ({"base": base} if base else {}) | chosen)
+
+    def __dir__(self) -> list[str]:
+        """What users call; `docs/architecture.md` tells the rest, which is for those who write methods."""
+        classes = type(self).__mro__
+        own = [name for cls in classes if not cls.__module__.startswith("tfxai.") for name in vars(cls)]
+        return sorted({*own, *SEEN})
+
     def attribute(self, run: Run) -> Any:
         """Attributions of one batch, as tensors: the method itself."""
         raise NotImplementedError
@@ -86,6 +103,9 @@ class Explainer(Runner):
         if isinstance(values, dict) and len(values) < len(run.inputs):
             facts["without_values"] = sorted(run.inputs.keys() - values)  # integers have no gradient
         facts |= run.facts
+        probability = run.probability(len(self.classes) if self.classes else None)
+        if probability is not None:
+            run.extras["probability"] = probability
         return {"values": values, "extras": run.extras}, {"facts": facts, "places": self.places(run, values)}
 
     def __call__(

@@ -48,7 +48,8 @@ class Explanation(OfWords, Shown):
     classes : tuple of str, optional
         Names of the classes.
     extras : dict of ndarray
-        What else the method computed for each input, such as ``completeness_gap``.
+        What else is known of each input: ``probability``, of the class that is explained, where its logit is, and what
+        the method computed, such as ``completeness_gap``.
     facts : dict
         What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts of
         which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
@@ -252,6 +253,22 @@ class Explanation(OfWords, Shown):
             return names[class_id]
         return "output" if only else f"class {class_id}"
 
+    def probability(self, number: int) -> float | None:
+        """The probability that the model gives the class that is explained; None if it is not known.
+
+        Parameters
+        ----------
+        number : int
+            Which input.
+
+        Returns
+        -------
+        float or None
+        """
+        own = self.facts.get("score") == "probability" and not isinstance(self.target, str)
+        known = self.extras.get("probability", self.score if own else None)
+        return None if known is None else float(known[number])
+
     def save(self, path: str | PathLike) -> None:
         """Write everything to a compressed ``.npz`` file, without pickles.
 
@@ -302,7 +319,7 @@ class Explanation(OfWords, Shown):
         try:
             header, arrays = archive.read(path)
         except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{str(path)!r} is no saved explanation: {error}") from error
+            raise ValueError(f"{str(path)!r} is not a saved explanation: {error}") from error
         return restored(header, arrays)
 
     @classmethod

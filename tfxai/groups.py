@@ -68,7 +68,7 @@ def _column(called: str, one: int | str, features: Sequence[str]) -> int:
     if isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < len(features):
         return int(one)
     raise ValueError(
-        f"{called} holds {one!r}, which is no column: expected numbers from 0 to {len(features) - 1}, or names of "
+        f"{called} holds {one!r}, which is not a column: expected numbers from 0 to {len(features) - 1}, or names of "
         f"{list(features[:8])}{' and so on' if len(features) > 8 else ''}."
     )
 

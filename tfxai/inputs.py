@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfxai import streams
 from tfxai.models.view import cut
+from tfxai.progress import Bar, bar
 from tfxai.streams import described
 from tfxai.text import strings
 
@@ -370,15 +370,22 @@ def _not_empty(stream: Iterator[Any]) -> Iterator[Any]:
         raise ValueError("The dataset is empty: expected at least one batch.")
 
 
-def with_progress(stream: Iterator[Any], steps: int | None, verbose: str | int) -> Iterator[Any]:
-    """The same batches, with a progress bar: never (0), always (1), or if there is not just one step ("auto")."""
+def with_progress(
+    stream: Iterator[Any], steps: int | None, verbose: str | int, unit: str = "batch", rows: int | None = None
+) -> Iterator[Any]:
+    """The same batches, with a progress bar: never (0), always (1), or if there is not just one step ("auto").
+
+    Of batches that hold so many ``rows`` in all, inputs are counted.
+    """
     if verbose not in ("auto", 0, 1):
         raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
-    show = steps != 1 if verbose == "auto" else bool(verbose)
-    return _counted(stream, keras.utils.Progbar(steps, unit_name="batch")) if show else stream
+    if not (steps != 1 if verbose == "auto" else verbose):
+        return stream
+    progress = bar(steps, unit) if rows is None else bar(rows, "input")
+    return _counted(stream, progress, (lambda _: 1) if rows is None else count)
 
 
-def _counted(stream: Iterator[Any], progress: keras.utils.Progbar) -> Iterator[Any]:
+def _counted(stream: Iterator[Any], progress: Bar, size: Callable[[Any], int]) -> Iterator[Any]:
     for batch in stream:
         yield batch
-        progress.add(1)
+        progress.add(size(batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from typing import Any
@@ -100,6 +100,29 @@ def join(parts: Sequence[Explanation]) -> Explanation:
     """One explanation of all inputs, in their order."""
     runs = [_concatenated(list(run)) for _, run in groupby(parts, _sizes)]
     return runs[0] if len(runs) == 1 else RaggedExplanation(runs)
+
+
+def side_by_side(explanations: Any) -> tuple[list[Explanation], list[str] | None]:
+    """Explanations that are shown side by side, and their titles if these are given, as the keys of a dict."""
+    titles = list(map(str, explanations)) if isinstance(explanations, Mapping) else None
+    found = list(explanations.values()) if isinstance(explanations, Mapping) else explanations
+    found = [found] if isinstance(found, Explanation) else list(found)
+    if not found:
+        raise ValueError("Expected at least one explanation, got none.")
+    wrong = [type(one).__name__ for one in found if not isinstance(one, Explanation)]
+    if wrong:
+        raise TypeError(f"Expected explanations, got {', '.join(wrong)}.")
+    counts = [len(one) for one in found]
+    if len(set(counts)) > 1 or not counts[0]:
+        raise ValueError(f"Expected explanations of the same inputs, at least one, got {counts} inputs.")
+    return found, titles
+
+
+def method_of(explanation: Explanation) -> str:
+    """What an explanation is called: its method, with the one that it wraps."""
+    base = explanation.facts.get("base", "saliency")
+    method = explanation.method or "explanation"
+    return method if base == "saliency" else f"{method} of {base}"
 
 
 def _sizes(part: Explanation) -> Any:

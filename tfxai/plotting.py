@@ -29,8 +29,9 @@ from tfxai.display import (
     to_display,
 )
 from tfxai.explanation import Explanation
-from tfxai.figure_parts import CELL, add_key, bare
-from tfxai.reading import Reading, read
+from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_key, add_scale, bare
+from tfxai.joining import method_of, side_by_side
+from tfxai.reading import Reading, read, scored
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
 
@@ -94,6 +95,7 @@ def plot_grid(
     paragraph for each explanation, for which of the options below titles, cmap and input count.
 
     Values that speak for and against the target are drawn signed: red and blue on one scale, over the image in grey.
+    Every heat-map over an image has its own scale, whose values stand beneath it.
     Class activation maps are drawn as in their papers, by their positive part. A line beneath a cell tells if what is
     not shown is larger than what is, and if a map is empty.
 
@@ -155,7 +157,7 @@ def plot_grid(
     values = [one.tokens(input) if table else one.of(input)[0] for one in columns]
     texts = []
     for row, label in zip(rows, labels, strict=True):
-        first = [_short(columns[0], row.number), f"score {columns[0].score[row.number]:.3g}", row.caption]
+        first = [_short(columns[0], row.number), scored(columns[0], row.number), row.caption]
         several = len(set(label)) > 1  # then each column says what it explains
         others = [
             [_short(one, row.number) if several else "", "" if table else _wrapped(reading.notes[row.number])]
@@ -165,7 +167,8 @@ def plot_grid(
 
     aspects = [row.drawn.shape[0] / row.drawn.shape[1] if draw is _draw_overlay else 0.75 for row in rows]
     heights = [CELL * aspect for aspect in aspects]
-    lines = [max(text.count("\n") + 1 for text in row) for row in texts]
+    bar = ABOVE + BAR + BENEATH if draw is _draw_overlay else 0
+    beneath = [max(_beneath(row[0], 0), *(_beneath(text, bar) for text in row[1:])) for row in texts]
     headings = [_heading(title) for title in ["input", *titles]]
     above = 0.55 + HEADING_HEIGHT * max(title.count("\n") for title in headings)
     figure, axes = plt.subplots(
@@ -173,16 +176,19 @@ def plot_grid(
         1 + len(columns),
         squeeze=False,
         layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06, wspace=0.01, hspace=0.01),
-        figsize=(CELL * (1 + len(columns)), sum(heights) + sum(0.1 + LINE_HEIGHT * n for n in lines) + above),
+        figsize=(CELL * (1 + len(columns)), sum(heights) + sum(0.1 + space for space in beneath) + above),
         height_ratios=aspects,
     )
-    for row, cells, text in zip(rows, axes, texts, strict=True):
+    for row, cells, text, height in zip(rows, axes, texts, heights, strict=True):
         for cell, content in zip(cells, text, strict=True):
             bare(cell, content)
         _draw_input(cells[0], row.drawn)
         for column, cell in enumerate(cells[1:]):
             what = values[column][row.number] if table else row.drawn
-            draw(cell, what, row.maps[column], readings[column].signed, alpha, cmap)
+            reading = readings[column]
+            draw(cell, what, row.maps[column], reading.signed, alpha, cmap)
+            if draw is _draw_overlay:
+                add_scale(cell, reading.ends[row.number], reading.signed, cmap, height)
     for cell, title in zip(axes[0], headings, strict=True):
         cell.set_title(title, fontsize=10, color=INK, parse_math=False)
     add_key(figure, {reading.signed for reading in readings}, cmap)
@@ -237,26 +243,16 @@ def _chosen(slice: Any, maps: Sequence[np.ndarray]) -> list[int]:
 
 
 def _columns(explanations: Any, titles: Sequence[str] | None) -> tuple[list[Explanation], list[str]]:
-    if isinstance(explanations, Mapping):
-        titles = list(explanations) if titles is None else titles
-        explanations = explanations.values()
-    columns = [explanations] if isinstance(explanations, Explanation) else list(explanations)
-    if not columns:
-        raise ValueError("Expected at least one explanation, got none.")
-    wrong = [type(one).__name__ for one in columns if not isinstance(one, Explanation)]
-    if wrong:
-        raise TypeError(f"Expected explanations, got {', '.join(wrong)}.")
-    counts = [len(one) for one in columns]
-    if len(set(counts)) > 1:
-        raise ValueError(f"Expected explanations of the same inputs, got {counts} inputs.")
-    if counts[0] > MAX_ROWS:
+    columns, known = side_by_side(explanations)
+    count = len(columns[0])
+    if count > MAX_ROWS:
         raise ValueError(
-            f"Expected at most {MAX_ROWS} inputs, got {counts[0]}. Slice the explanation: explanation[:{MAX_ROWS}]."
+            f"Expected at most {MAX_ROWS} inputs, got {count}. Slice the explanation: explanation[:{MAX_ROWS}]."
         )
-    titles = _titles(columns) if titles is None else [str(title) for title in titles]
-    if len(titles) != len(columns):
-        raise ValueError(f"Expected one title for each of the {len(columns)} explanations, got {len(titles)}.")
-    return columns, titles
+    chosen = (known or _titles(columns)) if titles is None else [str(title) for title in titles]
+    if len(chosen) != len(columns):
+        raise ValueError(f"Expected one title for each of the {len(columns)} explanations, got {len(chosen)}.")
+    return columns, chosen
 
 
 def _titles(columns: Sequence[Explanation]) -> list[str]:
@@ -264,8 +260,7 @@ def _titles(columns: Sequence[Explanation]) -> list[str]:
     methods = [one.method for one in columns]
     titles = []
     for one in columns:
-        base = one.facts.get("base", "saliency")
-        title = one.method if base == "saliency" else f"{one.method} of {base}"
+        title = method_of(one)
         layer = one.facts.get("layer")
         if layer and methods.count(one.method) > 1:
             title += f" {layer if isinstance(layer, str) else ', '.join(layer)}"
@@ -318,6 +313,11 @@ def _heading(title: str) -> str:
                 lines.append("")
             lines[-1] += piece
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _beneath(text: str, bar: float) -> float:
+    """Inches beneath a cell, of its colour bar and its text."""
+    return bar + (LINE_HEIGHT * (text.count("\n") + 1) if text else 0)
 
 
 def _wrapped(note: str) -> str:

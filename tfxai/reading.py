@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfxai.display import channels_last, saturate
-from tfxai.explanation import Explanation
+from tfxai.display import channels_last, last_colour, saturate
+from tfxai.explanation import Explanation, normalize, symmetric
 
 NEGLIGIBLE = 0.01  # of the largest positive value: a negative one of this size has no colour
 SIGNED_KEY = "blue speaks against, red for it"
@@ -27,12 +27,15 @@ class Reading:
         For each input what one must know to read its map: that it is empty, or what is not shown; or nothing.
     inputs : list of ndarray
         What the model saw, in batches of one size, the channels last.
+    ends : list of (float, float)
+        For each input the values at the first and the last colour.
     """
 
     maps: list[np.ndarray]
     signed: bool
     notes: list[str]
     inputs: list[np.ndarray]
+    ends: list[tuple[float, float]]
 
 
 def read(
@@ -73,11 +76,59 @@ def read(
         if polarity == "positive" and not explanation.facts.get("rectified"):
             both = any(low < -NEGLIGIBLE * max(high, 0) for low, high in ends)
             polarity = "signed" if both else polarity
-    batches = [saturate(part.heatmaps(polarity, input=input), percentile) for part in parts]
+    signed = polarity == "signed"
+    batches: list[np.ndarray] = []
+    reached: list[tuple[float, float]] = []
+    for part in parts:
+        laid = part.laid(polarity, input=input)
+        scaled = symmetric(laid) if signed else normalize(laid)
+        batches.append(saturate(scaled, percentile))
+        shares = last_colour(scaled, percentile).reshape(-1)
+        reached += [_ends(own, float(share), signed) for own, share in zip(laid, shares, strict=True)]
     inputs = [channels_last(part.of(input)[1], maps.shape[1:]) for part, maps in zip(parts, batches, strict=True)]
     maps = [one for batch in batches for one in batch]
     notes = [_note(polarity, bool(one.any()), *own) for one, own in zip(maps, ends, strict=True)]
-    return Reading(maps, polarity == "signed", notes, inputs)
+    return Reading(maps, signed, notes, inputs, reached)
+
+
+def _ends(values: np.ndarray, share: float, signed: bool) -> tuple[float, float]:
+    """The values of one map at the first and the last colour, which is reached at a share of the largest."""
+    if signed:
+        top = share * float(np.abs(values).max())
+        return -top, top
+    low = float(values.min())
+    return low, low + share * (float(values.max()) - low)
+
+
+def scored(explanation: Explanation, row: int) -> str:
+    """How sure the model is: the probability where it is known, which everyone can read, and the score.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of any method.
+    row : int
+        Which input.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np, tfxai
+    >>> from tfxai.reading import scored
+    >>> x, score = np.zeros((1, 2)), np.array([18.2])
+    >>> scored(tfxai.Explanation(x, np.array([0]), score, x, extras={"probability": np.array([0.973])}), 0)
+    '97.3 %, score 18.2'
+    >>> scored(tfxai.Explanation(x, np.array([0]), score, x), 0)
+    'score 18.2'
+    """
+    probability, score = explanation.probability(row), f"score {explanation.score[row]:.3g}"
+    if probability is None:
+        return score
+    share = f"{100 * probability:.3g} %"
+    return share if explanation.facts.get("score") == "probability" else f"{share}, {score}"
 
 
 def _note(polarity: str, anything: bool, low: float, high: float) -> str:

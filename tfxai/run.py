@@ -90,6 +90,22 @@ class Run:
     _positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _grids: dict[Any, dict[str, Grid]] = field(default_factory=dict)  # of layers of tokens, see `tfxai.token_maps`
 
+    def probability(self, names: int | None = None) -> tf.Tensor | None:
+        """(n,) of the class whose logit is explained; None if it is not known to be one.
+
+        ``names``: how many classes have names, by which outputs that look like those of a regression are logits.
+        """
+        if self.scale != "logit" or self.goal.what is not None:
+            return None
+        if self.head == "sigmoid":
+            return tf.sigmoid(self.score)
+        if self.head is None and not names == self.outputs.shape[-1] > 1:
+            return None
+        score, logits = self.score, tf.cast(self.outputs, tf.float32)
+        if self.doubled:  # -l and l, of a unit with the probability sigmoid(l)
+            score, logits = score / 2, logits / 2
+        return tf.exp(score - tf.reduce_logsumexp(logits, -1))
+
     @property
     def count(self) -> tf.Tensor:
         return tf.shape(self.score)[0]

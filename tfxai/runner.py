@@ -229,7 +229,7 @@ class Runner:
         if total is not None and request.count not in (None, total):
             raise ValueError(f"Expected one target for each of the {total} inputs, got {request.count}.")
         done = 0
-        for batch in given.with_progress(stream, steps, verbose):
+        for batch in given.with_progress(stream, steps, verbose, rows=total):
             end = done + given.count(batch)
             if request.count is not None and end > request.count:
                 raise ValueError(f"Expected one target for each input, got {request.count} for at least {end}.")

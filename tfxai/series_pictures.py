@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from tfxai.display import COLOURS, INK, channels_last, palette
-from tfxai.reading import Reading
+from tfxai.reading import Reading, scored
 
 WIDTH, LINES, VALUES, CHANNEL = 7.0, 1.1, 0.8, 0.13  # inches: of the figure; heights of the panels, and of a channel
 MOST = 8  # channels with names, and a strip higher than so many times its share is cut to that
@@ -48,7 +48,7 @@ def figure(
     series = [one for batch in reading.inputs for one in batch]
     for number, (one, x) in enumerate(zip(explanation, series, strict=True)):
         x = x.reshape(len(x), -1)
-        title = f"{explanation.label(number)}, score {explanation.score[number]:.3g}"
+        title = f"{explanation.label(number)}, {scored(explanation, number)}"
         note = reading.notes[number]
         values = one.laid(polarity, input=input)[0]
         own = channels_last(one.of(input)[0], x.shape[:1])[0]

@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfxai import table_figures
+from tfxai.brief import brief
 from tfxai.checks import positive
 from tfxai.explanation import Explanation
 from tfxai.groups import Groups, column_names, different, partition
+from tfxai.reading import scored
 
 MAX_ROWS = 16
 
@@ -34,6 +36,8 @@ class Summary:
     features: tuple[str, ...]
     magnitude: np.ndarray
     mean: np.ndarray
+
+    __repr__ = brief
 
 
 class Table:
@@ -313,7 +317,7 @@ class Table:
         """A row as it is drawn."""
         names, lengths = zip(*self.told(row, top), strict=True)
         score = float(self.explanation.score[row])
-        title = f"{self.explanation.label(row)}, row {row}: score {score:.3g}"
+        title = f"{self.explanation.label(row)}, row {row}: {scored(self.explanation, row)}"
         start = None if self.start is None else float(self.start[row])
         return table_figures.Panel(title, list(names), np.array(lengths), score, start)
 

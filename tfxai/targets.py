@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -257,4 +258,7 @@ def class_id(name: str, classes: Sequence[str] | None) -> int:
     if len(found) == 1:
         return found[0]
     similar = [full for full in classes if wanted in full.lower()][:5]
-    raise ValueError(f"{'No class is' if not found else 'Several classes are'} called {name!r}. Similar: {similar}.")
+    names = {part.strip(): full for full in classes for part in full.lower().split(",")}
+    close = similar or [names[one] for one in difflib.get_close_matches(wanted, names, n=5)]
+    some = f"Similar: {close}" if close else f"The first of {len(classes)} are {list(classes[:5])}"
+    raise ValueError(f"{'No class is' if not found else 'Several classes are'} called {name!r}. {some}.")

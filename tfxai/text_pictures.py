@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
 from tfxai.display import palette
+from tfxai.reading import scored
 
 INK, PALE = "#222222", "#666666"
 STRONG = 0.6  # of the way from the middle of the colours to an end
@@ -102,7 +103,7 @@ def coloured(paragraphs: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> s
 
 def heading(title: str, explanation: Any, number: int) -> str:
     """What stands above a text: method, target and score."""
-    return f"{title}: {explanation.label(number)}, score {explanation.score[number]:.3g}"
+    return f"{title}: {explanation.label(number)}, {scored(explanation, number)}"
 
 
 def _shades(told: Sequence[tuple[str, float]]) -> list[Shade]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from tfxai.display import INK, composite, overlay
 from tfxai.figure_parts import CELL, add_key, bare
-from tfxai.reading import Reading
+from tfxai.reading import Reading, scored
 
 CROSS = "#e0a000"  # where the other slices lie: a colour of no heat-map's end
 SIGNS = 1.3  # inches above and below the slices of a volume, for what is said of them
@@ -73,7 +73,7 @@ def figure(
             above.imshow(np.take(shades, place, axis))
             _draw_cross(above, [place for other, place in enumerate(places) if other != axis])
             below.imshow(overlay(np.take(shades, place, axis), np.take(own, place, axis), alpha, cmap, reading.signed))
-        title = f"{explanation.label(number)}, score {explanation.score[number]:.3g} ({explanation.method})"
+        title = f"{explanation.label(number)}, {scored(explanation, number)} ({explanation.method})"
         cells[2 * number, 0].set_title(title, fontsize=10, color=INK, loc="left", parse_math=False)
     add_key(shown, {reading.signed}, cmap)
     return shown

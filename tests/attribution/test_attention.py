@@ -260,7 +260,7 @@ def test_what_cannot_be_explained_is_told():
         tfxai.AttentionRollout(model, query=6)(x, 0)
     with pytest.raises(TypeError, match="the number of a token"):
         tfxai.AttentionRollout(model, query="first")
-    with pytest.raises(ValueError, match="cannot be looked into"):
+    with pytest.raises(ValueError, match="is a black box"):
         tfxai.attention(lambda x: x)
     with pytest.raises(ValueError, match="use Occlusion"):
         tfxai.AttentionRollout(lambda x: x)

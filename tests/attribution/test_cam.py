@@ -104,14 +104,14 @@ def test_a_list_of_layers_gives_the_mean_of_their_maps(plain, x):
 
 def test_layers_without_maps_are_refused(small, x):
     for name in ("gap", "dense"):
-        with pytest.raises(ValueError, match="no stack of maps"):
+        with pytest.raises(ValueError, match="not a stack of maps"):
             tfxai.GradCAM(small, layer=name)(x)
 
 
 def test_layers_of_one_position_are_not_chosen_and_not_accepted():
     model = pooled(GAP(keepdims=True), layers.Conv2D(4, 1, name="last"), layers.Flatten())
     assert tfxai.GradCAM(model).reads == ("conv",)
-    with pytest.raises(ValueError, match="no stack of maps"):
+    with pytest.raises(ValueError, match="not a stack of maps"):
         tfxai.GradCAM(model, layer="last")(np.ones((1, 12, 10, 3)))
 
 

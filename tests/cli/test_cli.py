@@ -17,7 +17,7 @@ import pytest
 from explored import items
 
 import tfxai
-from tfxai import images
+from tfxai import choices, explanation, images
 from tfxai.api import named
 from tfxai.cli import evaluate, features, main
 from tfxai.cli.program import COMMANDS
@@ -120,6 +120,31 @@ def test_explain_prints_both_classes_of_one_sigmoid_unit(folder, tmp_path, capsy
         assert shown == [("75.00", names[0]), ("25.00", names[1])]
 
 
+def test_explain_draws_as_it_is_told(folder, tmp_path):
+    """As `plot_grid` does it with the same options."""
+    options = {"polarity": "negative", "cmap": "cividis", "alpha": 0.8}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    assert explain(folder, tmp_path, "--method", "gradient_x_input", *words, pictures="pictures/a.png") == 0
+    found = tfxai.Explanation.load(tmp_path / "gradient_x_input.npz")
+    photograph = images.read(folder / "pictures" / "a.png")
+    tfxai.plot_grid({"gradient_x_input": found}, [photograph], **options).savefig(tmp_path / "expected.png", dpi=150)
+    drawn, expected = (cv2.imread(str(tmp_path / name)) for name in ("a.png", "expected.png"))
+    np.testing.assert_array_equal(drawn, expected)
+    tfxai.plot_grid({"gradient_x_input": found}, [photograph]).savefig(tmp_path / "default.png", dpi=150)
+    assert not np.array_equal(drawn, cv2.imread(str(tmp_path / "default.png")))
+
+
+def test_looks_are_of_images(folder, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    given = ["explain", str(folder / "logits.keras"), "--table", str(tmp_path / "rows.csv"), "--polarity", "signed"]
+    assert main(given) == 2
+    assert "--polarity with image files" in capsys.readouterr().err
+
+
+def test_polarities_are_those_of_explanations():
+    assert tuple(explanation.POLARITIES) == choices.POLARITIES
+
+
 def test_explain_understands_csv_patterns_and_numbers(folder, tmp_path, capsys):
     classes = ["--classes", str(folder / "names.csv")]
     options = ["--method", "GradCAM", "--target", "0", "--score", "probability", "--preprocess", "0..1"]
@@ -157,6 +182,8 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(folder, tmp_path):
         ({"more": ["--classes", "missing.txt"]}, "There is no file 'missing.txt'"),
         ({"more": ["--batch-size", "0"]}, "--batch-size"),
         ({"more": ["--score", "probability"]}, "softmax or sigmoid"),
+        ({"more": ["--alpha", "2"]}, "--alpha to be between 0 and 1, got 2.0"),
+        ({"more": ["--cmap", "viridiss"]}, "Did you mean"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(folder, tmp_path, capsys, changes, message):
@@ -354,11 +381,63 @@ def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys
         with pytest.raises(error):
             explain(folder, tmp_path / "out", *options)
     assert seen == [[], ["a.png"]]
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "grad_cam.npz", "saliency.npz"}
-    for method in ("grad_cam", "saliency"):
+    made = {"a.png", "grad_cam.npz", "saliency.npz"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == made | {"grad_cam.parts", "saliency.parts"}
+    for method, done in (("grad_cam", 2), ("saliency", 1)):
         loaded = tfxai.Explanation.load(tmp_path / "out" / f"{method}.npz")
-        assert len(loaded) == len(loaded.facts["files"]) == 1
-    assert "a.png" in capsys.readouterr().out
+        assert len(loaded) == len(loaded.facts["files"]) == done
+    printed = capsys.readouterr().out
+    assert printed.index("b.png") < printed.index("the same command goes on from here")
+
+    def once(self, inputs, *args, **options):
+        seen.append(len(inputs))
+        return explain_both(self, inputs, *args, **options)
+
+    monkeypatch.setattr(tfxai.Saliency, "explain", once)
+    monkeypatch.setattr(tfxai.GradCAM, "explain", once)  # all of it was done
+    del seen[:]
+    assert explain(folder, tmp_path / "out", *options) == 0
+    assert seen == [1]
+    printed = capsys.readouterr().out
+    assert printed.count("was done by an earlier run") == 3
+    assert re.search(r"4 of 4: saliency took \d+ s\n", printed)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == made | {"b.png"}
+    monkeypatch.setattr(tfxai.Saliency, "explain", explain_both)
+    monkeypatch.undo()
+    assert explain(folder, tmp_path / "whole", *options) == 0
+    for method in ("grad_cam", "saliency"):
+        both = [tfxai.Explanation.load(tmp_path / kind / f"{method}.npz") for kind in ("out", "whole")]
+        np.testing.assert_allclose(both[0].values, both[1].values, rtol=1e-4, atol=1e-6)
+        assert both[0].facts == both[1].facts
+
+
+@pytest.mark.parametrize("change", [["--target", "1"], ["--preprocess", "0..1"], ["--score", "logit"], "picture"])
+def test_what_was_done_otherwise_is_not_taken_again(folder, tmp_path, capsys, monkeypatch, change):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes((folder / "pictures" / "a.png").read_bytes())
+    given = ["explain", str(folder / "logits.keras"), str(pictures), "--method", "grad_cam", "saliency"]
+    with monkeypatch.context() as patched:
+        patched.setattr(tfxai.Saliency, "explain", lambda *_, **__: exec("raise KeyboardInterrupt"))
+        assert main([*given, "--output", str(out)]) == 130
+    if change == "picture":
+        (pictures / "a.png").write_bytes((folder / "pictures" / "b.png").read_bytes())
+    more = [] if change == "picture" else change
+    capsys.readouterr()
+    assert main([*given, *more, "--output", str(out)]) == 0
+    assert "earlier run" not in capsys.readouterr().out
+
+
+def test_predictions_are_told_before_the_work_begins(folder, tmp_path, capsys, monkeypatch):
+    said = []
+
+    def told(self, *_, **__):
+        said.append(capsys.readouterr().out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tfxai.Saliency, "explain", told)
+    assert explain(folder, tmp_path, "--method", "saliency", "--classes", str(folder / "names.txt")) == 130
+    assert len(re.findall(r"[\d.]+%  ", said[0])) == 6
 
 
 def test_groups_make_the_files_that_all_at_once_make(folder, tmp_path, monkeypatch):
@@ -543,3 +622,28 @@ def test_every_package_that_is_imported_is_declared():
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
     assert {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tfxai"}} <= wanted
+
+
+def test_pixels_that_a_model_may_not_expect_are_told(folder, tmp_path, capsys):
+    own = ["--method", "saliency"]
+    assert explain(folder, tmp_path, *own) == 0
+    assert "note: the model scales no pixels itself" in capsys.readouterr().out
+    for chosen in ("none", "-1..1"):
+        assert explain(folder, tmp_path, *own, "--preprocess", chosen) == 0
+        assert "note:" not in capsys.readouterr().out
+    network = keras.models.load_model(folder / "logits.keras")
+    keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), network]).save(tmp_path / "own.keras")
+    assert (
+        main(
+            [
+                "explain",
+                str(tmp_path / "own.keras"),
+                str(folder / "pictures" / "a.png"),
+                *own,
+                "--output",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    assert "note:" not in capsys.readouterr().out

@@ -315,7 +315,7 @@ def test_a_file_that_is_no_image_is_left_out(folder, tmp_path, capsys):
 def test_colours_are_those_of_the_photograph(folder, painted, monkeypatch):
     """Also where the model takes blue before red, less a mean."""
     monkeypatch.setattr(
-        "tfxai.cli.work.invert.explain_files", lambda arguments, methods, make, draw: draw({methods[0]: 0}, 0)
+        "tfxai.cli.work.invert.explain_files", lambda arguments, methods, make, draw: draw(dict.fromkeys(methods, 0), 0)
     )
     monkeypatch.setattr(figures, "stages", lambda explanation, photographs, pixels: shown.append(pixels))
     for mode in images.MODES:

@@ -9,6 +9,8 @@ from PIL import Image
 
 import tfxai
 from tfxai.cli import main
+from tfxai.cli.work.dream import default_layer
+from tfxai.models import open_model
 
 o = tfxai.objectives
 
@@ -31,10 +33,11 @@ def test_classes_by_number_and_name(model, tmp_path, capsys):
     assert main(["synthesize", str(model), "--class", "2", "tulip", *names, *options, "--out", str(tmp_path)]) == 0
     assert "class 1 (tulip, tulipa): score" in capsys.readouterr().out
     found = tfxai.Synthesis.load(tmp_path / "synthesis.npz")
+    assert found.labels == ["lily", "tulip"]
     objective = o.class_score([2, 1])
     same = tfxai.ActivationMaximization(str(model), objective, preprocess="0..1", steps=12, shape=(20, 20, 3), seed=3)
     np.testing.assert_allclose(found.images, same(verbose=0).images, atol=1e-4)
-    for label, pixels in zip(["class-2", "class-1"], found.pixels, strict=True):
+    for label, pixels in zip(["lily", "tulip"], found.pixels, strict=True):
         np.testing.assert_array_equal(tfxai.images.read(tmp_path / f"{label}.png"), pixels)
     assert (tmp_path / "synthesis.png").exists()
     with Image.open(tmp_path / "synthesis.gif") as gif:
@@ -108,3 +111,12 @@ class TestExamples:
     def test_one_channel_only(self, model, objective):
         with pytest.raises(ValueError, match="one channel"):
             tfxai.examples_for(str(model), objective, np.zeros((1, 8, 8, 3)))
+
+
+def test_dreams_begin_two_thirds_of_the_way_up():
+    """Where pictures have eyes and fur; the last layer gives faint noise."""
+    body = [layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv{n}") for n in range(6)]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *body, layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    assert default_layer(open_model(model)) == "conv4"
+    flat = keras.Sequential([keras.Input((16, 16, 3)), body[0], layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    assert default_layer(open_model(flat)) == "conv0"

@@ -375,7 +375,7 @@ def test_bad_options(small, options, message):
 def test_bad_inputs(residual, x):
     with pytest.raises(ValueError, match="one fill for each image, got 2"):
         guided(residual, fill=[0.0, 1.0])(x)
-    with pytest.raises(ValueError, match=r"'dense'.*no stack of maps"):
+    with pytest.raises(ValueError, match=r"'dense'.*not a stack of maps"):
         guided(residual, "relu4", "dense")(x)
     with pytest.raises(TypeError, match="speed"):
         guided(residual, speed=3)

@@ -323,3 +323,12 @@ class TestNotebooks:
 def test_photographs_are_no_larger_than_they_are_shown():
     html = explanation().to_html(images=[cv2.resize(flowers.make(n=1)[0][0], (900, 600))])
     assert picture(items(html)[0]["photo"]).shape == (192, 288, 3)
+
+
+def test_costs_are_those_of_the_options_that_were_used():
+    model = tfxai.datasets.flowers.load_model()
+    images, _, _ = tfxai.datasets.flowers.make(n=1)
+    told = tfxai.RISE(model, masks=30)(images).to_html()
+    assert re.search(r"Costs 30 [^.]*\(masks\)", told)
+    assert not tfxai.RISE.facts.cost.startswith("30 ")
+    assert "Costs 1 gradient pass" in tfxai.Saliency(model)(images).to_html()

@@ -142,17 +142,19 @@ def test_ramps_are_those_of_matplotlib(name, signed):
     assert np.abs(ramp - expected).max() < 8
 
 
-def test_maps_are_laid_over_pictures_as_python_does_it():
+@pytest.mark.parametrize("signed", [True, False])
+def test_maps_are_laid_over_pictures_as_python_does_it(signed):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    heatmap = np.linspace(-1, 1, 20).reshape(4, 5)
+    heatmap = np.linspace(-signed, 1, 20).reshape(4, 5)
     pixels = np.dstack([image, np.full((4, 5), 255)]).ravel().tolist()
     for alpha in (0.2, 0.5, 1):
-        look = {"signs": "signed", "top": 3.0, "threshold": 0, "alpha": alpha}
-        stops = _stops(None, True)
+        look = {"signs": "signed" if signed else "for", "top": 3.0, "threshold": 0, "alpha": alpha}
+        first = next(iter(PALETTES.values()))[signed]  # what pages begin with is what figures take by default
+        stops = _stops(first, signed)
         code = "(() => { lay(pixels, values, { ...look, ramp: rampOf(stops) }); return pixels; })()"
         found = run(code, pixels=pixels, values=(3 * heatmap).ravel().tolist(), look=look, stops=stops)
-        expected = display.overlay(image, heatmap, alpha, signed=True)
+        expected = display.overlay(image, heatmap, alpha, signed=signed)
         assert np.abs(np.reshape(found, (4, 5, 4))[..., :3] - expected).max() < 6
 
 

@@ -215,7 +215,7 @@ class TestProgress:
     def test_progress_bar(self, small, capsys):
         maximization = tfxai.ActivationMaximization(small, 1, preprocess=(-2, 2), steps=50)
         maximization(verbose=1)
-        assert "2/2" in capsys.readouterr().out
+        assert "2 of 2 parts" in capsys.readouterr().out
         maximization(verbose=0)
         assert not capsys.readouterr().out
 
@@ -370,7 +370,7 @@ class TestResult:
         np.testing.assert_allclose(last.astype(int), np.hstack(list(found.pixels)), atol=60)
         with pytest.raises(ValueError, match="frames="):
             maximize(small, 0, steps=1).save_gif(tmp_path / "none.gif")
-        with pytest.raises(ValueError, match="no saved synthesis"):
+        with pytest.raises(ValueError, match="not a saved synthesis"):
             tfxai.Synthesis.load(tmp_path / "made.gif")
 
 

@@ -173,6 +173,6 @@ def _mean_of_layers(places: dict[str, Place], maps: dict[str, tf.Tensor], size: 
 def _check_spatial(name: str, output: tf.Tensor) -> None:
     if output.shape.rank < 3 or all(size == 1 for size in output.shape[1:-1]):
         raise ValueError(
-            f"The layer {name!r} has output {tuple(output.shape)}, which is no stack of maps (n, h, w, channels). "
+            f"The layer {name!r} has output {tuple(output.shape)}, which is not a stack of maps (n, h, w, channels). "
             "Choose a layer that tfxai.layers(model) calls spatial."
         )

@@ -52,7 +52,7 @@ class TokenMap(Explainer):
         if self.view.opaque:
             raise ValueError(
                 f"{type(self).__name__} reads attention in the graph of a model, and a Python function cannot be "
-                "looked into. Give the model itself, or use Occlusion."
+                "inspected. Give the model itself, or use Occlusion."
             )
         self.query = query
         self.grid = None if grid is None else tuple(grid)

@@ -14,7 +14,7 @@ EXAMPLES = """examples:
   tfxai dream model.keras clouds.jpg --layer mixed4 --preprocess -1..1
   tfxai dream model.keras clouds.jpg --layer conv3:0.5 conv4:2 --preprocess caffe --octaves -4 -3 -2 -1 0
 
-Photographs of any size serve also where the model takes one size only: they are dreamt on in tiles.
+Photographs may have any size: where the model takes one size only, they are processed in tiles.
 """
 
 
@@ -23,7 +23,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("image", metavar="IMAGE", help="an image file")
     parser.add_argument(
-        "--layer", metavar="NAME[:WEIGHT]", nargs="+", help="layers that are amplified (default: the last spatial one)"
+        "--layer",
+        metavar="NAME[:WEIGHT]",
+        nargs="+",
+        help="layers that are amplified (default: one, at two thirds of the depth)",
     )
     parser.add_argument("--channel", metavar="N", type=int, help="one channel of them (default: all)")
     parser.add_argument("--preset", choices=get_args(DreamPreset), default="inceptionism", help="default: %(default)s")

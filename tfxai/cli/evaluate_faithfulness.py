@@ -22,8 +22,8 @@ EXAMPLES = """examples:
   tfxai evaluate faithfulness model.keras photos/ --method saliency lrp --steps 25 --csv trust.csv --html trust.html
 
 Parts of each image are hidden or shown in the order of its heat-map, and the score is watched; see `tfxai.trust`. Maps
-that know nothing of the model stand beside the methods: one that is no better tells nothing of the model. Intervals are
-those of the bootstrap over images.
+that know nothing of the model are scored beside the methods: a method that is no better says nothing about the model.
+Intervals are those of the bootstrap over images.
 
 What is found is stored batch by batch. The same command continues a run that was interrupted, and recomputes nothing.
 """

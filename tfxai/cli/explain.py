@@ -6,6 +6,7 @@ import argparse
 
 from tfxai.cli.options import (
     add_image_options,
+    add_look_options,
     add_method_options,
     add_model_options,
     add_result_options,
@@ -49,4 +50,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_table_options(parser, images)
     add_method_options(parser)
     add_target_options(parser)
+    add_look_options(parser)
     add_result_options(parser, "tfxai-output")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from tfxai.choices import Mode
+from tfxai.choices import POLARITIES, Mode
 from tfxai.cli.commands import InPlaceOf
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
@@ -47,7 +47,32 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
 
 def add_preprocess_option(parser: argparse.ArgumentParser) -> None:
     """What pixels become before the model takes them."""
-    parser.add_argument("--preprocess", choices=get_args(Mode), default="none", help="default: %(default)s")
+    parser.add_argument(
+        "--preprocess",
+        choices=get_args(Mode),
+        help="what was done to pixels, 0 to 255 (default: none, that is nothing)",
+    )
+
+
+def add_look_options(parser: argparse.ArgumentParser) -> None:
+    """How heat-maps are drawn."""
+    parser.add_argument(
+        "--polarity",
+        choices=POLARITIES,
+        help="what is drawn: evidence for or against the class, both (signed), or influence of either sign (default: "
+        "what suits the method)",
+    )
+    parser.add_argument(
+        "--cmap",
+        metavar="NAME",
+        help="a matplotlib colour map (default: viridis, or from blue to red where values have both signs)",
+    )
+    parser.add_argument(
+        "--alpha",
+        metavar="SHARE",
+        type=float,
+        help="opacity of heat-maps, from 0 to 1 (default: 0.5)",
+    )
 
 
 def add_batch_size_option(parser: argparse.ArgumentParser, what: str = "inputs") -> None:
@@ -140,7 +165,12 @@ def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) 
     what = "explain the rows of a .csv file, whose first line has the names of columns"
     parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument(
-        "--without", metavar="COLUMN", nargs="+", action="extend", default=[], help="columns that the model gets not"
+        "--without",
+        metavar="COLUMN",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="columns that the model does not take",
     )
     parser.add_argument(
         "--groups",

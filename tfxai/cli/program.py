@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         _check_paths(arguments)
+        if getattr(arguments, "preprocess", "") is None:
+            arguments.preprocess, arguments.assumed = "none", True
         return _work(arguments.work).run(arguments) or 0
     except KeyboardInterrupt:
         print("tfxai: interrupted", file=sys.stderr)

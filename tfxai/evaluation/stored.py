@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
-import keras
 import numpy as np
 
 from tfxai.evaluation.image_files import ImageFiles
 from tfxai.explainer import Explainer
+from tfxai.progress import bar
 
 Make: TypeAlias = Callable[[np.ndarray, slice], dict[str, np.ndarray]]  # from inputs and their rows to arrays by name
 
@@ -112,12 +112,12 @@ def batches(
     if done:
         print(f"{min(done, len(images))} of {len(images)} images are stored in {folder}")
     starts = range(done, len(images), batch_size)
-    progress = keras.utils.Progbar(len(starts), unit_name="batch")
+    progress = bar(len(images) - done, "image")
     for start in starts:
         rows = slice(start, start + batch_size)
         made.append(make(images[rows], rows))
         _save(_file(folder, start), made[-1], images.keys[rows], facts)
-        progress.add(1)
+        progress.add(len(images.keys[rows]))
     return made
 
 

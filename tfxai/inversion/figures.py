@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from tfxai.display import composite, overlay, photographs, saturate
 from tfxai.explanation import Explanation
 from tfxai.plotting import CELL, INK
+from tfxai.reading import scored
 
 COLUMNS = ("input", "inversion mask", "target mask", "foreground", "background")
 
@@ -68,7 +69,7 @@ def stages(
             cell.set(xticks=[], yticks=[])
             cell.spines[:].set_visible(False)
         label = explanation.label(row).split(",")[0]  # of synonyms the first
-        cells[0].set_xlabel(f"{label}\nscore {explanation.score[row]:.3g}", fontsize=8.5, color=INK, parse_math=False)
+        cells[0].set_xlabel(f"{label}\n{scored(explanation, row)}", fontsize=8.5, color=INK, parse_math=False)
     for cell, name in zip(axes[0], COLUMNS, strict=True):
         cell.set_title(name, fontsize=10, color=INK)
     return figure

@@ -182,8 +182,8 @@ class GuidedFeatureInversion(Contrast):
     def _mask(self, run: Run, channels: tf.Tensor) -> ChannelMask:
         if channels.shape.rank != run.image.shape.rank:
             raise ValueError(
-                f"The base layer {self.reads[1]!r} has output {tuple(channels.shape)}, which is no stack of maps of an "
-                f"input {tuple(run.image.shape)}. Choose a layer that tfxai.layers(model) calls spatial."
+                f"The base layer {self.reads[1]!r} has output {tuple(channels.shape)}, which is not a stack of "
+                f"maps of an input {tuple(run.image.shape)}. Choose a layer that tfxai.layers(model) calls spatial."
             )
         return ChannelMask(channels, run.image.shape[1:-1], self.settings.scaling, self.settings.align_corners)
 

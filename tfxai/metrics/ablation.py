@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import channels
+from tfxai.brief import brief
 from tfxai.checks import positive
 from tfxai.metrics.statistics import mean_by_class
 from tfxai.models import ModelView, open_model
@@ -74,6 +75,8 @@ class AblationReport:
     random_std: Accuracy
     removed: dict[str, float]
     images: int
+
+    __repr__ = brief
 
     @property
     def drop(self) -> Accuracy:

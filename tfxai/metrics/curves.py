@@ -9,6 +9,7 @@ from typing import Literal, Unpack
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import brief
 from tfxai.checks import one_of, positive
 from tfxai.explanation import Explanation
 from tfxai.imputation import Fill
@@ -36,6 +37,8 @@ class Curve:
 
     shares: np.ndarray
     scores: np.ndarray
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import brief
 from tfxai.metrics.statistics import bootstrap_interval
 from tfxai.models.attention import find
 from tfxai.models.attention_maps import known
@@ -35,6 +36,8 @@ class HeadReport:
     drops: dict[str, np.ndarray]
     layers: dict[str, np.ndarray]
     score: np.ndarray
+
+    __repr__ = brief
 
     def table(self) -> list[tuple[str, str, float, tuple[float, float]]]:
         """Map, head ("all" of a map at last), mean drop and its 95 % interval over inputs; the largest drop first."""

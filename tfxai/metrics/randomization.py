@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tfxai import api
 from tfxai import inputs as given
+from tfxai.brief import brief
 from tfxai.checks import one_of
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
@@ -59,6 +60,8 @@ class RandomizationReport:
     ssim: np.ndarray | None
     empty: np.ndarray
     kept: dict[str, Explanation] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         measures = {"Spearman": self.spearman, "of magnitudes": self.spearman_absolute, "SSIM": self.ssim}
@@ -209,7 +212,7 @@ def model_randomization(
     kept = {"original": original[:keep]} if keep else {}
     found: list[MapSimilarity] = []
     empty: list[np.ndarray] = []
-    for stage, replaced in given.with_progress(iter(stages.items()), len(stages), verbose):
+    for stage, replaced in given.with_progress(iter(stages.items()), len(stages), verbose, "stage"):
         if order == "independent":
             for one in every:
                 one.restore()

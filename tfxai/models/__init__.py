@@ -32,7 +32,7 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
     model : keras.Model, SavedModel, callable or path
         A Keras model; the object that `tf.saved_model.load` returns; a `tf.function` or what it returns for given
         shapes; a Keras layer or `tf.Module` that can be called; any other function, which is called with arrays and
-        not looked into; or the path of a ``.keras``, ``.h5`` or ``.hdf5`` file or of a SavedModel's folder.
+        treated as a black box; or the path of a ``.keras``, ``.h5`` or ``.hdf5`` file or of a SavedModel's folder.
     output : str or int, optional
         Which output is explained, where there are several.
     signature : str, optional

@@ -100,7 +100,7 @@ def attention(
     """
     view = open_model(model, output, signature)
     if view.opaque:
-        raise ValueError("A Python function cannot be looked into. Give the model itself, or a tf.function.")
+        raise ValueError("A Python function is a black box. Give the model itself, or a tf.function.")
     if isinstance(inputs, list | tuple):
         inputs = dict(zip(view.takes or [f"input_{number}" for number in range(len(inputs))], inputs, strict=True))
     if inputs is None and view.inputs is None:

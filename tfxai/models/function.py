@@ -1,4 +1,4 @@
-"""Any Python function as a model that cannot be looked into: a remote service, an ONNX or scikit-learn model."""
+"""Any Python function as a model that is a black box: a remote service, an ONNX or scikit-learn model."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def name_of(model: keras.Model, layer: Any) -> str:
         if candidate is layer:
             return name
     if isinstance(layer, keras.Operation):
-        raise ValueError(f"The layer {layer.name!r} is no part of the model {model.name!r}.")
+        raise ValueError(f"The layer {layer.name!r} is not part of the model {model.name!r}.")
     raise TypeError(f"Expected layer to be a name or a Keras layer, got {type(layer).__name__}.")
 
 

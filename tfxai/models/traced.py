@@ -143,7 +143,7 @@ class _Traced:
 def _closed() -> ValueError:
     return ValueError(
         "This method needs gradients or layers, and the model has loops or conditions of TensorFlow 1, which cannot be "
-        "looked into. Use Occlusion."
+        "inspected. Use Occlusion."
     )
 
 

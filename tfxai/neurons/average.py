@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfxai import images as files
 from tfxai import inputs as given
+from tfxai.brief import brief
 from tfxai.channels import fields as seen
 from tfxai.checks import one_of, positive
 from tfxai.display import composite
@@ -83,6 +84,8 @@ class AverageImage:
     channel: int
     average: np.ndarray
     parts: tuple[Part, ...]
+
+    __repr__ = brief
 
     @property
     def images(self) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from tfxai.display import overlay, photographs, saturate
 from tfxai.explanation import Explanation
 from tfxai.neurons.interpretation import Interpretation
+from tfxai.reading import scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +104,7 @@ class FeatureExplanation(Explanation):
         evidence = self.evidence()
         rows: list[figures.Row] = []
         for number, (picture, found) in enumerate(zip(pictures, evidence, strict=True)):
-            text = f"{self.label(number).split(',')[0]}\nscore {self.score[number]:.3g}"  # of synonyms the first
+            text = f"{self.label(number).split(',')[0]}\n{scored(self, number)}"  # of synonyms the first
             whole = overlay(picture, combined[number], alpha)
             note = "no feature is relevant:\nthose that respond most" if self.extras["fallback"][number] else ""
             row: figures.Row = [(picture, text), (whole, note if found else "no feature speaks for it")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfxai.brief import brief
 from tfxai.classes import check_count
 from tfxai.neurons.average import AverageImage, average_images
 from tfxai.neurons.fitted import Feature, Fitted
@@ -34,6 +35,8 @@ class Interpretation:
     averages: dict[int, dict[Feature, AverageImage]]
     weights: dict[int, dict[Feature, float]]
     names: tuple[str, ...] | None = None
+
+    __repr__ = brief
 
     def plot(self, classes: int | Sequence[int] | None = None, *, top: int = 5, crops: int = 0) -> Figure:
         """Figure with a row for each class: the average images of its features, with their weights beneath.

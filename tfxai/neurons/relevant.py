@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import archive
+from tfxai.brief import made
 from tfxai.channels import named
 from tfxai.checks import one_of
 from tfxai.facts import Facts
@@ -147,6 +148,9 @@ class RelevantFeatures:
         self.options = options
         self._sums: Sums | None = None
         self._explainers: dict[Any, PredictionByFeatures] = {}  # kept, for their graphs are traced once
+
+    def __repr__(self) -> str:
+        return made(self, {"layers": self.layers, "mu": self.mu, "response": self.response})
 
     def fit(
         self, images: Inputs, labels: Labels | None = None, batch_size: int = 32, verbose: Verbose = "auto"

@@ -30,8 +30,8 @@ def entry(title: str, one: Explanation, probability: float | None = None) -> Ent
     layer = one.facts.get("layer") or ""
     scale = str(one.facts.get("score") or "")
     score = float(one.score[0])
-    if probability is None and scale == "probability":
-        probability = score
+    if probability is None:
+        probability = one.probability(0)
     return {
         "method": title,
         "layer": layer if isinstance(layer, str) else ", ".join(map(str, layer)),

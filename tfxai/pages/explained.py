@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -217,10 +218,17 @@ def _known(title: str, one: Explanation) -> str:
     except ValueError:
         return ""
     return (
-        f"<li><b>{escape(title)}</b>: {escape(facts.use)}. Costs {escape(facts.cost)}. "
+        f"<li><b>{escape(title)}</b>: {escape(facts.use)}. Costs {escape(_cost(facts.cost, one.facts))}. "
         f"Drawback: {escape(facts.drawback)}. "
         f"<span class='soft'>{escape(facts.reference)}.</span></li>"
     )
+
+
+def _cost(cost: str, facts: Mapping[str, Any]) -> str:
+    """What a method costs with the number that it was made with, such as of masks, in place of the default."""
+    counted = re.match(r"\d+( .*\((\w+)\).*)", cost)
+    number = facts.get("options", {}).get(counted[2]) if counted else None
+    return f"{number}{counted[1]}" if counted and isinstance(number, int) else cost
 
 
 def _stops(cmap: str | None, signed: bool) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from tfxai import text_pictures
 from tfxai.display import overlay, photographs
 from tfxai.pages.encoded import photo
-from tfxai.reading import read
+from tfxai.reading import read, scored
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
 
@@ -69,7 +69,7 @@ def _pictures(explanation: Any) -> str | None:
         source = photo(overlay(picture, one, signed=reading.signed))
         figures.append(
             f'<figure style="{STYLE}"><img src="{source}" width="{WIDTH}" alt="{alt}">'
-            f"<figcaption>{label}<br>{explanation.score[number]:.3g}{note}</figcaption></figure>"
+            f"<figcaption>{label}<br>{scored(explanation, number)}{note}</figcaption></figure>"
         )
     return f"<div><b>{escape(explanation.method)}</b><br>{''.join(figures)}</div>" + _rest(explanation)
 

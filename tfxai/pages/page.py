@@ -12,6 +12,7 @@ import numpy as np
 
 from tfxai.display import channels_last, photographs
 from tfxai.explanation import Explanation
+from tfxai.joining import method_of, side_by_side
 from tfxai.metrics.curves import Curve
 from tfxai.pages.entries import Entry, any_entry
 from tfxai.pages.explained import detail_for, explorer, item, shell
@@ -80,7 +81,8 @@ def page(
     >>> html.count('class="tfxai-item"')
     2
     """
-    titles, columns = _columns(explanations)
+    columns, known = side_by_side(explanations)
+    titles = known or list(map(method_of, columns))
     count = len(columns[0])
     if names is not None and len(names) != count:
         raise ValueError(f"Expected a name for each of the {count} inputs, got {len(names)} names.")
@@ -110,22 +112,6 @@ def page(
     return html
 
 
-def _columns(explanations: Any) -> tuple[list[str], list[Explanation]]:
-    """Explanations, and what the method of each is called."""
-    titles = list(map(str, explanations)) if isinstance(explanations, Mapping) else None
-    columns = list(explanations.values()) if isinstance(explanations, Mapping) else explanations
-    columns = [columns] if isinstance(columns, Explanation) else list(columns)
-    if not columns:
-        raise ValueError("Expected at least one explanation, got none.")
-    wrong = [type(one).__name__ for one in columns if not isinstance(one, Explanation)]
-    if wrong:
-        raise TypeError(f"Expected explanations, got {', '.join(wrong)}.")
-    counts = [len(one) for one in columns]
-    if len(set(counts)) > 1 or not counts[0]:
-        raise ValueError(f"Expected explanations of the same inputs, at least one, got {counts} inputs.")
-    return titles or [_method(one) for one in columns], columns
-
-
 def _curves(given: Any, columns: Sequence[Explanation]) -> list[Curve] | list[None]:
     if given is None:
         return [None] * len(columns)
@@ -146,11 +132,6 @@ def _curve(curve: Curve | None, number: int) -> Entry:
         return {}
     rounded = ([float(f"{value:.5g}") for value in one[number]] for one in (curve.shares, curve.scores))
     return {"curve": dict(zip(("shares", "scores"), rounded, strict=True))}
-
-
-def _method(one: Explanation) -> str:
-    base = one.facts.get("base", "saliency")
-    return (one.method or "explanation") if base == "saliency" else f"{one.method} of {base}"
 
 
 def _name(one: Explanation, number: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import brief
 from tfxai.channels import at_peaks, without
 from tfxai.checks import positive
 from tfxai.goal import Goal
@@ -33,6 +34,8 @@ class Ablation:
 
     changes: dict[str, np.ndarray]
     random: dict[str, np.ndarray]
+
+    __repr__ = brief
 
     def size(self, metric: str) -> float:
         """Mean size of the change over the images."""

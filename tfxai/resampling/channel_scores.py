@@ -51,6 +51,10 @@ class ChannelScores:
     classes: tuple[str, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        count = f"{sum(self.channels.values())} channels of {len(self.channels)} layers"
+        return f"{type(self).__name__}({len(self)} inputs, {count}, target {self.target!r})"
+
     def __len__(self) -> int:
         return len(self.score)
 

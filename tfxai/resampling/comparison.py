@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tfxai.brief import brief
 from tfxai.resampling.overlap import Overlap, overlap
 from tfxai.resampling.scores import Metric
 from tfxai.resampling.selection import ByLayer, of_image
@@ -41,6 +42,8 @@ class Comparison:
     metrics: tuple[Metric, Metric]
     selected: tuple[ByLayer, ByLayer]
     channels: dict[str, int]
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(next(iter(self.selected[0].values())))

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import channels
+from tfxai.brief import made
 from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import name
@@ -34,7 +35,7 @@ class InputResampling:
     """Which channels of a network drive a prediction, and which are stable.
 
     Lengerich et al. (2017): around an image lies a cloud of perturbed copies. The influence of a channel is how far its
-    activation a goes with the output y over the cloud, the precision how little it changes::
+    activation a correlates with the output y over the cloud, the precision how little it changes::
 
         correlation = mean over sites of |Pearson(a, y)|,    precision = 1 / mean over sites of Var(a),
 
@@ -44,7 +45,7 @@ class InputResampling:
     Parameters
     ----------
     model : keras.Model, SavedModel, tf.function or path
-        What is looked into; it is never changed.
+        What is explained; it is never changed.
     layers : sequence of str or layers, optional
         Which layers. Default: one for each block of the model, after its activation, but for that which makes the
         classes.
@@ -168,6 +169,9 @@ class InputResampling:
         self._options = options
         self._projectors: dict[tuple[str, WayBack], Projector] = {}  # kept, for their graphs are traced once
         self._fields: dict[Any, dict[str, ReceptiveField]] = {}
+
+    def __repr__(self) -> str:
+        return made(self, {"seed": self.seed})
 
     @property
     def seed(self) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BOTH: tuple[Metric, Metric] = ("correlation", "precision")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Resampling(ChannelScores):
     """Scores of channels as `ChannelScores`, and what needs the model: patches, heat-maps, ablation; and pictures.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from tfxai.progress import duration
+
 EVERY = 10  # seconds between two lines where lines cannot be written over
 
 
@@ -44,15 +46,8 @@ class Progress:
         rate = (self.done - self.before) / max(seconds, 1e-9)
         parts = [f"{self._of(self.done)} inputs", f"{rate:,.1f} a second"]
         if self.rows is not None and self.done < self.rows:
-            parts.append(f"{_time((self.rows - self.done) / max(rate, 1e-9))} left")
+            parts.append(f"{duration((self.rows - self.done) / max(rate, 1e-9))} left")
         return ", ".join([*parts, *([f"{self.failed:,} failed"] if self.failed else [])])
 
     def _of(self, done: int) -> str:
         return f"{done:,}" if self.rows is None else f"{done:,} of {self.rows:,}"
-
-
-def _time(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import made
 from tfxai.checks import positive
 from tfxai.choices import DreamPreset as Preset
 from tfxai.facts import Facts
@@ -196,6 +197,9 @@ class DeepDream(Seeded):
         self._ascend = tf.function(self._octave, input_signature=[images, numbers, scalar], **options)
         self._score = tf.function(self._evaluate, input_signature=[images, numbers], **options)
 
+    def __repr__(self) -> str:
+        return made(self, {"reads": list(self.reads), "seed": self.seed})
+
     def __call__(self, images: Array, *, verbose: Verbose = "auto") -> Synthesis:
         """Dream on images.
 
@@ -229,7 +233,7 @@ class DeepDream(Seeded):
         size, values = start.shape[1:3], [tf.constant(value) for value in self.objective.spread(len(start))]
         detail, history, frames = tf.zeros_like(start), [], [start]
         octaves = list(enumerate(self.recipe.octaves))
-        for number, octave in with_progress(iter(octaves), len(octaves), verbose):
+        for number, octave in with_progress(iter(octaves), len(octaves), verbose, "octave"):
             smaller = [max(1, round(side * self.recipe.octave_scale**octave)) for side in size]
             base = _resized(start, smaller)
             dream, objective = self._ascend(base + _resized(detail, smaller), values, tf.constant(number))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfxai.brief import made
 from tfxai.checks import positive
 from tfxai.descent import State, begin
 from tfxai.facts import Facts
@@ -193,6 +194,9 @@ class ActivationMaximization(Seeded):
         )
         self._ascents: dict[Hashable, Ascent] = {}
 
+    def __repr__(self) -> str:
+        return made(self, {"steps": self.steps, "seed": self.seed})
+
     def __call__(
         self,
         n: int | None = None,
@@ -237,7 +241,7 @@ class ActivationMaximization(Seeded):
         stops = range(piece, self.steps + piece, piece)
         rate = tf.constant(self.learning_rate, tf.float32)
         try:
-            for stop in with_progress(iter(stops), len(stops), verbose):
+            for stop in with_progress(iter(stops), len(stops), verbose, "part"):
                 before = int(state.number)
                 state, terms = ascent.ascend(state, values, tf.constant(min(stop, self.steps)), rate)
                 history.append(terms.numpy()[:, : int(state.number) - before])

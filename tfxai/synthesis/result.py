@@ -173,7 +173,7 @@ class Synthesis:
             kept = {name: arrays[name] for name in ARRAYS if name in arrays}
             return cls(labels=header["labels"], frame_steps=header["frame_steps"], box=box, history=history, **kept)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{str(path)!r} is no saved synthesis: {error}") from error
+            raise ValueError(f"{str(path)!r} is not a saved synthesis: {error}") from error
 
     def __repr__(self) -> str:
         return f"Synthesis(images {self.images.shape}, {', '.join(dict.fromkeys(self.labels))})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfxai.cli.work.explaining import explain_files
-from tfxai.cli.work.given import chosen_methods
+from tfxai.cli.work.given import chosen_methods, facts_of, look
 from tfxai.cli.work.tables import explain_table
 from tfxai.cli.work.texts import explain_texts
 from tfxai.plotting import plot_grid
@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = [bool(arguments.images), arguments.text is not None, arguments.table is not None]
     if sum(given) != 1:
         raise ValueError("Expected one of these: image files, --text FILE, or --table FILE.")
+    drawn = look(arguments)
     if arguments.text is not None:
         return explain_texts(arguments)
     if arguments.table is not None:
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     methods = chosen_methods(arguments)
     return explain_files(
         arguments,
-        list(methods),
+        {title: facts_of(method) for title, method in methods.items()},
         lambda view, names: [method.make(view, classes=names) for method in methods.values()],
-        lambda found, photograph: plot_grid(found, [photograph]),
+        lambda found, photograph: plot_grid(found, [photograph], **drawn),
     )

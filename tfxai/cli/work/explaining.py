@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from tfxai._version import __version__
 from tfxai.cli.options import PAGE
 from tfxai.cli.work import files
 from tfxai.cli.work.given import check_batch_size, check_folder, opened, read_classes
+from tfxai.evaluation.stored import digest
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor
 from tfxai.pages.explained import ExplainedPage, detail_for
+from tfxai.progress import duration
 from tfxai.synthesis.box import box
 from tfxai.targets import class_id
 
@@ -47,7 +52,7 @@ def chosen_target(given: str | None, names: Sequence[str] | None) -> int | str |
 
 def explain_files(
     arguments: argparse.Namespace,
-    methods: Sequence[str],
+    methods: Mapping[str, Mapping[str, Any]],
     make: Callable[[ModelView, list[str] | None], Sequence[Explainer]],
     draw: Draw,
 ) -> int:
@@ -57,8 +62,8 @@ def explain_files(
     ----------
     arguments : argparse.Namespace
         Of the command, with all options of this module.
-    methods : sequence of str
-        What the methods are called.
+    methods : mapping of str to mapping
+        What the methods are called, and what is to be known of each beside the arguments, as JSON can hold it.
     make : callable
         From the model and the names of its classes to the explainers.
     draw : callable
@@ -80,29 +85,68 @@ def explain_files(
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
     page = page_of(arguments, len(paths) * len(methods), box(arguments.preprocess).pixels)
-    titles, written = files.titles(paths), files.Values(arguments.output, methods)
+    titles = files.titles(paths)
+    common = _common(arguments, names)
+    written = files.Values(arguments.output, {title: {**common, **own} for title, own in methods.items()})
+    steps = Steps(len(given) * len(methods))
     print(f"explaining {len(paths)} images by {', '.join(methods)} ...", flush=True)
+    finished = False
     try:
-        for group, photographs, inputs in given:
-            predicted = predict(inputs)
+        for group in given:
+            predicted = predict(group.inputs)
             check_names(names, predicted)
-            found = {
-                name: explainer.explain(inputs, target, arguments.batch_size, verbose=0)
-                for name, explainer in explainers.items()
-            }
-            written.add(found, group)
-            for row, path in enumerate(group):
-                said = told(predicted, row, names, arguments.top)
-                print("\n".join([f"\n{path}", *said]))
+            said = [told(predicted, row, names, arguments.top) for row in range(len(group.paths))]
+            for path, lines in zip(group.paths, said, strict=True):
+                print("\n".join([f"\n{path}", *lines]), flush=True)
+            print()
+            found = {}
+            for name, explainer in explainers.items():
+                steps.begin(name)
+                make_it = functools.partial(explainer.explain, group.inputs, target, arguments.batch_size, verbose=0)
+                found[name], made = written.take(name, group, make_it)
+                steps.end(made)
+            for row, path in enumerate(group.paths):
                 own = {name: one[row] for name, one in found.items()}
-                files.save(draw(own, photographs[row]), arguments.output / f"{titles[path]}.png")
+                files.save(draw(own, group.photographs[row]), arguments.output / f"{titles[path]}.png")
                 if arguments.html:
-                    page.add(path.name, photographs[row], said, own, predicted.probabilities(row))
+                    page.add(path.name, group.photographs[row], said[row], own, predicted.probabilities(row))
+        finished = True
     finally:
-        written.join()
+        written.join(finished)
     if arguments.html:
         print(f"page: {page.path}")
     return given.status("explained")
+
+
+def _common(arguments: argparse.Namespace, names: Sequence[str] | None) -> dict[str, Any]:
+    """What the values of all methods depend on beside the images."""
+    own = ("layer", "score", "target", "preprocess", "signature", "model_output", "base_layer", "preset")
+    more = ("inversion_steps", "target_steps", "strongest", "relus")
+    options = {name: getattr(arguments, name) for name in (*own, *more) if hasattr(arguments, name)}
+    for name in {"model", "features"} & vars(arguments).keys():
+        options[name] = digest(getattr(arguments, name))
+    return {"tfxai": __version__, "classes": names} | options
+
+
+class Steps:
+    """What is told while some images after others are explained by each method: which, how long, and what is left."""
+
+    def __init__(self, count: int):
+        self.count, self.done, self.made, self.spent = count, 0, 0, 0.0
+
+    def begin(self, method: str) -> None:
+        """A method begins, which may take minutes."""
+        self.method, self.since = method, time.monotonic()
+
+    def end(self, made: bool) -> None:
+        """It is done, unless an earlier run had done it."""
+        self.done += 1
+        took = time.monotonic() - self.since
+        self.made, self.spent = self.made + made, self.spent + made * took
+        said = f"took {duration(took)}" if made else "was done by an earlier run"
+        left = (self.count - self.done) * self.spent / max(1, self.made)
+        rest = f", about {duration(left)} left" if self.done < self.count and self.made else ""
+        print(f"  {self.done} of {self.count}: {self.method} {said}{rest}", flush=True)
 
 
 def check_names(names: Sequence[str] | None, predicted: Predicted) -> None:

@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"features": arguments.features, "top": arguments.strongest, "relus": arguments.relus}
     return explain_files(
         arguments,
-        [METHOD],
+        {METHOD: {}},
         lambda view, names: [named(METHOD).make(view, classes=names, **options)],
         lambda found, photograph: found[METHOD].plot_prediction(images=[photograph]),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import itertools
+import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from tfxai import archive, images
+from tfxai.evaluation.image_files import checksum
 from tfxai.evaluation.stored import file_name
 from tfxai.explanation import Explanation
 from tfxai.models import ModelView
@@ -132,36 +135,58 @@ class Images:
 class Values:
     """The raw values of each method: a file for each group of images, and at the end one for all.
 
-    So memory is that of a group, and what is done survives whatever happens.
+    So memory is that of a group, and what is done survives whatever happens. The name of such a file has a digest of
+    all that its values depend on, by which the same command takes them again after it was interrupted.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the results.
+    facts : dict of str to dict
+        For each method, by its title, what its values depend on beside the images.
     """
 
-    def __init__(self, folder: Path, methods: Sequence[str]):
-        self.folder = folder
-        self.parts = {method: folder / f"{file_name(method)}.parts" for method in methods}
-        self.paths: list[Path] = []
-        self.groups = 0
+    def __init__(self, folder: Path, facts: Mapping[str, Mapping[str, Any]]):
+        self.folder, self.facts = folder, facts
+        self.parts = {method: folder / f"{file_name(method)}.parts" for method in facts}
+        self.files: dict[str, list[Path]] = {method: [] for method in facts}
+        self.paths: dict[str, list[Path]] = {method: [] for method in facts}
 
-    def add(self, found: dict[str, Explanation], group: Sequence[Path]) -> None:
-        for method, parts in self.parts.items():
-            if not self.groups:
-                shutil.rmtree(parts, ignore_errors=True)  # of a run that was killed
-            parts.mkdir(parents=True, exist_ok=True)
-            found[method].save(self._file(method, self.groups))
-        self.groups += 1
-        self.paths += group
+    def take(self, method: str, group: Group, make: Callable[[], Explanation]) -> tuple[Explanation, bool]:
+        """The explanation of a group, stored by an earlier run or made and stored now; and whether it was made."""
+        known = [self.facts[method], [[str(path), checksum(x)] for path, x in zip(*group[:2], strict=True)]]
+        digest = hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()[:16]
+        file = self.parts[method] / f"{len(self.files[method]):06}-{digest}.npz"
+        found = _stored(file)
+        made = found is None
+        if found is None:
+            found = make()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            found.save(file)
+        self.files[method].append(file)
+        self.paths[method] += group.paths
+        return found, made
 
-    def join(self) -> None:
-        if not self.groups:
-            return
-        print()
-        for method, parts in self.parts.items():
-            files = [self._file(method, number) for number in range(self.groups)]
-            header, _ = archive.read(files[0])
-            header["facts"]["files"] = [str(path) for path in self.paths]
+    def join(self, finished: bool) -> None:
+        """Write one file for each method; those of groups are kept for another run, unless this one is finished."""
+        done = [method for method, files in self.files.items() if files]
+        if done:
+            print()
+        for method in done:
+            header, _ = archive.read(self.files[method][0])
+            header["facts"]["files"] = [str(path) for path in self.paths[method]]
             whole = self.folder / f"{file_name(method)}.npz"
-            archive.concatenate(whole, header, files)
-            shutil.rmtree(parts)
+            archive.concatenate(whole, header, self.files[method])
+            if finished:
+                shutil.rmtree(self.parts[method])
             print(f"raw values: {whole}")
+        if done and not finished:
+            print("the same command goes on from here")
 
-    def _file(self, method: str, number: int) -> Path:
-        return self.parts[method] / f"{number:06}.npz"
+
+def _stored(file: Path) -> Explanation | None:
+    """What an earlier run has written, unless it was killed meanwhile."""
+    try:
+        return Explanation.load(file)
+    except ValueError:
+        return None

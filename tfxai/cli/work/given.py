@@ -15,14 +15,27 @@ from tfxai import api
 from tfxai.api import Named
 from tfxai.cli.options import DEFAULT_METHODS
 from tfxai.custom import custom_objects
+from tfxai.display import palette
 from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
+from tfxai.models.first import takes_pixels_unscaled
 from tfxai.models.loading import UnknownObject
 from tfxai.neurons.prediction import PredictionByFeatures
 
 
 def opened(arguments: argparse.Namespace) -> ModelView:
-    """The model that the options of `add_model_options` name."""
+    """The model that the options of `add_model_options` name; with a note if it seems to need other pixels."""
+    view = _opened(arguments)
+    if getattr(arguments, "assumed", False) and takes_pixels_unscaled(view):
+        print(
+            "note: the model scales no pixels itself, and gets them as they are, 0 to 255. If it was trained on "
+            "others, say so by --preprocess; --preprocess none leaves this note out.",
+            flush=True,
+        )
+    return view
+
+
+def _opened(arguments: argparse.Namespace) -> ModelView:
     with keras.saving.custom_object_scope(custom_objects(arguments.custom_objects)):
         try:
             return open_model(arguments.model, arguments.model_output, arguments.signature)
@@ -56,6 +69,20 @@ def bound(given: str) -> float | Literal["auto"]:
         return "auto" if given == "auto" else float(given)
     except ValueError:
         raise ValueError(f"Expected --mu to be a positive number or auto, got {given!r}.") from None
+
+
+def look(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_look_options` say, as `tfxai.plot_grid` takes it; ValueError if it cannot be drawn."""
+    found = {name: getattr(arguments, name) for name in ("polarity", "cmap", "alpha")}
+    given = {name: value for name, value in found.items() if value is not None}
+    if given and not arguments.images:
+        raise ValueError(
+            f"Expected --{next(iter(given))} with image files: texts and tables are drawn by their values."
+        )
+    palette(given.get("cmap"), signed=False)
+    if not 0 <= given.get("alpha", 0.5) <= 1:
+        raise ValueError(f"Expected --alpha to be between 0 and 1, got {arguments.alpha}.")
+    return given
 
 
 def check_batch_size(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     pixels = box(arguments.preprocess).pixels
     return explain_files(
         arguments,
-        [method],
+        {method: {}},
         lambda view, names: [
             GuidedFeatureInversion(
                 view,

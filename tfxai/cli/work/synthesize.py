@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tfxai.cli.work.given import check_folder, opened, read_classes
 from tfxai.cli.work.synthesis import write
@@ -40,7 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
         reached = "" if found.probability is None else f", p = {found.probability[row]:.2%}"
         name = f" ({names[int(label.split()[-1])]})" if names and arguments.target else ""
         print(f"{label}{name}: score {found.score[row]:.4g}{reached}")
-    write(found, arguments.output, "synthesis", [label.replace(" ", "-").replace("/", "-") for label in found.labels])
+    if names and arguments.target:  # pictures are called by the names of their classes, of synonyms the first
+        known = [names[int(label.split()[-1])].split(",")[0] for label in found.labels]
+        found = replace(found, labels=known if len(set(known)) == len(known) else list(found.labels))
+    write(found, arguments.output, "synthesis", [re.sub(r"[^\w.-]+", "-", label) for label in found.labels])
     if arguments.frames:
         found.save_gif(arguments.output / "synthesis.gif")
 

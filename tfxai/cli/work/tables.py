@@ -84,7 +84,7 @@ def _inputs(columns: Columns, view: ModelView, file: str) -> Any:
     if width is not None and width != len(columns):
         raise ValueError(
             f"The model takes {width} columns, and {file!r} has {len(columns)}: {list(columns)[:20]}. Name those that "
-            "it gets not, such as labels, by --without."
+            "it does not take, such as labels, by --without."
         )
     return np.stack([_numbers(name, own, file) for name, own in columns.items()], 1)
 

@@ -44,11 +44,10 @@ function strengthOf(value, signs, top, threshold) {
   return Math.abs(share) < threshold ? 0 : share;
 }
 
-/** How much of the colour is seen: it grows with the strength; alpha 1 shows colours only. Of both signs as in
- * tfxai.display.overlay; of one it rises more slowly, as the colours of weak values are dark. */
+/** How much of the colour is seen, as in tfxai.display.overlay: it grows with the strength; alpha 1 shows colours only. */
 function opacityOf(strength, alpha, signs) {
   if (alpha <= 0) return 0;
-  return Math.abs(strength) ** (((signs === "signed" ? 0.6 : 1) * (1 - alpha)) / alpha);
+  return alpha * (2 - alpha) * Math.abs(strength) ** (((signs === "signed" ? 0.6 : 1) * (1 - alpha)) / alpha);
 }
 
 /** Number of the colour of a strength in its ramp. */
@@ -59,7 +58,7 @@ function colourOf(strength, signs) {
 /** Lay values over the pixels of a picture, [r, g, b, a, ...], in place. */
 function lay(pixels, values, look) {
   const { ramp, signs, top, threshold, alpha } = look;
-  const fade = Math.min(1, 2 * alpha);
+  const fade = (signs === "signed" ? 1 : 0.5) * Math.min(1, 2 * alpha);
   for (let i = 0; i < values.length; i++) {
     const at = 4 * i;
     const grey = 60 + (195 / 255) * (0.299 * pixels[at] + 0.587 * pixels[at + 1] + 0.114 * pixels[at + 2]);
