@@ -15,12 +15,11 @@ import numpy as np
 from skimage import data
 
 import tfxai
-from tfxai.relevance import Composite, Flat, ZPlus, convolution, depthwise
 
 SIDE = 224
 METHODS = {
     "Grad-CAM": {"method": "grad_cam"},
-    "LRP": {"method": "lrp", "composite": Composite([(depthwise, Flat()), (convolution, ZPlus())]), "bias": False},
+    "LRP": {"method": "lrp", "composite": "epsilon_plus_flat"},
     "guided feature inversion": {"method": "guided_feature_inversion"},
     "occlusion": {"method": "occlusion", "window": 32, "stride": 8, "fill": "blur"},
     "KernelSHAP": {"method": "kernel_shap", "fill": "blur", "budget": 1000},

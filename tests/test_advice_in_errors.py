@@ -17,6 +17,7 @@ from keras import layers, ops
 import tfxai
 from tfxai.inversion import figures
 
+pytestmark = pytest.mark.usefixtures("rewritten")  # TensorFlow does not run the old loop as it is
 METHODS = {cls.__name__: name for name, cls in tfxai.methods("decision").items()}
 NAMED = re.compile(rf"(?<![-\w])(?:{'|'.join(METHODS)})\b")
 ADVICE = re.compile(rf"{NAMED.pattern}|\bmethods? (?:that|without)\b")
