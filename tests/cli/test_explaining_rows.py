@@ -171,7 +171,7 @@ def test_columns_of_strings_go_to_models_that_take_them(folder, tmp_path, capsys
         (["--table", "rows.csv"], "The model takes 3 columns, and 'rows.csv' has 4"),
         (["--table", "rows.csv", "--without", "colour"], "Expected --without to name columns of 'rows.csv'"),
         (["--table", "rows.csv", "--without", "age", "--groups", "colour"], "Expected --groups as NAME=COLUMN,COLUMN"),
-        (["--table", "rows.csv", "--without", "age", "--groups", "colour=age"], "'age', which is no column"),
+        (["--table", "rows.csv", "--without", "age", "--groups", "colour=age"], "'age', which is not a column"),
         (["--table", "rows.csv", "--without", "age", "--method", "grad_cam"], "Use a method that needs no layer"),
     ],
 )
