@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from tfxai.choices import Mode
+from tfxai.preprocessing import parse
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 IMAGENET_MEAN = np.array([123.68, 116.779, 103.939], np.float32)  # RGB, of pixels in 0..255
@@ -99,7 +100,7 @@ def prepare(
     images: Sequence[np.ndarray],
     size: tuple[int | None, int | None] | None = None,
     channels: int = 3,
-    mode: Mode = "none",
+    mode: str = "none",
 ) -> np.ndarray:
     """Make a batch for a network: resize, turn to grey if need be, and preprocess.
 
@@ -111,9 +112,11 @@ def prepare(
         Height and width; None, or None for either: that of the first image.
     channels : {3, 1}
         Colour or grey.
-    mode : {"none", "0..1", "-1..1", "caffe", "torch"}
-        What the network expects: pixels in 0..255 as they are, divided by 255, or by 127.5 minus 1; or normalised by
-        the colours of ImageNet, as BGR minus the mean (``"caffe"``), or as RGB with unit variance (``"torch"``).
+    mode : str
+        What the network expects: pixels in 0..255 as they are (``"none"``), divided by 255 (``"0..1"``), or by 127.5
+        minus 1 (``"-1..1"``); normalised by the colours of ImageNet, as BGR minus the mean (``"caffe"``), or as RGB
+        with unit variance (``"torch"``); or the numbers, such as ``"mean=104,117,123 scale=0.017 bgr"``: pixels minus
+        mean, times scale, in the order in which the network takes its channels.
 
     Returns
     -------
@@ -134,18 +137,40 @@ def prepare(
     """
     if not len(images):
         raise ValueError("Expected at least one image, got none.")
-    if mode not in MODES:
-        raise ValueError(f"Expected the preprocessing to be one of {', '.join(MODES)}, got {mode!r}.")
+    preprocess = preprocessing(mode)
     if channels not in (1, 3):
         raise ValueError(f"Expected a network that takes 1 or 3 channels, got {channels}.")
-    if channels == 1 and mode in ("caffe", "torch"):
+    if channels == 1 and preprocess(np.zeros((1, 1, 1), np.float32)).shape[-1] != 1:
         raise ValueError(f"Expected a network that takes 3 channels for the preprocessing {mode!r}, got 1.")
     first = images[0].shape[:2]
     height, width = (own or given for own, given in zip(size or (None, None), first, strict=True))
     resized = [_resize(image, height, width) for image in images]
     if channels == 1:
         resized = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in resized]
-    return np.ascontiguousarray(MODES[mode](np.stack(resized).astype(np.float32)), np.float32)
+    return np.ascontiguousarray(preprocess(np.stack(resized).astype(np.float32)), np.float32)
+
+
+def preprocessing(mode: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What a preprocessing makes of pixels in 0..255, RGB, as `prepare` takes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tfxai import images
+    >>> images.preprocessing("mean=1,2,3 scale=2 bgr")(np.array([10, 20, 30]))
+    array([58., 36., 14.], dtype=float32)
+    """
+    known = parse(mode)
+    if isinstance(known, str):
+        return MODES[known]
+    mean, scale = np.array(known.mean, np.float32), np.array(known.scale, np.float32)
+    return lambda x: ((x[..., ::-1] if known.bgr else x) - mean) * scale
+
+
+def is_bgr(mode: str) -> bool:
+    """Whether a preprocessing turns the channels around."""
+    known = parse(mode)
+    return known == "caffe" if isinstance(known, str) else known.bgr
 
 
 def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:

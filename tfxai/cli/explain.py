@@ -39,6 +39,7 @@ the exit status is then 1.
   none    nothing, or the model does it itself      0..1   divided by 255
   -1..1   divided by 127.5, minus 1 (MobileNet)     caffe  BGR, minus the mean of ImageNet (VGG, ResNet of Keras)
   torch   0..1, then normalised by the mean and standard deviation of ImageNet (torchvision, DenseNet)
+or its numbers, minus the mean and times the scale in the model's order of channels: 'mean=104,117,123 scale=0.017 bgr'
 """
 
 

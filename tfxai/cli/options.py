@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
-from tfxai.choices import POLARITIES, Mode
+from tfxai.choices import POLARITIES
 from tfxai.cli.commands import InPlaceOf
+from tfxai.preprocessing import parse
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
 OBJECTS_HELP = (
@@ -49,9 +49,19 @@ def add_preprocess_option(parser: argparse.ArgumentParser) -> None:
     """What pixels become before the model takes them."""
     parser.add_argument(
         "--preprocess",
-        choices=get_args(Mode),
-        help="what was done to pixels, 0 to 255 (default: none, that is nothing)",
+        type=_preprocessing,
+        metavar="HOW",
+        help="what was done to pixels, 0 to 255: none, 0..1, -1..1, caffe, torch, or numbers such as 'mean=104,117,123 "
+        "scale=0.017 bgr' (default: none, that is nothing)",
     )
+
+
+def _preprocessing(text: str) -> str:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def add_look_options(parser: argparse.ArgumentParser) -> None:

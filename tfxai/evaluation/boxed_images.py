@@ -107,7 +107,7 @@ class BoxedImages(ImageFiles):
         boxes: Boxes,
         size: tuple[int | None, int | None],
         channels: int = 3,
-        mode: images.Mode = "none",
+        mode: str = "none",
     ):
         if not Path(folder).is_dir():
             raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")

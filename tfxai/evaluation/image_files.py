@@ -39,7 +39,7 @@ class ImageFiles:
         files: Sequence[Path],
         size: tuple[int | None, int | None],
         channels: int = 3,
-        mode: images.Mode = "none",
+        mode: str = "none",
     ):
         self._files, self._channels, self._mode, self._upright = list(files), channels, mode, True
         self.keys: list[str] = []

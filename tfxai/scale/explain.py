@@ -36,7 +36,7 @@ class ExplainOptions(TypedDict, total=False):
     classes: Sequence[str] | None
     layer: str | None
     score: Score | None
-    preprocess: images.Mode
+    preprocess: str
     size: Sequence[int] | None
     batch_size: int
     store: Store
@@ -83,7 +83,7 @@ class Explain:
         For the methods that take one.
     score : {"logit", "probability", "auto"}, optional
         As for `tfxai.Explainer`.
-    preprocess : {"none", "0..1", "-1..1", "caffe", "torch"}
+    preprocess : str
         Of images, as for `tfxai.images.prepare`. Arrays are taken as they are.
     size : (int, int), optional
         Height and width of images, for models that take any.
@@ -124,7 +124,7 @@ class Explain:
         classes: Sequence[str] | None = None,
         layer: str | None = None,
         score: Score | None = None,
-        preprocess: images.Mode = "none",
+        preprocess: str = "none",
         size: Sequence[int] | None = None,
         batch_size: int = 32,
         store: Store = "float16",
@@ -138,7 +138,7 @@ class Explain:
             raise TypeError(f"Expected target to be None, a class or its name, the same for all, got {target!r}.")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise ValueError(f"Expected size as height and width, got {size!r}.")
-        one_of("preprocess", preprocess, tuple(images.MODES))
+        images.preprocessing(preprocess)  # an error now, and not in each image
         one_of("store", store, STORES)
         self.options: dict[str, Any] = {
             "target": int(target) if isinstance(target, np.integer) else target,

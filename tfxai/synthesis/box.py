@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.display import composite
-from tfxai.images import MODES, Mode
+from tfxai.images import is_bgr, preprocessing
 from tfxai.types import Array
 
 NEAR = 1e-3  # of the range: how near to its bounds a sigmoid starts; a screen does not show the difference
 
 Way: TypeAlias = Literal["sigmoid", "clip"]
-Preprocess: TypeAlias = Mode | tuple[float | Array, float | Array] | None
+Preprocess: TypeAlias = str | tuple[float | Array, float | Array] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +101,7 @@ def box(preprocess: Preprocess, channels: int | None = None, way: Way = "sigmoid
         return Box(np.array(-np.inf, np.float32), np.array(np.inf, np.float32), way)
     given: tuple[float | Array, float | Array]
     if isinstance(preprocess, str):
-        if preprocess not in MODES:
-            raise ValueError(f"Expected preprocess to be one of {list(MODES)} or (low, high), got {preprocess!r}.")
-        black, white = (MODES[preprocess](np.full(3, value, np.float32)) for value in (0, 255))
+        black, white = (preprocessing(preprocess)(np.full(3, value, np.float32)) for value in (0, 255))
         if np.ptp(black) == 0 and np.ptp(white) == 0:  # alike in all channels, and so for grey too
             black, white = black[0], white[0]
         given = black, white
@@ -118,4 +116,4 @@ def box(preprocess: Preprocess, channels: int | None = None, way: Way = "sigmoid
     sizes = {value.size for value in (low, high) if value.ndim} - {channels}
     if channels is not None and sizes:
         raise ValueError(f"Expected one bound, or one for each of {channels} channels, got {max(sizes)}.")
-    return Box(low, high, way, preprocess == "caffe")
+    return Box(low, high, way, isinstance(preprocess, str) and is_bgr(preprocess))

@@ -90,7 +90,7 @@ class Images:
         How many images in a group, if the model does not say.
     """
 
-    def __init__(self, paths: Sequence[Path], view: ModelView, mode: images.Mode, at_once: int):
+    def __init__(self, paths: Sequence[Path], view: ModelView, mode: str, at_once: int):
         self.paths, self.mode = paths, mode
         self.size, self.channels = input_shape(view)
         self.at_once = view.batch_size or at_once
