@@ -157,7 +157,7 @@ def preprocessing(mode: str) -> Callable[[np.ndarray], np.ndarray]:
     --------
     >>> import numpy as np
     >>> from tfxai import images
-    >>> images.preprocessing("mean=1,2,3 scale=2 bgr")(np.array([10, 20, 30]))
+    >>> images.preprocessing("mean=1,2,3 scale=2 bgr")(np.array([10, 20, 30], np.float32))
     array([58., 36., 14.], dtype=float32)
     """
     known = parse(mode)

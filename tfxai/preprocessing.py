@@ -10,7 +10,7 @@ WORDS = '"mean=104,117,123 scale=0.017 bgr", of which each may be left out'
 
 
 class Affine(NamedTuple):
-    """``(pixels - mean) * scale``, each one number, or one for each channel in the order in which the model takes them."""
+    """``(pixels - mean) * scale``, one number each, or one for each channel in the model's order."""
 
     mean: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (1.0,)
