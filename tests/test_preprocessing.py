@@ -32,7 +32,7 @@ def test_grey_takes_one_number():
 
 @pytest.mark.parametrize("text", ["", "imagenet", "mean", "mean=x", "bgr bgr", "caffe bgr", "mean=1,2"])
 def test_what_is_no_preprocessing_is_refused(text):
-    with pytest.raises(ValueError, match="Expected (the preprocessing to be one of none|one number, or one)"):
+    with pytest.raises(ValueError, match=r"Expected (the preprocessing to be one of none|one number, or one)"):
         images.prepare(PIXELS, mode=text)
 
 
