@@ -59,12 +59,7 @@ def heatmaps(
         return {"heatmaps": found, "seconds": np.asarray((time.perf_counter() - begin) / len(inputs))}
 
     parts = batches(explained, images, folder, facts, batch_size)
-    return np.concatenate([part["heatmaps"] for part in parts])[: len(images)], typical(parts, "seconds")
-
-
-def typical(parts: Sequence[dict[str, np.ndarray]], name: str) -> float:
-    """The lower median over batches, so that the first, which compiles, does not count unless it is alone."""
-    return float(np.percentile([part[name] for part in parts], 50, method="lower"))
+    return np.concatenate([part["heatmaps"] for part in parts])[: len(images)], _typical(parts)
 
 
 def batches(
@@ -170,3 +165,8 @@ def _check(content: dict[str, np.ndarray], facts: dict[str, Any], keys: Sequence
             f"{str(file.parent)!r} holds results of another run: {'; '.join(other[:5])}. "
             "Choose another folder by --cache, or delete this one."
         )
+
+
+def _typical(parts: Sequence[dict[str, np.ndarray]]) -> float:
+    """Seconds of a batch: the lower median over batches, so that the first, which compiles, does not count unless it is alone."""
+    return float(np.percentile([part["seconds"] for part in parts], 50, method="lower"))
