@@ -168,5 +168,5 @@ def _check(content: dict[str, np.ndarray], facts: dict[str, Any], keys: Sequence
 
 
 def _typical(parts: Sequence[dict[str, np.ndarray]]) -> float:
-    """Seconds of a batch: the lower median over batches, so that the first, which compiles, does not count unless it is alone."""
+    """Seconds of a batch: the lower median, so that the first, which compiles, does not count unless it is alone."""
     return float(np.percentile([part["seconds"] for part in parts], 50, method="lower"))
