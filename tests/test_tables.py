@@ -183,7 +183,7 @@ class TestGroups:
         ("groups", "message"),
         [
             ({"x": [1, 2], "y": [2]}, "'y' holds the column 2, 'c', which is in 'x' already"),
-            ({"x": [4]}, "'x' holds 4, which is no column: expected numbers from 0 to 3, or names of"),
+            ({"x": [4]}, "'x' holds 4, which is not a column: expected numbers from 0 to 3, or names of"),
             ({"x": [-1]}, "'x' holds -1"),
             ({"x": ["e"]}, "'x' holds 'e'"),
             ({"x": []}, "'x' is empty"),

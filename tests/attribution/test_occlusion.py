@@ -136,7 +136,7 @@ class TestTables:
     def test_what_is_wrong(self, small, x):
         with pytest.raises(ValueError, match="groups= or windows, got both; leave out window=2"):
             tfxai.Occlusion(self.product, groups=[[0]], window=2)
-        with pytest.raises(ValueError, match="which is no column"):
+        with pytest.raises(ValueError, match="which is not a column"):
             tfxai.Occlusion(self.product, groups=[[5]])(self.x, 0)
         with pytest.raises(ValueError, match="groups= of a table"):
             tfxai.Occlusion(small, groups=[[0]])(x)

@@ -73,7 +73,7 @@ def test_unknown_layers_come_with_close_matches(residual):
         tfxai.GradCAM(residual, layer="relu_4")
     with pytest.raises(ValueError, match="backbone/top/relu4"):
         tfxai.GradCAM(networks.known("nested"), layer="top/relu_4")
-    with pytest.raises(ValueError, match="no part of the model"):
+    with pytest.raises(ValueError, match="not part of the model"):
         tfxai.GradCAM(residual, layer=layers.ReLU(name="stranger"))
     with pytest.raises(TypeError, match="name or a Keras layer"):
         tfxai.GradCAM(residual, layer=3)
