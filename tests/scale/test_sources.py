@@ -5,8 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from data_sets import encoded, pictures, records, table, tree
-from keras import layers
+from data_sets import encoded, model_file, pictures, records, table, tree
 
 import tfxai
 from tfxai.scale.records import TFRecords
@@ -21,11 +20,7 @@ SHARD = 4
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Of pixels from 0 to 255, so that files and arrays are the same to it."""
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    head = [layers.GlobalAveragePooling2D(), layers.Dense(3)]
-    keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3, strides=3, activation="relu"), *head]).save(path)
-    return path
+    return model_file(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from data_sets import encoded, pictures
-from keras import layers
+from data_sets import encoded, model_file, pictures
 
 import tfxai
 from tfxai.cli import main
@@ -25,10 +24,7 @@ KINDS = ["csv of numbers", "csv of names", "parquet", "parquet of names", "tfrec
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    head = [layers.GlobalAveragePooling2D(), layers.Dense(3)]
-    keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3, strides=3, activation="relu"), *head]).save(path)
-    return path
+    return model_file(tmp_path_factory.mktemp("model"))
 
 
 def records(file, contents, targets):

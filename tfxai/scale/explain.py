@@ -196,8 +196,9 @@ class Explain:
             "label": "",
             "map": np.zeros(0, np.float16),
             "shape": np.zeros(0, np.int32),
+            "features": None,
+            "contributions": None,
         }
-        nothing |= {"features": None, "contributions": None}
         for name, reason in failed.items():
             row = dict.fromkeys(COLUMNS, np.nan) | nothing | {"id": name, "target": -1, "error": reason}
             for column, value in row.items():

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from tfxai.progress import duration
-
-EVERY = 10  # seconds between two lines where lines cannot be written over
+from tfxai.progress import EVERY, duration
 
 
 class Progress:

@@ -21,9 +21,8 @@ from tfxai.scale.shards import Shard
 from tfxai.scale.sources import Source, open_source
 
 READERS = min(8, os.cpu_count() or 1)  # threads; images are decoded without the lock of Python
-Given: TypeAlias = tuple[
-    np.ndarray, int | str | None
-]  # an input as the model takes it, and the class that is explained
+# An input as the model takes it, and the class that is explained.
+Given: TypeAlias = tuple[np.ndarray, int | str | None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
