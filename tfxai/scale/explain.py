@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from os import PathLike, fspath
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
@@ -17,16 +16,13 @@ from tfxai.custom import custom_objects
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.inputs import standardize
-from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import input_shape
-from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.runner import NoSuchClass, NotFinite
-from tfxai.scale.packing import STORES, Store, pack
+from tfxai.scale.packing import STORES, Store
+from tfxai.scale.rows import COLUMNS, Found, gathered
 from tfxai.scale.wanted import column_of, wanted
 from tfxai.types import Score
-
-COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset", "features", "contributions")
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -43,24 +39,6 @@ class ExplainOptions(TypedDict, total=False):
     model_output: str | int | None
     signature: str | None
     custom_objects: Sequence[str]
-
-
-class Found(NamedTuple):
-    """Explanations of a batch as rows.
-
-    Attributes
-    ----------
-    columns : dict of str to list
-        By the names of `COLUMNS`; a row for each input and method, those of one input side by side.
-    failed : dict of str to str
-        The ids of inputs that cannot be explained, and why.
-    headers : dict
-        What holds for all explanations of a method.
-    """
-
-    columns: dict[str, list]
-    failed: dict[str, str]
-    headers: dict[str, Any]
 
 
 class Explain:
@@ -248,15 +226,7 @@ class Explain:
                     groups.append(([name], self._explained(batch[one], None if classes is None else classes[one])))
                 except fails as error:
                     failed[name] = str(error)
-        columns: dict[str, list] = {name: [] for name in COLUMNS}
-        for names, found in groups:
-            rows = {title: self._rows(names, title, one) for title, one in found.items()}
-            for row in range(len(names)):
-                for own in rows.values():
-                    for column in COLUMNS:
-                        columns[column].append(own[column][row])
-        headers = {title: _header(one) for title, one in groups[0][1].items()} if groups else {}
-        return Found(columns, failed, headers)
+        return gathered(groups, self.options["store"], failed)
 
     @property
     def column(self) -> str | None:
@@ -323,75 +293,6 @@ class Explain:
     def _explained(self, batch: np.ndarray, own: np.ndarray | None) -> dict[str, Explanation]:
         target, size = self.options["target"] if own is None else own, self.options["batch_size"]
         return {title: one.explain(batch, target, size, 0) for title, one in self.explainers.items()}
-
-    def _rows(self, names: Sequence[str], title: str, explanation: Explanation) -> dict[str, Sequence]:
-        maps = _maps(explanation)
-        packed = pack(maps, self.options["store"])
-        described = isinstance(explanation.target, str)
-        return {
-            "id": names,
-            "method": [title] * len(names),
-            "target": [None] * len(names) if described else explanation.target.tolist(),  # type: ignore[union-attr]
-            "label": [explanation.label(row) for row in range(len(names))],
-            "score": explanation.score.tolist(),
-            "map": list(packed.codes.reshape(len(names), -1)),
-            "shape": [np.array(maps.shape[1:], np.int32)] * len(names),
-            "scale": packed.scale.tolist(),
-            "offset": packed.offset.tolist(),
-            **_features(explanation),
-        }
-
-
-def _maps(explanation: Explanation) -> np.ndarray:
-    """Values without channels, read as the method's heat-maps are, at their own resolution."""
-    if isinstance(explanation.values, dict):
-        raise ValueError("Expected a method with values for one input.")
-    if explanation.places == {}:  # units without places
-        return explanation.values
-    polarity = explanation.polarity
-    return explanation.reduced("signed" if polarity in ("positive", "negative") else polarity)
-
-
-def _features(explanation: Explanation) -> dict[str, list]:
-    """The relevant features that speak for each input, as "layer channel", and what each contributes.
-
-    None for other methods; of a class without relevant features there are none.
-    """
-    if not isinstance(explanation, FeatureExplanation):
-        return {"features": [None] * len(explanation), "contributions": [None] * len(explanation)}
-    relevant = zip(explanation.evidence(), explanation.extras["fallback"], strict=True)
-    found = [[] if fallback else evidence for evidence, fallback in relevant]
-    return {
-        "features": [[f"{one.layer} {one.channel}" for one in own] for own in found],
-        "contributions": [[one.contribution for one in own] for own in found],
-    }
-
-
-def _header(explanation: Explanation) -> dict[str, Any]:
-    """What holds for all explanations of a method, as JSON can tell it."""
-    places = explanation.places
-    if places is not None:
-        places = {name: _without_channels(place) for name, place in places.items()}
-    return {
-        "method": explanation.method,
-        "polarity": explanation.polarity,
-        "classes": explanation.classes,
-        "target": explanation.target if isinstance(explanation.target, str) else None,
-        "places": None if places is None else {name: asdict(place) for name, place in places.items()},
-        "input": list(explanation.inputs.shape[1:]),
-        "facts": {name: fact for name, fact in explanation.facts.items() if name != "model_path"},
-    }
-
-
-def _without_channels(place: Place) -> Place:
-    """The same of values whose channels were added up."""
-    moved = [
-        side
-        if side.along is None
-        else side._replace(along=side.along - sum(channel < side.along for channel in place.channels))
-        for side in place.sides
-    ]
-    return replace(place, sides=tuple(moved), channels=())
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

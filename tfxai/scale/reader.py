@@ -17,8 +17,8 @@ from tfxai.checks import one_of
 from tfxai.display import composite
 from tfxai.explanation import Explanation
 from tfxai.scale import manifest, shards
-from tfxai.scale.explain import COLUMNS
 from tfxai.scale.packing import unpack
+from tfxai.scale.rows import COLUMNS
 from tfxai.scale.sources import Source, open_source
 from tfxai.scale.wanted import column_of
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.scale.explain import COLUMNS, Found
 from tfxai.scale.extras import needed
 from tfxai.scale.packing import Store
+from tfxai.scale.rows import COLUMNS, Found
 
 ROW_GROUP = 8 * 2**20  # bytes of maps between two writings, which bounds the memory
 UNFINISHED = ".unfinished"

@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.evaluation.stored import digest
-from tfxai.scale.explain import Explain, Found
+from tfxai.scale.explain import Explain
 from tfxai.scale.records import Row
+from tfxai.scale.rows import Found
 from tfxai.scale.shards import Shard
 from tfxai.scale.sources import Source, open_source
 
