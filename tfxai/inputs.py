@@ -332,7 +332,8 @@ def _cast(name: str, array: np.ndarray, spec: tf.TensorSpec | None) -> np.ndarra
     if spec is None:
         return array.astype(np.float32) if array.dtype.kind in "fb" or array.dtype == np.uint8 else array
     if spec.dtype.is_floating:
-        if array.dtype.kind in "iu" and array.size and np.abs(array.astype(np.float64)).max() > 2**24:
+        wide = array.dtype.kind in "iu" and array.dtype.itemsize > 2  # integers of 16 bits are exact anyway
+        if wide and array.size and np.abs(array.astype(np.float64)).max() > 2**24:
             raise TypeError(
                 f"The integers in input {name!r} are too large to be exact as float32; convert them yourself."
             )

@@ -51,10 +51,9 @@ def gathered(
     columns: dict[str, list] = {name: [] for name in COLUMNS}
     for names, explanations in groups:
         methods = [_columns(names, title, one, store) for title, one in explanations.items()]
-        for row in range(len(names)):
-            for own in methods:
-                for name in COLUMNS:
-                    columns[name].append(own[name][row])
+        for name, column in columns.items():
+            for row in zip(*(own[name] for own in methods), strict=True):
+                column += row
     headers = {title: _header(one) for title, one in groups[0][1].items()} if groups else {}
     return Found(columns, failed, headers)
 

@@ -142,7 +142,8 @@ def work(explain: Explain, source: Source, folder: Path, shard_rows: int, number
     def explained(batch: dict[str, Given]) -> Found:
         return explain.explain([*batch], *zip(*batch.values(), strict=True))
 
-    rows = ahead(prepared, _rows(source, shard_rows, numbers), 2 * explain.at_once)
+    given = _rows(source, shard_rows, numbers)  # numbers need no decoding, and threads would cost more than they save
+    rows = map(prepared, given) if source.raw else ahead(prepared, given, 2 * explain.at_once)
     for number, own in itertools.groupby(rows, lambda row: row[0]):
         count = 0
         with Shard(folder, number, explain.options["store"]) as shard:
