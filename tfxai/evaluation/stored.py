@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
@@ -119,18 +117,6 @@ def batches(
 def file_name(method: str) -> str:
     """A method with its options as the name of a file or folder on any system."""
     return re.sub(r"[^\w.,=+-]+", "_", method)
-
-
-def digest(path: str | PathLike) -> str:
-    """Of the content of a file, or of all files in a folder: another model under the same name is told by it."""
-    path = Path(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    found = hashlib.sha256()
-    for file in files:
-        found.update(str(file.relative_to(path)).encode())
-        with open(file, "rb") as stream:
-            found.update(hashlib.file_digest(stream, "sha256").digest())
-    return found.hexdigest()[:16]
 
 
 def _file(folder: Path, start: int) -> Path:

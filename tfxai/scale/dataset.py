@@ -13,8 +13,8 @@ from typing import Literal, Unpack
 import numpy as np
 import tensorflow as tf
 
+from tfxai.archive import digest
 from tfxai.checks import one_of, positive
-from tfxai.evaluation.stored import digest
 from tfxai.scale import manifest, shards
 from tfxai.scale.engines import in_processes, on_ray
 from tfxai.scale.explain import Explain, ExplainOptions

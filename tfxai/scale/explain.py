@@ -67,7 +67,7 @@ class Explain:
         Height and width of images, for models that take any.
     batch_size : int
         How many inputs pass through the model at once.
-    store : {"float16", "uint8"}
+    store : {"float16", "uint8", "float32"}
         How maps are stored, see `tfxai.scale.packing.pack`.
     model_output, signature : str, optional
         Which output of the model, and which signature of a SavedModel.

@@ -43,7 +43,7 @@ def gathered(
     ----------
     groups : sequence of tuple
         The ids of some inputs, and their explanations by each method, by the titles of these.
-    store : {"float16", "uint8"}
+    store : {"float16", "uint8", "float32"}
         See `tfxai.scale.packing.pack`.
     failed : dict of str to str
         As for `Found`.

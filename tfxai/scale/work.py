@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai.evaluation.stored import digest
+from tfxai.archive import digest
 from tfxai.scale.explain import Explain
 from tfxai.scale.records import Row
 from tfxai.scale.rows import Found

@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tfxai._version import __version__
+from tfxai.archive import digest
 from tfxai.cli.options import PAGE
 from tfxai.cli.work import files
 from tfxai.cli.work.given import check_batch_size, check_folder, opened, read_classes
-from tfxai.evaluation.stored import digest
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor

@@ -13,10 +13,10 @@ import keras
 
 from tfxai import api
 from tfxai.api import Named
+from tfxai.archive import digest
 from tfxai.cli.options import DEFAULT_METHODS
 from tfxai.custom import custom_objects
 from tfxai.display import palette
-from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
 from tfxai.models.first import takes_pixels_unscaled
 from tfxai.models.loading import UnknownObject
