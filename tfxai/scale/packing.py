@@ -36,9 +36,9 @@ def pack(maps: np.ndarray, store: Store) -> Packed:
     maps : ndarray
         float32, (n, ...).
     store : {"float16", "uint8", "float32"}
-        With float32 they stay as they are. With float16 the scale is a power of two, so a value loses nothing but its last 13 bits: at most 2^-11 of
+        With float16 the scale is a power of two, so a value loses nothing but its last 13 bits: at most 2^-11 of
         itself, or 2^-25 of the largest. With uint8 there are 255 steps from zero to the largest value, or 127 to either
-        side where there are negative ones.
+        side where there are negative ones. With float32 values stay as they are.
 
     Returns
     -------

@@ -107,6 +107,11 @@ class Results:
         for file in self.files:
             yield shards.arrow("pyarrow.parquet").read_table(file, columns=columns, filters=filters)
 
+    def ids(self, shard: int) -> list[str]:
+        """The inputs that are explained in a shard, in their order; OSError or ValueError if it is damaged."""
+        file = shards.shard_file(self.folder, shard)
+        return shards.arrow("pyarrow.parquet").read_table(file, columns=["id"])["id"].to_pylist()
+
     def explanations(self, method: str | None = None) -> Iterator[tuple[list[str], Explanation]]:
         """Ids and explanations of a method, a shard at a time.
 
@@ -149,7 +154,7 @@ class Results:
         """The source, opened again where it was; ValueError if it is not there any more, or another one."""
         path, facts = self.manifest["source_path"], self.manifest["results"]["source"]
         if path is None:
-            raise ValueError("The source was an array or dataset in memory, which is not kept.")
+            raise ValueError("The source is not known any more: it was in memory, or images of an evaluation.")
         found = open_source(path, facts.get("column"), column_of(self.manifest["results"]["options"]["target"]))
         if json.loads(json.dumps(found.facts)) != facts:
             raise ValueError(f"The source {path!r} has changed since it was explained.")
