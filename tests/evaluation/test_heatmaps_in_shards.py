@@ -93,7 +93,7 @@ def test_one_reader_reads_them(many, small, tmp_path):
     assert [name for ids, _ in found.explanations() for name in ids] == Images().keys
     np.testing.assert_array_equal(np.concatenate([one.heatmaps() for _, one in found.explanations()]), maps)
     np.testing.assert_array_equal(np.concatenate([one.target for _, one in found.explanations()]), TARGET)
-    with pytest.raises(ValueError, match="images of an evaluation"):
+    with pytest.raises(ValueError, match="a training or an evaluation"):
         found.source()
 
 

@@ -16,10 +16,10 @@ from tfxai.evaluation import stored
 from tfxai.evaluation.image_files import ImageFiles
 from tfxai.explainer import Explainer
 from tfxai.progress import bar
-from tfxai.scale import manifest
+from tfxai.scale import kept
 from tfxai.scale.reader import Results
 from tfxai.scale.rows import gathered
-from tfxai.scale.shards import Shard, clear, shard_file, write_whole
+from tfxai.scale.shards import Shard, shard_file, write_whole
 
 MANY = 2**27  # bytes of heat-maps from which they are stored in shards
 BATCHES = 8  # in a shard
@@ -95,9 +95,7 @@ def _sharded(
     batch_size: int,
 ) -> tuple[np.ndarray, float]:
     """The same in shards: explanations at the method's own resolution, in float32, of which heat-maps are made."""
-    about = {"format": manifest.FORMAT, "methods": {title: facts}, "options": {"target": None}, "source": {}}
-    where = {"model_path": None, "source_path": None}
-    manifest.begin(folder, json.loads(json.dumps(about, default=str)), where, "--cache")
+    kept.begin(folder, {title: facts}, {"kind": "images of an evaluation"}, "--cache")
     done, missing = _done(folder, images.keys)
     if done:
         print(f"{min(done, len(images))} of {len(images)} images are stored in {folder}")
@@ -117,12 +115,8 @@ def _sharded(
                 progress.add(len(inputs))
             write_whole(_seconds(folder, number), json.dumps(seconds).encode())
         done = last
-    clear(folder)
-    results = Results(folder)
-    if results.rows != results.seen:
-        manifest.write(folder, results.manifest | {"rows": results.seen})
     found: list[np.ndarray] = []
-    for _, explanation in results.explanations():
+    for _, explanation in kept.end(folder).explanations():
         found.append(explanation.heatmaps())
         if sum(map(len, found)) >= len(images):
             break

@@ -154,7 +154,9 @@ class Results:
         """The source, opened again where it was; ValueError if it is not there any more, or another one."""
         path, facts = self.manifest["source_path"], self.manifest["results"]["source"]
         if path is None:
-            raise ValueError("The source is not known any more: it was in memory, or images of an evaluation.")
+            raise ValueError(
+                "The source is not known any more: it was in memory, or belonged to a training or an evaluation."
+            )
         found = open_source(path, facts.get("column"), column_of(self.manifest["results"]["options"]["target"]))
         if json.loads(json.dumps(found.facts)) != facts:
             raise ValueError(f"The source {path!r} has changed since it was explained.")
