@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Literal, Unpack
 import numpy as np
 import tensorflow as tf
 
+from tfxai import progress
 from tfxai.archive import digest
 from tfxai.checks import one_of, positive
 from tfxai.scale import manifest, shards
 from tfxai.scale.engines import in_processes, on_ray
 from tfxai.scale.explain import Explain, ExplainOptions
-from tfxai.scale.progress import Progress
 from tfxai.scale.reader import Results
 from tfxai.scale.sources import Source, open_source
 from tfxai.scale.wanted import is_name
@@ -113,6 +114,7 @@ def explain_dataset(
     [(10, (10, 8, 8))]
     """
     one_of("engine", engine, ("local", "ray"))
+    progress.check(verbose)
     explain = Explain(model_path, methods, **options)
     shards.arrow()
     folder, shard_rows = Path(output), positive("shard_rows", shard_rows)
@@ -143,7 +145,7 @@ def explain_dataset(
 
     results = Results(folder)
     missing = _missing(opened, results, shard_rows)
-    progress = Progress(opened.rows, results.seen, verbose)
+    lines = progress.Lines(opened.rows, "input", done=results.seen, stream=sys.stderr, rate=True, shown=bool(verbose))
     allowed.add(sum(1 for _ in results.failures()), results.seen, opened.rows, [])
 
     def shards_done() -> Generator[Done]:
@@ -160,7 +162,7 @@ def explain_dataset(
 
     with contextlib.closing(shards_done()) as stream:  # whatever happens, no worker is left
         for done in stream:
-            progress.add(done.rows, done.failed)
+            lines.add(done.rows, done.failed)
             allowed.add(done.failed, done.rows, opened.rows, done.reasons)
     shards.clear(folder)
     if results.rows is None:  # a dataset that did not know its length has come to its end
