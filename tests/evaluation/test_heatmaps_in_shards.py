@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tfxai
+from tfxai.cli import main
 from tfxai.evaluation import heatmaps as module
 from tfxai.evaluation.heatmaps import heatmaps
 
@@ -93,7 +94,9 @@ def test_one_reader_reads_them(many, small, tmp_path):
     assert [name for ids, _ in found.explanations() for name in ids] == Images().keys
     np.testing.assert_array_equal(np.concatenate([one.heatmaps() for _, one in found.explanations()]), maps)
     np.testing.assert_array_equal(np.concatenate([one.target for _, one in found.explanations()]), TARGET)
-    with pytest.raises(ValueError, match="a training or an evaluation"):
+    assert main(["summarize", str(tmp_path)]) == 0
+    assert "grad_cam" in (tmp_path / "summary.html").read_text()
+    with pytest.raises(ValueError, match="a training run or an evaluation"):
         found.source()
 
 

@@ -238,7 +238,7 @@ class TestErrors:
             ({"max_failures": 1.5}, "a share from 0 to 1"),
             ({"max_failures": -1}, "Expected max_failures"),
             ({"model_path": "nothing.keras"}, "no model file 'nothing.keras'"),
-            ({"source": np.ones((2, 16, 16, 3))}, "takes as they are: leave preprocess="),
+            ({"source": np.ones((2, 16, 16, 3))}, "takes as they are: leave out preprocess="),
             ({"source": np.ones((2, 16, 16, 3)), "workers": 2, "preprocess": "none"}, "so it must be a path"),
             ({"verbose": 3}, "Expected verbose"),
         ],

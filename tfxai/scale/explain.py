@@ -53,16 +53,16 @@ class Explain:
     methods : str or sequence of str
         As for `tfxai.explain`, with options if need be: ``"rise:masks=500"``.
     target : None, int or str
-        Which class; None: the predicted one. ``"column:label"``: for each input that which the column "label" of the
-        source says, by number or by name.
+        Which class; None: the predicted one. ``"column:label"``: the one that the column "label" of the source gives
+        for each input, by number or by name.
     classes : sequence of str, optional
         Names of the classes.
     layer : str, optional
-        For the methods that take one.
+        The layer, for methods that take one.
     score : {"logit", "probability", "auto"}, optional
         As for `tfxai.Explainer`.
     preprocess : str
-        Of images, as for `tfxai.images.prepare`. Arrays are taken as they are.
+        How images are preprocessed, as for `tfxai.images.prepare`. Arrays are taken as they are.
     size : (int, int), optional
         Height and width of images, for models that take any.
     batch_size : int
@@ -72,7 +72,7 @@ class Explain:
     model_output, signature : str, optional
         Which output of the model, and which signature of a SavedModel.
     custom_objects : sequence of str
-        ``"module:name"`` of classes and functions of yours that the model needs.
+        ``"module:name"`` of your own classes and functions that the model needs.
 
     Raises
     ------
@@ -156,7 +156,7 @@ class Explain:
         """
         columns = ["id", "input", *([self.column] if self.column else [])]
         if missing := sorted(set(columns) - set(batch)):
-            raise ValueError(f"Expected a batch with the columns {columns}, {missing} is missing.")
+            raise ValueError(f"Expected a batch with the columns {columns}; {missing} is missing.")
         ids, inputs, targets, failed = [], [], [], {}
         for name, *given in zip(map(str, batch["id"]), *(batch[one] for one in columns[1:]), strict=True):
             try:
@@ -242,7 +242,7 @@ class Explain:
         with keras.saving.custom_object_scope(custom_objects(options["custom_objects"])):
             view = open_model(self.path, options["model_output"], options["signature"])
         if len(view.inputs or ()) > 1:
-            raise ValueError(f"Expected a model of one input, this one takes {list(view.inputs or ())}.")
+            raise ValueError(f"Expected a model of one input; this one takes {list(view.inputs or ())}.")
         return view
 
     @functools.cached_property
@@ -295,7 +295,7 @@ class Explain:
         if len(named) < len(found):
             raise ValueError(f"Expected different methods, got {[one.title for one in found]}.")
         if self.options["layer"] is not None and not any(one.takes("layer") for one in found):
-            raise ValueError(f"Expected layer= (--layer) for some method, but none of {list(named)} takes one.")
+            raise ValueError(f"Leave out layer= (--layer): none of the methods {list(named)} takes one.")
         return named
 
     def _explained(self, batch: np.ndarray, own: np.ndarray | None) -> dict[str, Explanation]:

@@ -151,11 +151,11 @@ class Results:
         return shards.arrow().concat_tables(self.tables(method, columns)).to_pandas()
 
     def source(self) -> Source:
-        """The source, opened again where it was; ValueError if it is not there any more, or another one."""
+        """The source, opened again where it was; ValueError if it is gone or has changed."""
         path, facts = self.manifest["source_path"], self.manifest["results"]["source"]
         if path is None:
             raise ValueError(
-                "The source is not known any more: it was in memory, or belonged to a training or an evaluation."
+                "The source is no longer known: it was in memory, or belonged to a training run or an evaluation."
             )
         found = open_source(path, facts.get("column"), column_of(self.manifest["results"]["options"]["target"]))
         if json.loads(json.dumps(found.facts)) != facts:
@@ -165,7 +165,7 @@ class Results:
     def pictures(self, ids: Collection[str]) -> dict[str, np.ndarray]:
         """Inputs as uint8 images, (h, w, 3), by their ids: read again from the `source`, which is passed once.
 
-        What cannot be read or shown any more is left out.
+        What can no longer be read or shown is left out.
         """
         wanted = set(ids)
         found: dict[str, np.ndarray] = {}

@@ -72,7 +72,7 @@ def open_source(given: Any, column: str | None = None, target: str | None = None
     if not isinstance(given, str | PathLike):
         raise TypeError(
             "Expected the source to be a folder, a file, an array or a tf.data.Dataset of batches, got "
-            f"{described(given)}. Of other data make one: tf.data.Dataset.from_generator."
+            f"{described(given)}. From other data, make one: tf.data.Dataset.from_generator."
         )
     path = Path(given)
     if not path.exists():
@@ -207,5 +207,5 @@ def _listed(path: Path, column: str | None, target: str | None) -> tuple[list[st
         raise ValueError(f"Expected {str(path)!r} to have one row or more.")
     if len(set(found)) < len(found):
         twice = next(one for number, one in enumerate(found) if one in found[:number])
-        raise ValueError(f"Expected each path once in {str(path)!r}, {twice!r} is there twice.")
+        raise ValueError(f"Expected each path once in {str(path)!r}; {twice!r} is there twice.")
     return found, [own or "" for _, own in listed] if target else None
