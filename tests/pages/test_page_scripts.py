@@ -44,6 +44,44 @@ def test_each_script_is_sound_by_itself():
             subprocess.run([NODE, "--check", str(file)], check=True)
 
 
+FAKE = """
+const frame = { style: {}, setAttribute() {}, addEventListener: (name, one) => (frame.loaded = one) };
+frame.contentWindow = { postMessage: (sent) => told.push(sent.tfxai) };
+const told = [], known = { html: "<p>", state: "#a", height: 9 }, heard = {}, saved = [];
+globalThis.document = { createElement: () => frame };
+globalThis.window = { addEventListener: (name, one) => (heard[name] = one) };
+window.removeEventListener = (name) => delete heard[name];
+const model = {
+  get: (name) => known[name], set: (name, value) => (known[name] = value), save_changes: () => saved.push(known.state),
+  on: (name, one) => (heard[name] = one), off: (name) => delete heard[name],
+};
+const end = front.render({ model, el: { append() {} } });
+frame.loaded();
+heard.message({ source: frame.contentWindow, data: { tfxai: "#b" } });
+heard["change:state"]();
+heard.message({ source: {}, data: { tfxai: "#evil" } });
+heard.message({ source: frame.contentWindow, data: 3 });
+known.state = "#c";
+heard["change:state"]();
+end();
+console.log(JSON.stringify({ told, saved, left: Object.keys(heard), shown: frame.srcdoc, height: frame.style.height }));
+"""
+
+
+def test_the_front_end_of_the_widget_tells_states_once():
+    module = SCRIPT.parent.joinpath("widget.js").read_text().replace("export default", "const front =")
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", module + FAKE], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {
+        "told": ["#a", "#c"],
+        "saved": ["#b"],
+        "left": [],
+        "shown": "<p>",
+        "height": "9px",
+    }
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("strategy", [cv2.IMWRITE_PNG_STRATEGY_DEFAULT, cv2.IMWRITE_PNG_STRATEGY_RLE])
 @pytest.mark.parametrize(

@@ -28,7 +28,20 @@ PALETTES: dict[str, tuple[str, str | None]] = {
     "magma, brown to teal": ("magma", "BrBG"),
     "grey, grey to red": ("gray", "RdGy_r"),
 }
-SCRIPTS = ("png", "maps", "colour", "state", "dom", "more", "pictures", "words", "controls", "explore", "start")
+SCRIPTS = (
+    "png",
+    "maps",
+    "colour",
+    "state",
+    "frame",
+    "dom",
+    "more",
+    "pictures",
+    "words",
+    "controls",
+    "explore",
+    "start",
+)
 
 
 def detail_for(maps: int) -> int:

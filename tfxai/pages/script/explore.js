@@ -7,8 +7,8 @@ function explore(root, about, scripts) {
   const first = initial(about.methods, palettes);
   const signs = ["auto", "signed", "for", "against"];
   const allowed = { methods: about.methods, palette: palettes, signs, images: names.length };
-  const read = () => readHash(window.location.hash, first, allowed);
-  const view = { state: read(), cursor: null, afterwards: [], panels: [], item: null };
+  const read = (hash) => readHash(hash, first, allowed);
+  const view = { state: read(window.location.hash), cursor: null, afterwards: [], panels: [], item: null };
   const ramps = {};
   view.ramp = (sign) => {
     const key = `${view.state.palette} ${sign === "signed"}`;
@@ -67,8 +67,9 @@ function explore(root, about, scripts) {
   function change(changed) {
     const before = view.state;
     view.state = { ...before, ...changed };
+    const hash = writeHash(view.state, first);
+    tellHolder(hash);
     try {
-      const hash = writeHash(view.state, first);
       window.history.replaceState(null, "", hash || window.location.pathname + window.location.search);
     } catch (error) {
       // in a frame without an address, as some notebooks have, the state is not kept
@@ -93,10 +94,12 @@ function explore(root, about, scripts) {
     });
   };
   document.addEventListener("keydown", (event) => onKey(event, view, about, names.length, change));
-  window.addEventListener("hashchange", () => {
-    view.state = read();
+  const take = (hash) => {
+    view.state = read(hash);
     show();
-  });
+  };
+  window.addEventListener("hashchange", () => take(window.location.hash));
+  hearHolder(take);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   window.matchMedia("print").addEventListener("change", redraw);
   new ResizeObserver(redraw).observe(grid);
