@@ -15,7 +15,7 @@ from tfxai.maps import stretched
 from tfxai.metrics.curves import Curve
 from tfxai.pages import ExplainedPage
 from tfxai.pages.demo import comparison, opening
-from tfxai.pages.encoded import as_json, grey_map
+from tfxai.pages.encoded import as_json, grey_map, pairs
 from tfxai.pages.explained import SCRIPTS
 
 NASTY = "</script><script>alert(1)</script><b>\"'&$n\u2028"
@@ -83,6 +83,20 @@ class TestMaps:
         found = values(grey_map(maps, stretched((70, 70), (70, 70)).sides, (70, 70), 70))
         assert len(np.unique(found)) >= 9
         np.testing.assert_allclose(found, maps, atol=0.13)
+
+    def test_what_each_patch_gives_to_each(self):
+        rng = np.random.default_rng(0)
+        given = rng.uniform(size=(3, 4, 3, 4)).astype(np.float32)
+        sides = stretched((3, 4), (12, 16)).sides
+        packed = pairs(given, sides, (12, 16), 100)
+        assert packed["grid"] == [3, 4]
+        np.testing.assert_allclose(values(packed).reshape(given.shape), given, atol=0.026)
+        coarse = pairs(np.add.outer(np.eye(8), np.ones((8, 8))), stretched((8, 8), (8, 8)).sides, (8, 8), 16)
+        assert coarse["grid"] == [4, 4]
+        expected = (
+            np.kron(np.eye(4), np.ones((1, 16))).reshape(4, 4, 16) / 2 + 1
+        )  # half of each 2 x 2 lies on the diagonal
+        np.testing.assert_allclose(values(coarse).reshape(4, 4, 16), expected, atol=0.05)
 
     def test_zeros_are_zeros(self):
         packed = grey_map(np.zeros((3, 3)), stretched((3, 3), (6, 6)).sides, (6, 6), 8)
@@ -193,6 +207,18 @@ class TestPage:
         html = tfxai.page(columns)
         assert len(html.encode()) < 1_000_000
         assert len(items(html)) == 20
+
+    def test_attention_between_all_patches_stays_within_it(self):
+        rng = np.random.default_rng(0)
+        images, _, _ = flowers.make(n=20, size=224)
+        between = rng.dirichlet(np.ones(196), size=(20, 196)).reshape(20, 14, 14, 14, 14).astype(np.float32)
+        noisy = rng.normal(size=(20, 224, 224)) ** 3
+        columns = [explanation(noisy, inputs=images, method=f"method {n}") for n in range(4)]
+        columns += [explanation(rng.normal(size=(20, 14, 14)), inputs=images, method=f"cam {n}") for n in range(3)]
+        columns.append(explanation(rng.normal(size=(20, 14, 14)), inputs=images, extras={"between": between}))
+        html = tfxai.page(columns)
+        assert '"between"' in html
+        assert len(html.encode()) < 1_000_000
 
     def test_few_maps_keep_their_pixels(self):
         noisy = np.random.default_rng(0).normal(size=(1, 200, 200))

@@ -259,6 +259,7 @@ class TestAddress:
             "hide": 12,
             "zoom": 2.5,
             "x": 0.25,
+            "from": "0.25,0.5",
         }
         code = "writeHash(state, initial(allowed.methods, allowed.palette))"
         assert self.read(run(code, state=state, allowed=self.allowed)) == state
@@ -276,6 +277,9 @@ class TestAddress:
             "#image=x&opacity=&threshold=-3&hide=1e9",
             "#zoom=0&palette=none&signs=3&other=1",
             "#%%%&methods=%E0%A4%A",
+            "#from=a,b",
+            "#from=0.5,0.5,0.5",
+            "#from=-1",
         ],
     )
     def test_nonsense_changes_nothing(self, text):
@@ -308,6 +312,20 @@ def test_entries_of_the_chosen_methods_layers_and_classes():
     assert chosen(target="*") == ["camacat", "cambcat", "camadog", "lrpfox"]
     assert chosen(methods=["lrp"], target="dog") == ["lrpfox"]
     assert chosen(methods=[]) == []
+
+
+def test_the_patch_or_word_that_looks():
+    sides = [[3.5, 8, 0, 15], [3.5, 8, 0, 23]]  # two rows and three columns of patches of 8 pixels
+    between = {"grid": [2, 3], "sides": sides, "size": [16, 24], "width": 6, "height": 6}
+    places = ["", "3", "0,0", "0.34,0.1", "0.99,0.6", "1,1"]
+    assert run("places.map((one) => patchAt(between, one))", places=places, between=between) == [-1, -1, 0, 1, 5, 5]
+    assert run("middleOf(between, '0.99,0.6')", between=between) == {"x": pytest.approx(5 / 6), "y": 0.75}
+    assert run("middleOf(between, '')", between=between) is None
+    assert run("['', '5', '6', '0,0'].map((one) => wordAt(between, one))", between=between) == [-1, 5, -1, -1]
+    rows = f"{{ ...between, values: Float32Array.from({list(range(36))}) }}"
+    shown = run(f"mapFrom({{ map: 1, between: {rows} }}, '0,1')", between=between)
+    assert (shown["values"], shown["width"], shown["height"]) == (list(range(18, 24)), 3, 2)
+    assert run(f"mapFrom({{ map: 1, between: {rows} }}, '')", between=between) == 1
 
 
 def test_a_curve_between_its_points():

@@ -12,7 +12,7 @@ from tfxai.explanation import Explanation
 from tfxai.inversion.figures import first_stage
 from tfxai.maps import Side, stretched
 from tfxai.neurons.evidence import FeatureExplanation
-from tfxai.pages import encoded
+from tfxai.pages import attends, encoded
 from tfxai.reading import read
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
@@ -73,15 +73,21 @@ def map_entry(
         From preprocessed images to uint8 pictures, for images that a method made.
     """
     reading = read(one, input=input)
-    return entry(title, one, probability) | {
-        "kind": "map",
-        "map": _grey(one, input, detail),
-        "signed": reading.signed,
-        "unsigned": one.polarity in UNSIGNED,
-        # what is not shown may be by the control of signs, which is its own name here
-        "note": reading.notes[0].replace(' not shown: polarity="signed"', ' is not shown: choose "for and against"'),
-        "more": _besides(one, detail, pixels),
-    }
+    return (
+        entry(title, one, probability)
+        | {
+            "kind": "map",
+            "map": _grey(one, input, detail),
+            "signed": reading.signed,
+            "unsigned": one.polarity in UNSIGNED,
+            # what is not shown may be by the control of signs, which is its own name here
+            "note": reading.notes[0].replace(
+                ' not shown: polarity="signed"', ' is not shown: choose "for and against"'
+            ),
+            "more": _besides(one, detail, pixels),
+        }
+        | attends.to_patches(one, input, detail)
+    )
 
 
 def told_entry(title: str, one: Explanation, told: Told, kind: str, probability: float | None = None) -> Entry:
@@ -94,7 +100,8 @@ def told_entry(title: str, one: Explanation, told: Told, kind: str, probability:
 def any_entry(title: str, one: Explanation, detail: int, input: str | None = None) -> Entry:
     """An explanation of one input, of whichever kind it is."""
     if is_read(one, input):
-        return told_entry(title, one, one.words(0, input=input), "words")
+        told = one.words(0, input=input)
+        return told_entry(title, one, told, "words") | attends.to_words(one, input, len(told))
     if is_table(one, input):
         return told_entry(title, one, Table(one, input=input).told(0, FEATURES), "bars")
     return map_entry(title, one, detail, input=input)

@@ -29,18 +29,8 @@ PALETTES: dict[str, tuple[str, str | None]] = {
     "grey, grey to red": ("gray", "RdGy_r"),
 }
 SCRIPTS = (
-    "png",
-    "maps",
-    "colour",
-    "state",
-    "frame",
-    "dom",
-    "more",
-    "pictures",
-    "words",
-    "controls",
-    "explore",
-    "start",
+    *("png", "maps", "colour", "state", "frame", "dom", "more", "attends", "pictures"),
+    *("words", "controls", "explore", "start"),
 )
 
 

@@ -84,6 +84,7 @@ function explore(root, about, scripts) {
   }
 
   view.point = point;
+  view.change = change;
   view.moveTo = (x, y, zoom) => {
     const clear = (number) => Math.min(Math.max(number, 0), 1);
     const part = seen(Math.min(Math.max(zoom, 1), 16), clear(x), clear(y));
@@ -110,7 +111,11 @@ function explore(root, about, scripts) {
 async function loaded(script) {
   const item = JSON.parse(script.textContent);
   const entries = await Promise.all(
-    item.entries.map(async (entry) => (entry.map ? { ...entry, map: await decodeMap(entry.map) } : entry)),
+    item.entries.map(async (entry) => {
+      const own = { ...entry };
+      for (const name of ["map", "between"]) if (own[name]) own[name] = await decodeMap(own[name]);
+      return own;
+    }),
   );
   const picture = item.photo ? await pictureOf(item.photo) : null;
   return { ...item, entries, picture };
@@ -136,6 +141,7 @@ function onKey(event, view, about, count, change) {
     T: () => ({ threshold: bounded(state.threshold - 5) }),
     h: () => ({ hide: bounded(state.hide + 5) }),
     H: () => ({ hide: bounded(state.hide - 5) }),
+    Escape: () => ({ from: "" }),
   };
   if (actions[event.key]) {
     event.preventDefault();
