@@ -213,8 +213,8 @@ class TestPage:
         images, _, _ = flowers.make(n=20, size=224)
         between = rng.dirichlet(np.ones(196), size=(20, 196)).reshape(20, 14, 14, 14, 14).astype(np.float32)
         noisy = rng.normal(size=(20, 224, 224)) ** 3
-        columns = [explanation(noisy, inputs=images, method=f"method {n}") for n in range(4)]
-        columns += [explanation(rng.normal(size=(20, 14, 14)), inputs=images, method=f"cam {n}") for n in range(3)]
+        columns = [explanation(noisy, inputs=images, method=f"method {n}") for n in range(3)]
+        columns += [explanation(rng.normal(size=(20, 14, 14)), inputs=images, method=f"cam {n}") for n in range(4)]
         columns.append(explanation(rng.normal(size=(20, 14, 14)), inputs=images, extras={"between": between}))
         html = tfxai.page(columns)
         assert '"between"' in html
@@ -258,6 +258,26 @@ class TestPage:
                 np.testing.assert_allclose(entry["curve"]["shares"], own.shares[number], rtol=1e-4)
                 np.testing.assert_allclose(entry["curve"]["scores"], own.scores[number], rtol=1e-4)
         assert "curve" not in items(tfxai.page(found))[0]["entries"][0]
+
+    def test_channels_of_input_resampling(self):
+        images, _, _ = flowers.make(n=2)
+        model = flowers.load_model()
+        found = tfxai.InputResampling(model, ["block3_relu"], samples=10)(images, verbose=0)
+        one = items(tfxai.page({"cam": tfxai.GradCAM(model)(images), "mine": found}))[1]
+        assert [entry["method"] for entry in one["entries"]] == ["cam", "mine"]
+        entry = one["entries"][1]
+        boxes = found.boxes({"block3_relu": np.arange(found.channels["block3_relu"])[None].repeat(2, 0)})
+        for channel, influence, precision, *box in entry["channels"]:
+            for told, metric in ((influence, "correlation"), (precision, "precision")):
+                known = found.scores[metric]["block3_relu"][1, channel]
+                assert told == pytest.approx(known, rel=1e-3) if np.isfinite(known) else told is None
+            assert box == boxes["block3_relu"][1, channel].tolist()
+        assert entry["layer"] == "block3_relu"
+        with pytest.raises(ValueError, match=r"got \[1, 2\] inputs"):
+            tfxai.page([tfxai.GradCAM(model)(images[:1]), found])
+        rows = tfxai.Occlusion(lambda x: x[:, :1])(np.ones((2, 3)), target=0)
+        with pytest.raises(ValueError, match="explanations are of no images"):
+            tfxai.page([rows, found])
 
     def test_json_holds_what_it_was_given(self):
         import json

@@ -1,4 +1,6 @@
-"""What a reader clicks in pages beside the controls: patches and words that attend, in a real browser."""
+"""What a reader clicks in pages beside the controls: patches and words that attend, channels; in a real browser."""
+
+import re
 
 import keras
 import numpy as np
@@ -117,3 +119,70 @@ def test_pages_without_attention_ask_for_nothing(page, tmp_path):
     assert page.js("return document.querySelectorAll('.chooser').length") == 0
     page.js("document.querySelector('.frame canvas').dispatchEvent(new PointerEvent('pointerleave'))")
     assert page.drawn() == before
+
+
+@pytest.fixture(scope="module")
+def resampled():
+    images, _, _ = flowers.make(n=2)
+    method = tfxai.InputResampling(flowers.load_model(), ["block2_relu", "block3_relu"], samples=20)
+    return method(images, verbose=0), tfxai.GradCAM(flowers.load_model())(images)
+
+
+def test_a_channel_shows_its_patch(page, resampled, tmp_path):
+    found, cam = resampled
+    tfxai.page([cam, found], path=tmp_path / "page.html")
+    page.open(tmp_path / "page.html")
+    assert page.texts(".panel b") == ["input", "grad_cam", "input_resampling", "input_resampling"]
+    before = page.drawn()
+    influence, precision = (found.scores[name]["block2_relu"][0] for name in ("correlation", "precision"))
+    best = np.nanargmax(np.where(np.isfinite(precision), influence, np.nan))
+    expected = f"channel {best}: influence "
+    assert page.texts(".panels .plot + figcaption .value")[0].startswith(expected)
+    dot = "document.querySelectorAll('.plot')[0].querySelectorAll('circle')[arguments[0]]"
+    for number in (0, 4):
+        page.js(
+            f"""const dot = {dot}, box = dot.getBoundingClientRect();
+            const at = {{ clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, bubbles: true }};
+            dot.dispatchEvent(new MouseEvent('click', at));""",
+            number,
+        )
+        assert page.drawn() != before
+        channel = np.flatnonzero(np.isfinite(precision) & np.isfinite(influence))[number]
+        assert f"channel=block2_relu%3A{channel}" in page.hash()
+        said = page.texts(".panels .plot + figcaption .value")[0]
+        shown = [told(one) for one in re.fullmatch(r"channel (.*): influence (.*), precision (.*)", said).groups()]
+        np.testing.assert_allclose(shown, [channel, influence[channel], precision[channel]], rtol=0.01)
+    after = page.drawn()
+    assert page.open(tmp_path / "page.html", page.hash()).drawn() == after
+    page.js("document.querySelector('.plot').focus()")
+    page.press("\ue015")
+    assert page.drawn() != after
+    page.click(".reset")
+    assert page.drawn() == before
+    page.set("layer", "block3_relu")
+    assert page.settled().js("return document.querySelectorAll('.plot').length") == 1
+
+
+def test_channels_alone(page, resampled, tmp_path):
+    tfxai.page(resampled[0], path=tmp_path / "page.html")
+    page.screen(360)
+    page.open(tmp_path / "page.html").settled()
+    assert page.texts(".panel b") == ["input", "input_resampling", "input_resampling"]
+    assert page.js("return document.documentElement.scrollWidth") <= 360
+    unnamed = page.js("""return [...document.querySelectorAll('canvas, [role=group]')].filter((one) =>
+        !one.getAttribute('aria-label')).length""")
+    assert unnamed == 0
+
+
+def test_the_loss_of_the_stages_of_guided_feature_inversion(page, tmp_path):
+    images, _, _ = flowers.make(n=1)
+    found = tfxai.GuidedFeatureInversion(flowers.load_model(), inversion_steps=3, target_steps=4)(images)
+    tfxai.page(found, path=tmp_path / "page.html")
+    page.open(tmp_path / "page.html").settled()
+    lines = page.js("return [...document.querySelectorAll('.steps polyline')].map((one) => one.getAttribute('points'))")
+    assert [len(one.split()) for one in lines] == [3, 4]
+    for stage, line in zip(("inversion", "target"), lines, strict=True):
+        heights = [38 - float(one.split(",")[1]) for one in line.split()]
+        loss = found.extras[f"{stage}_history/total"][0]
+        np.testing.assert_allclose(heights, 34 * (loss - loss.min()) / np.ptp(loss), atol=0.2)
+    assert any("loss over 3 and 4 steps" in one for one in page.texts(".more figcaption"))

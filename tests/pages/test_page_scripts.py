@@ -328,6 +328,23 @@ def test_the_patch_or_word_that_looks():
     assert run(f"mapFrom({{ map: 1, between: {rows} }}, '')", between=between) == 1
 
 
+def test_channels_are_placed_by_their_scores():
+    channels = [
+        [0, 0.5, 1.0, 0, 0, 4, 4],
+        [1, None, 2.0, 0, 0, 4, 4],
+        [2, 0.9, 100.0, 1, 2, 3, 4],
+        [3, 0.1, 10.0, 0, 0, 4, 4],
+    ]
+    points = run("placed(channels)", channels=channels)
+    assert [one["number"] for one in points] == [0, 2, 3]
+    assert [one["x"] for one in points] == pytest.approx([8, 96, 52])
+    assert [one["y"] for one in points] == pytest.approx([47.5, 5, 90])
+    assert points[1]["box"] == [1, 2, 3, 4]
+    chosen = "['', 'a:3', 'b:3', 'a:1'].map((one) => chosenPoint(points, 'a', one).number)"
+    assert run(chosen, points=points) == [2, 3, 2, 2]
+    assert run("[placed([]), chosenPoint([], 'a', '')]") == [[], None]
+
+
 def test_a_curve_between_its_points():
     curve = {"shares": [0, 0.5, 1], "scores": [4.0, 2, 2]}
     assert run("[0, 0.25, 0.5, 0.8, 1].map((share) => scoreAt(curve, share))", curve=curve) == [4, 3, 2, 2, 2]

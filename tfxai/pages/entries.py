@@ -141,7 +141,20 @@ def _besides(one: Explanation, detail: int, pixels: Pixels | None) -> list[dict[
             images = one.extras[name]
             shown = composite(images)[0] if pixels is None else pixels(images)
             found.append({"caption": name, "photo": encoded.photo(shown[0])})
-    return found
+    return found + _steps(one)
+
+
+def _steps(one: Explanation) -> list[dict[str, Any]]:
+    """The loss of guided feature inversion from step to step, of each stage."""
+    lines = []
+    for stage in ("inversion", "target"):
+        if f"{stage}_history/total" in one.extras:
+            count = int(one.extras[f"{stage}_steps"][0])
+            lines.append([float(f"{value:.6g}") for value in one.extras[f"{stage}_history/total"][0][:count]])
+    if not any(lines) or not np.isfinite(np.concatenate(lines)).all():
+        return []
+    told = " and ".join(str(len(line)) for line in lines)
+    return [{"caption": f"the loss over {told} steps (the masks on the way are not kept)", "lines": lines}]
 
 
 def _small(caption: str, heatmap: np.ndarray, detail: int) -> dict[str, Any]:

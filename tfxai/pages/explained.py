@@ -30,7 +30,7 @@ PALETTES: dict[str, tuple[str, str | None]] = {
 }
 SCRIPTS = (
     *("png", "maps", "colour", "state", "frame", "dom", "more", "attends", "pictures"),
-    *("words", "controls", "explore", "start"),
+    *("words", "scatter", "controls", "explore", "start"),
 )
 
 
@@ -47,7 +47,7 @@ def explorer(titles: Sequence[str], kinds: Mapping[str, Explanation]) -> str:
     titles : sequence of str
         The methods, as they are called here.
     kinds : mapping of str to Explanation
-        An explanation by each of them, for what is known of it.
+        An explanation by each of them of which something is known.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def explorer(titles: Sequence[str], kinds: Mapping[str, Explanation]) -> str:
     }
     return Template(file("explorer.html")).substitute(
         version=__version__,
-        methods="\n".join(filter(None, (_known(title, kinds[title]) for title in titles))),
+        methods="\n".join(filter(None, (_known(title, kinds[title]) for title in titles if title in kinds))),
         about=encoded.as_json(about),
         script="".join(file(f"script/{name}.js") for name in SCRIPTS),
     )

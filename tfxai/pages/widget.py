@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from tfxai.checks import positive
-from tfxai.explanation import Explanation
 from tfxai.metrics.curves import Curve
-from tfxai.pages.page import page
+from tfxai.pages.page import Shown, page
 from tfxai.pages.parts import file
 
 
 def widget(
-    explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
+    explanations: Shown | Sequence[Shown] | Mapping[str, Shown],
     images: np.ndarray | Sequence[np.ndarray] | None = None,
     *,
     curves: Curve | Sequence[Curve] | None = None,

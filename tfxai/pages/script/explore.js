@@ -51,7 +51,7 @@ function explore(root, about, scripts) {
     }
     const entries = chosenEntries(view.item.entries, view.state);
     view.afterwards = [];
-    const kinds = { map: picturePanel, words: wordsPanel, bars: barsPanel };
+    const kinds = { map: picturePanel, words: wordsPanel, bars: barsPanel, scatter: scatterPanel };
     const photo = view.item.picture ? [picturePanel(view, view.item, null)] : [];
     view.panels = [...photo, ...entries.map((entry) => kinds[entry.kind](view, view.item, entry))];
     const held = grid.contains(document.activeElement);

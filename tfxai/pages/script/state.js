@@ -19,6 +19,7 @@ function initial(methods, palettes) {
     x: 0.5,
     y: 0.5,
     from: "",
+    channel: "",
   };
 }
 
@@ -37,7 +38,7 @@ function readHash(hash, first, allowed) {
       state.methods = allowed.methods.filter((one) => given.includes(one));
     } else if (name === "from") {
       if (/^\d+$|^[01](\.\d+)?,[01](\.\d+)?$/.test(text)) state.from = text;
-    } else if (name === "layer" || name === "target") {
+    } else if (name === "layer" || name === "target" || name === "channel") {
       state[name] = text;
     } else if (name in allowed && allowed[name].includes(text)) {
       state[name] = text;
