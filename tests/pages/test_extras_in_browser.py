@@ -186,3 +186,18 @@ def test_the_loss_of_the_stages_of_guided_feature_inversion(page, tmp_path):
         loss = found.extras[f"{stage}_history/total"][0]
         np.testing.assert_allclose(heights, 34 * (loss - loss.min()) / np.ptp(loss), atol=0.2)
     assert any("loss over 3 and 4 steps" in one for one in page.texts(".more figcaption"))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_printed_pages_are_dark_on_white_and_have_no_controls(page, patches, dark):
+    page.screen(1200, dark)
+    page.open(patches, "#from=0.25,0.5")
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": [scheme]})
+    colours = page.settled().js("""
+        return [...document.querySelectorAll('h1, .panel b, .what')].map((one) => getComputedStyle(one).color)""")
+    assert all(max(map(int, re.findall(r"\d+", one))) < 60 for one in colours)
+    shown = page.js("""return ['.controls', '.help', '.back', '.frame canvas', '.chooser'].map((one) =>
+        getComputedStyle(document.querySelector(one)).display != 'none')""")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": [scheme]})
+    assert shown == [False, False, False, True, True]

@@ -47,11 +47,13 @@ function middleOf(between, from) {
 function chooser(view, what) {
   const text = make("span", { class: "soft" });
   const back = make("button", { type: "button", class: "back", onclick: () => view.change({ from: "" }) }, "show all");
+  const element = make("div", { class: "chooser" }, text, back);
   const show = (chosen) => {
     text.textContent = chosen
       ? `what the chosen ${what} attends to`
       : `click a ${what}, or press Enter on it, to see what it attends to`;
     back.hidden = !chosen;
+    element.classList.toggle("chosen", chosen);
   };
-  return { element: make("div", { class: "chooser" }, text, back), show };
+  return { element, show };
 }

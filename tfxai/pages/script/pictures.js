@@ -112,13 +112,18 @@ function hidePixels(pixels, values, cut, signs, fill) {
   }
 }
 
+/** A name that may go on in the next line behind each underscore. */
+function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+}
+
 /** What is said of an entry beneath it. */
 function captionOf(entry) {
   const parts = [entry.short];
   if (entry.probability !== null) parts.push(`${(100 * entry.probability).toFixed(1)} %`);
   if (entry.scale !== "probability" && entry.score !== null) parts.push(`${entry.scale || "score"} ${told(entry.score)}`);
   return [
-    make("b", {}, entry.method),
+    make("b", {}, ...breakable(entry.method)),
     make("span", { class: "what", title: entry.target }, parts.join(" \u00b7 ")),
     entry.layer ? make("span", { class: "soft" }, `layer ${entry.layer}`) : null,
     entry.note ? make("span", { class: "note" }, entry.note) : null,

@@ -21,7 +21,7 @@ function chosenPoint(points, layer, channel) {
 /** A panel of the channels of a layer. */
 function scatterPanel(view, item, entry) {
   const points = placed(entry.channels);
-  const value = make("output", { class: "value" }, "\u00a0");
+  const value = make("output", { class: "value kept" }, "\u00a0");
   const svg = drawn("svg", { class: "scatter", viewBox: "0 0 100 100", "aria-hidden": "true" });
   const dots = points.map(({ x, y }) => drawn("circle", { cx: x, cy: y, r: 1.3 }));
   const words = (text, attributes) => {
@@ -45,7 +45,7 @@ function scatterPanel(view, item, entry) {
     {},
     ...captionOf(entry),
     value,
-    missing ? make("span", { class: "soft" }, `${missing} channels have no precision`) : null,
+    missing ? make("span", { class: "soft" }, missing === 1 ? "1 channel has no precision" : `${missing} channels have no precision`) : null,
     make("div", { class: "more" }, make("figure", {}, patch), make("figure", {}, whole)),
   );
   const element = make("figure", { class: "panel" }, plot, caption);
