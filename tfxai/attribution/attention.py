@@ -327,7 +327,9 @@ class AttentionGradient(TokenMap):
 
     def _laid_twice(self, run: Run, stream: int, pairs: tf.Tensor) -> tf.Tensor:
         """(n, queries, keys), where the queries and where the keys lie in the input: (n, *queries, *keys)."""
-        by_query = next(iter(self.laid(run, {stream: tf.linalg.matrix_transpose(pairs)}).values()))  # (n, keys, *queries)
+        by_query = next(
+            iter(self.laid(run, {stream: tf.linalg.matrix_transpose(pairs)}).values())
+        )  # (n, keys, *queries)
         axes = range(2, by_query.shape.rank)
         return next(iter(self.laid(run, {stream: tf.transpose(by_query, [0, *axes, 1])}).values()))
 

@@ -80,7 +80,7 @@ def explain_files(
     target = chosen_target(arguments.target, names)
     check_folder(arguments.output)
     view = opened(arguments)
-    given = files.Images(paths, view, arguments.preprocess, min(files.GROUP, arguments.batch_size))
+    given = files.Images(paths, view, arguments.preprocess, min(files.GROUP, arguments.batch_size), arguments.crop)
     explainers = dict(zip(methods, make(view, names), strict=True))
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
@@ -120,7 +120,7 @@ def explain_files(
 
 def _common(arguments: argparse.Namespace, names: Sequence[str] | None) -> dict[str, Any]:
     """What the values of all methods depend on beside the images."""
-    own = ("layer", "score", "target", "preprocess", "signature", "model_output", "base_layer", "preset")
+    own = ("layer", "score", "target", "preprocess", "crop", "signature", "model_output", "base_layer", "preset")
     more = ("inversion_steps", "target_steps", "strongest", "relus")
     options = {name: getattr(arguments, name) for name in (*own, *more) if hasattr(arguments, name)}
     for name in {"model", "features"} & vars(arguments).keys():
