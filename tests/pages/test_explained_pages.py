@@ -326,6 +326,15 @@ class TestGrowing:
             np.testing.assert_allclose(picture(more[name]["photo"]).mean((0, 1)), 255 * np.array(colour), atol=4)
         np.testing.assert_allclose(values(more["inversion mask"]["map"]), values(entry["map"])[::-1], atol=1e-4)
 
+    def test_words_that_attend(self, page):
+        words = x = keras.Input((4,), dtype="int32")
+        x = keras.layers.Embedding(9, 8)(x)
+        x = keras.layers.GlobalAveragePooling1D()(x + keras.layers.MultiHeadAttention(2, 4)(x, x))
+        found = tfxai.AttentionGradient(keras.Model(words, keras.layers.Dense(2)(x)))(np.array([[5, 1, 7, 2]]))
+        page.add_told("text", [], {"attention": found}, {"attention": found.words(0)}, "words")
+        (entry,) = items(page.path.read_text(encoding="utf-8"))[0]["entries"]
+        np.testing.assert_allclose(values(entry["between"]), found.extras["between"][0], atol=1e-4)
+
     def test_features_that_speak(self, page):
         images, labels, _ = flowers.make(n=12, size=32)
         features = tfxai.RelevantFeatures(flowers.load_model(), mu=5).fit(images, labels, verbose=0)

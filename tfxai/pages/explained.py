@@ -15,7 +15,7 @@ from tfxai import api
 from tfxai._version import __version__
 from tfxai.display import palette
 from tfxai.explanation import Explanation
-from tfxai.pages import encoded
+from tfxai.pages import attends, encoded
 from tfxai.pages.entries import Entry, Told, map_entry, told_entry
 from tfxai.pages.parts import file
 
@@ -188,6 +188,7 @@ class ExplainedPage:
         """
         entries = [
             told_entry(title, one, told[title], kind, probability(one, probabilities))
+            | (attends.to_words(one, None, len(told[title])) if kind == "words" else {})
             for title, one in explanations.items()
         ]
         self._write(explanations, item(name, said, entries))

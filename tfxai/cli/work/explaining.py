@@ -109,7 +109,13 @@ def explain_files(
                 own = {name: one[row] for name, one in found.items()}
                 files.save(draw(own, group.photographs[row]), arguments.output / f"{titles[path]}.png")
                 if arguments.html:
-                    page.add(path.name, group.photographs[row], said[row], own, predicted.probabilities(row))
+                    page.add(
+                        "standard input" if path == files.PIPED else path.name,
+                        group.photographs[row],
+                        said[row],
+                        own,
+                        predicted.probabilities(row),
+                    )
         finished = True
     finally:
         written.join(finished)
