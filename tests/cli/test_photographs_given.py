@@ -79,7 +79,7 @@ def test_a_photograph_from_the_standard_input(folder, tmp_path, monkeypatch):
 def test_what_comes_from_there_and_is_no_photograph(folder, tmp_path, monkeypatch, capsys):
     piped(monkeypatch, b"words")
     assert explain(folder, tmp_path, "-") == 2
-    assert "from the standard input is damaged or no image" in capsys.readouterr().err
+    assert "'-', the standard input, is damaged" in capsys.readouterr().err
 
 
 def test_the_preprocessing_of_a_network_that_is_known_is_advised(folder, tmp_path, capsys):

@@ -140,7 +140,7 @@ class Images:
         """A photograph, or its middle."""
         if path == PIPED:
             self.piped = sys.stdin.buffer.read() if self.piped is None else self.piped
-            photograph = images.decode(self.piped, "from the standard input")
+            photograph = images.decode(self.piped, "'-', the standard input,")
         else:
             photograph = images.read(path)
         return photograph if self.crop is None else images.centre(photograph, self.crop, self.size)
