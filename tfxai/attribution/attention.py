@@ -245,7 +245,7 @@ class AttentionGradient(TokenMap):
         Which head; default: the mean of all. ``extras["heads"]`` has each of them, (n, heads, queries, keys), and
         ``extras["by_head"]`` what is shown of each, (n, heads, ...); `tfxai.plot_attention` draws them.
         ``extras["between"]``, if queries and keys are the same tokens of one input, has what each place gives to each,
-        (n, *queries, *keys), of that head or the mean: on a page, a click shows the row of a patch or word.
+        ``(n, *queries, *keys)``, of that head or the mean: on a page, a click shows the row of a patch or word.
     query : int, optional
         Of which token the row is shown. Default: the mean of those that the score is read from.
     grid : (int, int), optional
