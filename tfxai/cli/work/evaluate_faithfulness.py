@@ -38,11 +38,14 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.steps, _number(arguments.fill), _number(arguments.groups), seed=arguments.seed, options=options
     )
     judge = Judge(view, arguments.measure, setting)
-    given = ImageFiles(paths, *input_shape(view), arguments.preprocess)
+    given = ImageFiles(paths, *input_shape(view), arguments.preprocess, arguments.crop)
     facts = {
         "tfxai": __version__,
         "model": digest(arguments.model),
-        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target", "score")},
+        **{
+            name: getattr(arguments, name)
+            for name in ("model_output", "signature", "preprocess", "crop", "target", "score")
+        },
         **{name: getattr(arguments, name) for name in ("measure", "steps", "fill", "groups", "seed")},
         "size": given.size,
     }
