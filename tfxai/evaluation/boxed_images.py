@@ -112,7 +112,8 @@ class BoxedImages(ImageFiles):
         if not Path(folder).is_dir():
             raise ValueError(f"Expected a folder of images, and {str(folder)!r} is not one.")
         files = [Path(folder) / file for file, _ in boxes]
-        self._files, self._channels, self._mode, self._upright = files, channels, mode, False
+        self._files, self._channels, self._mode = files, channels, mode
+        self._upright, self._crop = False, None
         self.classes = np.array([class_id for _, class_id in boxes])
         self.boxes: list[np.ndarray] = []
         self.keys: list[str] = []

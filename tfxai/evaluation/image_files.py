@@ -44,8 +44,8 @@ class ImageFiles:
         mode: str = "none",
         crop: float | None = None,
     ):
-        self._crop = crop
-        self._files, self._channels, self._mode, self._upright = list(files), channels, mode, True
+        self._files, self._channels, self._mode = list(files), channels, mode
+        self._upright, self._crop = True, crop
         self.keys: list[str] = []
         for file in files:
             pixels = images.read(file)
