@@ -15,7 +15,7 @@ import tensorflow as tf
 
 Way = Callable[[], Any]
 
-BATCH, WINDOW, MASKS, STEPS, SAMPLES, COALITIONS = 32, 16, 128, 50, 50, 200
+BATCH, WINDOW, MASKS, STEPS, SAMPLES, COALITIONS = 32, 16, 128, 50, 50, 1000
 NOISE = 0.15  # of the range of an image
 LAYER, NARROW = "out_relu", "block_15_add"  # with 1280 and with 160 channels
 
