@@ -43,6 +43,7 @@ sphinx_gallery_conf = {
     "doc_module": ("tfxai",),
     # The order in which to read them.
     "within_subsection_order": "generate_methods.ReadingOrder",
+    "reset_modules": ("matplotlib", "generate_methods.run_as_written"),
     "capture_repr": (),  # examples print what is worth seeing
     "image_srcset": ["2x"],
     "show_memory": False,

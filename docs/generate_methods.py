@@ -1,10 +1,13 @@
-"""What `conf.py` needs: the page on methods, made of the facts that the methods state, and the gallery's order."""
+"""What `conf.py` needs: the page on methods, made of the facts that the methods state, and how the gallery runs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
 
 import tfxai
 from tfxai.explainer import Explainer
@@ -69,6 +72,11 @@ class ReadingOrder:
 
     def __call__(self, file: str) -> tuple[int, str]:
         return (EXAMPLES.index(file) if file in EXAMPLES else len(EXAMPLES), file)
+
+
+def run_as_written(*_: Any) -> None:
+    """Called before each example: TensorFlow does not rewrite graphs before their first run, a quarter of the time."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def write(docs: Path) -> None:

@@ -37,8 +37,8 @@ def draw(maps):
 # %%
 # The inversion layer: what does it keep?
 # ---------------------------------------
-# The first stage alone, ``stages="inversion"``, knows no class. It seeks the mask outside of which the image can be
-# blurred while the inversion layer stays as it is. The base layer is the same in all columns, the first.
+# The first stage alone, ``stages="inversion"``, does not look at the class. It seeks the mask outside of which the
+# image can be blurred while the inversion layer stays as it is. The base layer is the same in all columns, the first.
 
 
 def keep(layer):

@@ -54,8 +54,8 @@ print(f"right on {model.evaluate(rows[test], malignant[test], verbose=0)[1]:.0%}
 # One row
 # -------
 # What a value of a feature says depends on what it is compared with. The mean of the rows is an average tumour; a black
-# image has its like in no table, for a tumour of radius 0 is none. Integrated gradients share the change of the score,
-# from the mean to the row, among the features.
+# image has no counterpart in a table, for there is no tumour of radius 0. Integrated gradients share the change of
+# the score, from the mean to the row, among the features.
 
 explainer = tfxai.IntegratedGradients(model, baseline=rows[~test].mean(axis=0), classes=("benign", "malignant"))
 explanation = explainer(rows[test], target="malignant", verbose=0)

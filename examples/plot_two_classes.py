@@ -39,7 +39,7 @@ for (left, right), (one, other) in zip(labels[:3], probabilities, strict=False):
 # Before and after
 # ----------------
 # Targets of shape (images, classes) ask for several explanations of each image, which come one after the other. The
-# first stage knows no class, and runs once for all of them.
+# first stage does not look at the class, and runs once for all of them.
 
 
 def explain(name, images, labels):

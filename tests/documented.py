@@ -97,7 +97,7 @@ def functions() -> Names:
     random = np.random.default_rng(0)
     weights = tf.constant(random.normal(size=(8, 3)), tf.float32)
     backbone = layers.Conv2D(8, 9, strides=8, activation="relu")
-    backbone.build((None, 224, 224, 3))
+    backbone.build((None, 64, 64, 3))
 
     def answer(*_: Any, json: list) -> SimpleNamespace:
         return SimpleNamespace(
@@ -110,7 +110,7 @@ def functions() -> Names:
         "tfxai": tfxai,
         "backbone": backbone,
         "weights": weights,
-        "images": random.uniform(0, 255, (2, 224, 224, 3)).astype("float32"),
+        "images": random.uniform(0, 255, (2, 64, 64, 3)).astype("float32"),
         "url": "",
         "requests": SimpleNamespace(post=answer),
         "onnxruntime": SimpleNamespace(

@@ -291,7 +291,7 @@ class TestTargets:
             ([[0, 5]] * 4, ValueError, "5 is out of range"),
             (1.5, TypeError, "class ids"),
             (True, TypeError, "class ids"),
-            (lambda outputs: outputs, ValueError, r"one score an input"),
+            (lambda outputs: outputs, ValueError, r"one score per input"),
         ],
     )
     def test_bad_targets(self, saliency, x, target, error, message):

@@ -250,7 +250,7 @@ def test_baselines_that_fit_no_words_are_told(baseline, message):
 
 def test_a_baseline_of_words_needs_words():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
-    with pytest.raises(ValueError, match="is no input of words"):
+    with pytest.raises(ValueError, match="is not an input of words"):
         tfxai.IntegratedGradients(model, baseline=Token(1))(np.ones((1, 4)), 0)
 
 

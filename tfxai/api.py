@@ -58,7 +58,7 @@ def by_name(name: str) -> type[Explainer]:
     if chosen is None:
         other = methods().get(name)
         if other is not None:
-            raise ValueError(f"The method {name} explains no single decisions. Use it as tfxai.{other.__name__}.")
+            raise ValueError(f"The method {name} explains no predictions. Use it as tfxai.{other.__name__}.")
         within = [one for one in known if wanted in one.split("_")]  # "shap" is the end of several
         close = list(dict.fromkeys([*within, *difflib.get_close_matches(wanted, known, n=3)])) or list(known)
         raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
@@ -141,7 +141,7 @@ def named(text: str) -> Named:
         inside = named(found.inside)
         if not cls.wraps:
             wrapping = [name for name, one in methods("decision").items() if one.wraps]
-            raise ValueError(f"The method {title} takes no other method. Those that do are {', '.join(wrapping)}.")
+            raise ValueError(f"The method {title} wraps no other method. Those that do are {', '.join(wrapping)}.")
         title += f"({inside.title})"
     return Named(f"{title}:{found.given}" if found.given else title, cls, found.options, inside)
 

@@ -172,7 +172,7 @@ def input_references(run: Run, x: tf.Tensor, draws: int = 1) -> tf.Tensor:
 def _embedded(run: Run, name: str, token: Token) -> tf.Tensor:
     """(1, n, steps, width) the embedding of one word in the place of all of an input."""
     if run.embedding is None or name not in run.integers:
-        raise ValueError(f"Expected a baseline for numbers, got {token}: {name!r} is no input of words.")
+        raise ValueError(f"Expected a baseline for numbers, got {token}: {name!r} is not an input of words.")
     rows = run.embedding.rows[name]
     if not 0 <= token.id < (rows or np.inf):
         raise ValueError(f"Expected a baseline among the {rows} integers that the model knows, got {token}.")

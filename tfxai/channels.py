@@ -58,7 +58,7 @@ def at_peaks(chosen: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
 
 
 def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end: tf.Tensor) -> tf.Tensor:
-    """What ``end`` would be if some channels of layers were zero, and all that depends on them were computed anew.
+    """What ``end`` would be if some channels of layers were zero, and all that depends on them were computed again.
 
     Parameters
     ----------

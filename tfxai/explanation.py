@@ -207,7 +207,7 @@ class Explanation(OfWords, Shown):
         Raises
         ------
         ValueError
-            If the model has several inputs and the name is none of theirs.
+            If the model has several inputs and the name is not one of theirs.
         """
         if not isinstance(self.inputs, dict):
             return self.values, self.inputs

@@ -83,7 +83,7 @@ class Goal:
         except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
             raise _failed(self.what, error) from error
         if score.shape.rank != 1:
-            raise ValueError(f"A target function must return one score an input, (n,), got shape {score.shape}.")
+            raise ValueError(f"A target function must return one score per input, (n,), got shape {score.shape}.")
         return score
 
 

@@ -82,7 +82,7 @@ def decode(data: bytes | np.ndarray, what: str = "this one", upright: bool = Tru
     Raises
     ------
     ValueError
-        If it is damaged or no image.
+        If it is damaged or not an image.
     """
     data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     if _truncated(data.tobytes()):
@@ -92,7 +92,7 @@ def decode(data: bytes | np.ndarray, what: str = "this one", upright: bool = Tru
     transparent = raw is not None and raw.ndim == 3 and raw.shape[-1] == 4 and raw.dtype.kind == "u"
     pixels = _on_white(raw) if raw is not None and transparent else _decode(data, flags)
     if pixels is None:
-        raise ValueError(f"Expected an image file, but {what} is damaged or no image.")
+        raise ValueError(f"Expected an image file, but {what} is damaged or not an image.")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 

@@ -286,7 +286,7 @@ def _numbers(name: str, x: Any) -> np.ndarray:
     except (ValueError, TypeError, RuntimeError) as error:
         hint = "A list holds the rows of one batch; if these are batches, give iter(batches)."
         raise ValueError(
-            f"The input {name!r}, {described(x)}, cannot be made one array: {str(error)[:200].rstrip('.')}."
+            f"The input {name!r}, {described(x)}, cannot be turned into one array: {str(error)[:200].rstrip('.')}."
             f"{f' {hint}' if isinstance(x, streams.LISTS) else ''}"
         ) from error
 

@@ -141,7 +141,7 @@ class Run:
         return self.inputs | self.integers
 
     def kept(self, x: tf.Tensor) -> tf.Tensor | None:
-        """(n, steps, 1, ...) False where a step of one of the inputs is padding; None if the model knows no padding."""
+        """(n, steps, 1, ...) False where a step of one of the inputs is padding; None if the model has no padding."""
         if x.dtype == tf.bool:
             return None
         own = self.integers.get(self.name(x), x) if self.integers else x

@@ -74,8 +74,8 @@ def check(view: ModelView, batch: Any, rows: int, fixed: bool, draws: int | None
         )
     if across <= PAIR * largest:
         raise ValueError(
-            "draws= needs a model that draws anew in each pass; the seeds of this one are fixed, so all draws would be "
-            "the same. Call dropout, noise and augmentation with training=False."
+            "draws= needs a model that draws again in each pass; the seeds of this one are fixed, so all draws would "
+            "be the same. Call dropout, noise and augmentation with training=False."
         )
 
 

@@ -28,7 +28,7 @@ def is_stream(data: Any) -> bool:
 def opened(data: Any) -> tuple[Iterator[tuple[Any, Any]], int | None]:
     """Inputs and labels of each batch, and the number of batches, None where that is not known.
 
-    Labels are None where there are none; weights are left aside. What has a length is read once, though it could be
+    Labels are None where there are none; weights are ignored. What has a length is read once, though it could be
     read for ever, as image generators can; generators are read to their end.
 
     Raises

@@ -211,7 +211,7 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> Request:
     several = ids.ndim == 2 and ids.shape[1] > 0 and all(len(set(row)) == len(row) for row in ids.tolist())
     if ids.ndim > 1 and not several:
         raise ValueError(
-            "Expected one class an input, (n,), or several different ones, (n, k), got shape "
+            "Expected one class per input, (n,), or several different ones, (n, k), got shape "
             f"{ids.shape}.{_advice(ids)}"
         )
     if ids.size and ids.min() < 0:
@@ -223,7 +223,7 @@ def check_one_hot(ids: np.ndarray, classes: int | None) -> None:
     """ValueError for rows of two numbers, if there are two classes: they are as well one-hot labels."""
     if ids.ndim == 2 and ids.shape[1] == classes == 2:
         raise ValueError(
-            "Expected one class an input, (n,), got rows of two numbers for a model of two classes, which may be "
+            "Expected one class per input, (n,), got rows of two numbers for a model of two classes, which may be "
             "one-hot labels. Give labels.argmax(axis=1); for an explanation of both classes, ask for one after the "
             "other: target=0 and target=1."
         )

@@ -124,7 +124,7 @@ class TestFit:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["{}/missing"], "missing' is none"),
+            (["{}/missing"], "missing' is not one"),
             (["{}/flat"], "Expected a folder for each class in"),
             (["{}/flat", "--labels", "{}/none.csv"], "none.csv' with labels"),
             (["{}/flat", "--labels", "{}/names.txt"], "columns file and class, it has ['red petals']"),

@@ -78,7 +78,7 @@ def test_words_are_named_by_their_pieces():
 @pytest.mark.parametrize(
     ("draw", "explainer", "message"),
     [
-        (plot_players, Occlusion, "knows no players. ShapleyValues, KernelSHAP"),
+        (plot_players, Occlusion, "has no players. ShapleyValues, KernelSHAP"),
         (plot_players, KernelSHAP, "Of tables and words, plot_force"),
         (plot_force, tfxai.Banzhaf, "values of banzhaf do not sum"),
         (plot_force, tfxai.FeatureAblation, "do not sum to the gain of the score"),

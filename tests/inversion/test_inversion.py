@@ -42,7 +42,7 @@ def three_patches():
 
 class TestEvidence:
     def test_each_class_finds_its_patch(self):
-        """Several classes of an image; the first stage, which knows no class, shows all patches."""
+        """Several classes of an image; the first stage, which does not look at the class, shows all patches."""
         model, x = three_patches()
         explainer = tfxai.GuidedFeatureInversion(model, "maps", preset="paper", fill=0, objective="logit")
         explanation = explainer(x, [[0, 1, 2]])

@@ -295,7 +295,7 @@ class TestExplain:
         assert "view" not in vars(again)
         batch = {"id": ["x", "y", "z"], "input": [*inputs()[:2], b"no"]}
         one, other = explain(batch), again(batch)
-        assert one["error"].tolist() == [""] * 2 + ["Expected an image file, but this one is damaged or no image."]
+        assert one["error"].tolist() == [""] * 2 + ["Expected an image file, but this one is damaged or not an image."]
         assert one["id"].tolist() == ["x", "y", "z"]
         for name in one:
             assert repr(one[name].tolist()) == repr(other[name].tolist())

@@ -100,7 +100,7 @@ class XRAI(Explainer):
             scikit_image("felzenszwalb", INSTEAD)
             if self.jit_compile:
                 raise ValueError(
-                    'Segments by "felzenszwalb" are made outside of TensorFlow, where XLA compiles nothing. Give '
+                    'Segments by "felzenszwalb" are made outside TensorFlow, where XLA cannot compile them. Give '
                     "jit_compile=False, or leave segments= out."
                 )
 

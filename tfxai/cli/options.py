@@ -153,7 +153,7 @@ def html_file(given: str) -> Path:
     """The file of ``--html``: what follows it is no image."""
     if Path(given).suffix.lower() not in (".html", ".htm"):
         raise argparse.ArgumentTypeError(
-            f"expected a file name that ends in .html, got {given!r}; put --html behind all images, or name its file"
+            f"expected a file name that ends in .html, got {given!r}; put --html after the images, or name its file"
         )
     return Path(given)
 

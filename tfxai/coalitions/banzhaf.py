@@ -104,8 +104,8 @@ class Banzhaf(Exact, Seeded):
         least = min(SCARCE * players, 2**players)
         if budget < least:
             raise ValueError(
-                f"Expected a budget of at least {least} coalitions for {players} players, got {budget}. Make players "
-                "fewer by groups=, or raise budget=."
+                f"Expected a budget of at least {least} coalitions for {players} players, got {budget}. Merge players "
+                "with groups=, or raise budget=."
             )
         drawn = self.draw_once(lambda seed: tf.random.stateless_uniform([pairs, players], seed))
         there = tf.cast(drawn < 0.5, tf.float32)

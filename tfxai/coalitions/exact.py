@@ -32,7 +32,7 @@ class Exact(CoalitionMethod):
         if game.count > MOST:
             raise ValueError(
                 f"{type(self).__name__} asks all coalitions, of at most {MOST} players; got {game.count} players, so "
-                f"{2**game.count:,}. Make them fewer by groups=, or use KernelSHAP."
+                f"{2**game.count:,}. Merge some with groups=, or use KernelSHAP."
             )
         return self.of_all(game)
 

@@ -133,7 +133,7 @@ def plot_force(
     chosen = np.atleast_1d(rows)
     if not _sums_up(explanation, chosen):
         raise ValueError(
-            f"The values of {explanation.method} do not sum to the gain of the score, so no forces meet. Those of "
+            f"The values of {explanation.method} do not sum to the gain of the score, as forces must. Those of "
             "ShapleyValues, KernelSHAP, PermutationSHAP and PartitionSHAP do."
         )
     figure, cells = plt.subplots(len(chosen), squeeze=False, layout="constrained", figsize=(9, 1.5 * len(chosen) + 0.3))
@@ -212,7 +212,7 @@ def plot_interactions(
 def _shares(explanation: Explanation) -> np.ndarray:
     if "players" not in explanation.extras:
         raise ValueError(
-            f"The explanation by {explanation.method or 'this method'} knows no players. ShapleyValues, KernelSHAP and "
+            f"The explanation by {explanation.method or 'this method'} has no players. ShapleyValues, KernelSHAP and "
             "the other methods of tfxai.coalitions do."
         )
     return explanation.extras["players"]

@@ -163,8 +163,8 @@ class KernelSHAP(CoalitionMethod, Seeded):
         budget = 2 * players + USUAL if self.budget is None else self.budget
         if budget < 2 * players and budget < 2**players - 2:
             raise ValueError(
-                f"Expected a budget of at least two coalitions for each of {players} players, got {budget}. Make "
-                "players fewer by groups=, or raise budget=."
+                f"Expected a budget of at least two coalitions for each of {players} players, got {budget}. Merge "
+                "players with groups=, or raise budget=."
             )
         return Plan.of(players, budget)
 

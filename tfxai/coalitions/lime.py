@@ -125,8 +125,8 @@ class LIME(CoalitionMethod, Seeded):
         if len(low):
             warnings.warn(
                 f"LIME's linear model explains less than half of the score's variance for {len(low)} of "
-                f'{len(outcome.found["score"])} inputs (extras["r2"]): do not trust it there. Raise budget=, make '
-                "players fewer by groups=, or use KernelSHAP, which needs no linear model to hold.",
+                f'{len(outcome.found["score"])} inputs (extras["r2"]): do not trust it there. Raise budget=, merge '
+                "players with groups=, or use KernelSHAP, which needs no linear model to hold.",
                 stacklevel=2,
             )
         return super()._explanation(outcome)

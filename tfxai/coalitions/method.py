@@ -163,7 +163,7 @@ def affordable(number: int, budget: int | None, each: int, what: str) -> int:
         return number
     if budget < each:
         raise ValueError(
-            f"Expected a budget of at least {each} coalitions, for one {what}, got {budget}. Make players fewer by "
+            f"Expected a budget of at least {each} coalitions, for one {what}, got {budget}. Merge players with "
             "groups=, or raise budget=."
         )
     return budget // each

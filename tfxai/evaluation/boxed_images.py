@@ -110,7 +110,7 @@ class BoxedImages(ImageFiles):
         mode: str = "none",
     ):
         if not Path(folder).is_dir():
-            raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")
+            raise ValueError(f"Expected a folder of images, and {str(folder)!r} is not one.")
         files = [Path(folder) / file for file, _ in boxes]
         self._files, self._channels, self._mode, self._upright = files, channels, mode, False
         self.classes = np.array([class_id for _, class_id in boxes])

@@ -50,7 +50,7 @@ def evaluate_faithfulness(
     -------
     TrustReport
         With the cost of each method in bare passes of the same batch, if there was more than one batch: the first of
-        a run compiles, and tells nothing of the cost.
+        a run compiles, and says nothing about the cost.
     """
     predict = predictor(judge.view, batch_size)
 

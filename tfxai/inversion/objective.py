@@ -57,7 +57,7 @@ def losses(run: Run, objective: Objective, head: Head | None = None) -> tuple[tf
         return -logit, logit
     if run.scale == "output" and head is None:
         raise ValueError(
-            "The outputs of the model are neither logits nor probabilities, as far as is known. Say by head= what "
+            "The outputs of the model do not seem to be logits or probabilities. Say by head= what "
             'makes probabilities of them, or give objective="logit" for the output as it is.'
         )
     if run.scale == "probability":

@@ -112,7 +112,7 @@ def ablation(
     """Classify images without some channels of a network, and without as many random ones.
 
     The measure of Oramas et al. (2019): channels that matter cost more accuracy than others. The map of a channel is
-    set to zero as a whole, where the layer gives it out, and everything that depends on it is computed anew; the
+    set to zero as a whole, where the layer gives it out, and everything that depends on it is computed again; the
     channels may be in any layers. A random set has as many channels of each layer as were given, taken from the others
     as far as there are enough. The cost is one forward pass, and for each set one of what depends on the channels.
 
@@ -285,7 +285,7 @@ def _shapes(view: ModelView, layers: Sequence[str], batch: Any) -> tuple[dict[st
     )
     for name, shape in shapes.items():
         if not shape.rank or shape[-1] is None:
-            raise ValueError(f"The layer {name!r} has output {shape}, whose channels cannot be told. Leave it out.")
+            raise ValueError(f"The layer {name!r} has output {shape}, whose channel axis is unknown. Leave it out.")
     if outputs.rank != 2 or outputs[-1] is None:
         raise ValueError(f"Expected a classifier with outputs (n, classes), got {outputs}.")
     return shapes, max(outputs[-1], 2)  # a single sigmoid unit is two classes

@@ -56,7 +56,7 @@ def bootstrap_interval(
     level : float
         Share of intervals that hold the true mean. Default 0.95.
     samples : int
-        How often the images are drawn anew. Default 10000.
+        How often the images are resampled. Default 10000.
     seed : int
         Of the random numbers.
 

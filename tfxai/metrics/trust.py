@@ -189,7 +189,7 @@ def trust(
 
     No mask or box is needed. Each measure takes parts of the inputs away and looks at the score. That is evidence, and
     no proof: inputs with holes are off the data, and measures disagree. A method that is not better than a random map
-    by any measure tells nothing of this model on these inputs. See the guide on trust for which measures agree with
+    by any measure says nothing about this model on these inputs. See the guide on trust for which measures agree with
     known truth.
 
     Parameters

@@ -76,7 +76,7 @@ def channel_counts(view: ModelView, layers: Sequence[str], inputs: Any) -> tuple
     shapes = traced(view, layers, inputs, lambda _, run: [run.read[name].shape for name in layers])
     for name, shape in zip(layers, shapes, strict=True):
         if not shape.rank or shape.rank < 2 or shape[-1] is None:
-            raise ValueError(f"The layer {name!r} has output {shape}, whose channels cannot be told. Leave it out.")
+            raise ValueError(f"The layer {name!r} has output {shape}, whose channel axis is unknown. Leave it out.")
     return tuple(shape[-1] for shape in shapes)
 
 

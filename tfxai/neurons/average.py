@@ -173,7 +173,7 @@ def average_images(
     Raises
     ------
     ValueError
-        If a layer or channel does not exist, options are none of the above, the inputs are no images, or labels are
+        If a layer or channel does not exist, options are none of the above, the inputs are not images, or labels are
         missing or not as many as images.
 
     Examples
@@ -188,7 +188,7 @@ def average_images(
     """
     one_of("response", response, get_args(Strength))
     if labels is not None and classes is None:
-        raise ValueError("Expected classes=, the class of each feature, along with labels=.")
+        raise ValueError("Expected classes=, the class of each feature, together with labels=.")
     peaks, crops = _Peaks(model, features, response), positive("crops", crops)
     strongest: list[list[Part]] = [[] for _ in features]
     fields: dict[tuple[int, ...], dict[str, ReceptiveField]] = {}  # by the size of the images

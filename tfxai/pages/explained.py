@@ -104,7 +104,7 @@ class ExplainedPage:
     Parameters
     ----------
     path : path
-        Of the file, which is begun anew with the first input.
+        Of the file, which starts over with the first input.
     title : str
         What stands above.
     pixels : callable, optional

@@ -122,7 +122,7 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
     if op.type in SOFTMAXES:
         return [(data[0], _softmax(op, m[0], *passes.both(data[0])))]
     raise ValueError(
-        f"DeepLIFT knows no multipliers of the operation {op.name!r} ({op.type}). {way_out(op)}"
+        f"DeepLIFT has no multipliers for the operation {op.name!r} ({op.type}). {way_out(op)}"
         "Use IntegratedGradients, whose values sum to the same difference, or LRP with operations={...}."
     )
 

@@ -114,7 +114,7 @@ class InputResampling:
     image.
     Independent noise has a mean \\|r\\| of about sqrt(2 / (pi n)), see `Resampling.chance`.
 
-    Two scores ask what the output would lose without a channel, instead of what goes with it (both ours)::
+    Two scores ask what the output would lose without a channel, instead of what correlates with it (both ours)::
 
         effect = |mean over copies of sum over sites of a dy/da|,
         regression = mean over sites of |b mean(a)|.

@@ -166,7 +166,7 @@ class Resampling(ChannelScores):
         """
         wanted = self._wanted(layers)
         if isinstance(self.target, str) and self.what is None:
-            raise ValueError("An ablation needs the target, and the result was loaded without. Make it anew.")
+            raise ValueError("An ablation needs the target, and the result was loaded without. Compute it again.")
         if isinstance(self.what, Rows):
             raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs, got Rows.")
         if units and (self.settings["spatial"], self.settings["sites"]) != ("peak", None):

@@ -128,7 +128,7 @@ def summarize(
                 own.maps = np.zeros((most, SIDE, SIDE), np.float32)
             _take(own, id, maps[row], small[row], most, random)
     if not kept:
-        raise ValueError(f"Expected explanations in {str(results.folder)!r}, there are none yet.")
+        raise ValueError(f"Expected explanations in {str(results.folder)!r}, but there are none yet.")
     counts = feature_counts(results, name)
     for own in kept.values():
         own.features = counts.get(own.label, [])

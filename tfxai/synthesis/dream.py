@@ -218,7 +218,7 @@ class DeepDream(Seeded):
         Raises
         ------
         ValueError
-            For images that are none, not finite, or out of the bounds of pixels.
+            For arrays that are not images, not finite, or out of the bounds of pixels.
         """
         start = np.asarray(images, np.float32)
         start = start[None] if start.ndim == 3 else start
@@ -298,7 +298,7 @@ def _objective(layers: Amplified, channel: int | None, reduction: Reduction) -> 
     """The sum over layers of what is to rise there, by their weights."""
     if isinstance(layers, Objective):
         if channel is not None:
-            raise ValueError("Expected no channel= along with an objective, which says what is to rise.")
+            raise ValueError("Expected no channel= together with an objective, which says what to increase.")
         return layers
     if isinstance(layers, str | keras.Layer):
         layers = [layers]

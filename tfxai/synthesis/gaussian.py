@@ -164,7 +164,7 @@ class Centred(Protocol):
 def centred_rows(expert: Centred, images: Array) -> tf.Tensor:
     """(n, d) float32 numbers of images, less the expert's mean; ValueError if it has none, or of another size."""
     if not hasattr(expert, "mean_"):
-        raise ValueError("The expert knows no data yet. Call fit(images) first.")
+        raise ValueError("The expert has not been fitted. Call fit(images) first.")
     x, d = tf.cast(images, tf.float32), expert.mean_.size
     rows = tf.reshape(x, [tf.shape(x)[0], np.prod(x.shape[1:], dtype=int)])
     if rows.shape[1] != d:

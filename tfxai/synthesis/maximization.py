@@ -151,7 +151,7 @@ class ActivationMaximization(Seeded):
         if keep not in (None, "best", "last"):
             raise ValueError(f'Expected keep to be "best" or "last", got {keep!r}.')
         if generator is not None and parameterization is not None:
-            raise ValueError("Expected no parameterization along with a generator, whose codes are sought.")
+            raise ValueError("Expected no parameterization together with a generator, whose codes are optimised.")
         if expert is not None and not (hasattr(expert, "log_prob") or hasattr(expert, "score")):
             raise TypeError(f"Expected an expert with log_prob(x) or score(x), got {type(expert).__name__}.")
         self.view = open_model(model, output, signature)

@@ -54,7 +54,7 @@ class Seen:
             return values
         if not self.knows_probabilities:
             ends = "one logit" if scale == "logit" else "an output"
-            raise ValueError(f'The model ends in {ends}, of which no probability is known. Give on="logit".')
+            raise ValueError(f'The model ends in {ends}, whose probabilities are unknown. Give on="logit".')
         if scale == "probability":
             known = tf.math.log(tf.maximum(values, 1e-30))
         else:

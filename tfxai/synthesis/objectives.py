@@ -333,7 +333,7 @@ def function(call: Callable[..., tf.Tensor], *layers: Layer) -> Objective:
         given = [seen.activation(one) for one in layers] or [scores(seen.forward.outputs, names=1).values]
         found = tf.cast(call(*given), tf.float32)
         if found.shape.rank != 1:
-            raise ValueError(f"An objective must return one score an image, (n,), got shape {found.shape}.")
+            raise ValueError(f"An objective must return one score per image, (n,), got shape {found.shape}.")
         return found
 
     kind = "function", call, tuple(map(_key, layers))

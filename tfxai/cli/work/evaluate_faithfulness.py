@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"Expected --limit to be 2 images or more, got {arguments.limit}.")
     paths = files.find(arguments.images)[: arguments.limit]
     if len(paths) < 2:
-        raise ValueError("Expected two images or more: a single one does not tell luck from knowledge.")
+        raise ValueError("Expected two images or more: a single one cannot tell skill from luck.")
     names = class_names(arguments)
     target = chosen_target(arguments.target, names)
     check_folder(arguments.cache)

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Labelled:
-    """Batches of images with their classes, read anew each time."""
+    """Batches of images with their classes, read again each time."""
 
     def __init__(self, given: files.Images, labels: Mapping[Path, int]):
         self.given, self.labels = given, labels
@@ -79,7 +79,7 @@ class Labelled:
 def read_labels(folder: Path, given: str | None, names: Sequence[str] | None) -> dict[Path, int]:
     """Files to classes, by the folders that they are in or by a table; all 0, if the model is to tell."""
     if not folder.is_dir():
-        raise ValueError(f"Expected the folder of the images, {str(folder)!r} is none.")
+        raise ValueError(f"Expected a folder of images, and {str(folder)!r} is not one.")
     if given not in (None, "predicted"):
         return _from_table(folder, Path(str(given)), names)
     inside = sorted(one for one in folder.iterdir() if one.is_dir())

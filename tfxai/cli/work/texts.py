@@ -25,7 +25,7 @@ def explain_texts(arguments: argparse.Namespace) -> int:
         view.preprocessor = imported("--preprocessor", arguments.preprocessor, "my_words:numbers")
     if view.preprocessor is None:
         raise ValueError(
-            "The model brings nothing that makes numbers of strings. Give --preprocessor MODULE:NAME, a function from "
+            "The model has nothing that turns strings into numbers. Give --preprocessor MODULE:NAME, a function from "
             "a list of strings to its inputs, or a model that begins with a TextVectorization into integers."
         )
     print(f"explaining {len(texts)} texts by {', '.join(methods)} ...", flush=True)
