@@ -18,8 +18,9 @@ LEVELS = [
     METHODS,
     {"api", "examples"},
     {"metrics"},
-    {"datasets", "evaluation"},
-    {"cli", "pages", "callbacks", "quantus", "scale"},
+    {"datasets", "scale"},
+    {"evaluation"},
+    {"cli", "pages", "callbacks", "quantus"},
     {"public"},
     {"__init__", "__main__"},
 ]

@@ -312,6 +312,46 @@ class TestWritten:
         assert (grid[top + 96 : top + 128, left:] == 255).all()
 
 
+class TestMaps:
+    def test_of_all_epochs_are_kept(self, tmp_path):
+        pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfxai[scale]"')
+        model, latest = small(), {}
+
+        class Latest(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                latest[epoch] = dict(watch.explanations)
+
+        watch = ExplanationCallback(X[:3], ["grad_cam", "saliency"], targets=Y[:3], every=2, maps=tmp_path)
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[watch, Latest()])
+        found = tfxai.scale.read(tmp_path)
+        assert found.complete
+        for method in ("grad_cam", "saliency"):
+            stored = list(found.explanations(method))
+            assert [ids for ids, _ in stored] == [[f"epoch_{n:05}/{row}" for row in range(3)] for n in (1, 3)]
+            for epoch, (_, one) in zip((1, 3), stored, strict=True):
+                np.testing.assert_allclose(one.heatmaps(), latest[epoch][method].heatmaps(), atol=2e-3)
+                np.testing.assert_array_equal(one.score, latest[epoch][method].score)
+        before = found.files[0].read_bytes()
+        model.fit(X, Y, initial_epoch=4, epochs=6, verbose=0, callbacks=[watch])
+        assert [file.stem for file in found.files] == ["00001", "00003", "00005"]
+        assert found.files[0].read_bytes() == before
+
+    def test_do_not_mix_with_others(self, tmp_path):
+        pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfxai[scale]"')
+        model = small()
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[ExplanationCallback(X[:3], "saliency", maps=tmp_path)])
+        other = ExplanationCallback(X[1:4], "saliency", maps=tmp_path)
+        with pytest.raises(ValueError, match=r"source digest was .* Choose another folder by maps="):
+            model.fit(X, Y, epochs=1, verbose=0, callbacks=[other])
+        with pytest.raises(ValueError, match="images of a model of one input"):
+            ExplanationCallback({"a": X[:3], "b": X[:3]}, "saliency", maps=tmp_path)
+
+    def test_need_pyarrow(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(ImportError, match=r'pip install "tfxai\[scale\]"'):
+            small().fit(X, Y, epochs=1, verbose=0, callbacks=[ExplanationCallback(X[:3], "saliency", maps=tmp_path)])
+
+
 class TestFailures:
     def test_explainers(self, caplog, tmp_path):
         """Unknown layer, no ReLU, an error in the user's function, no explainer: all others go on."""

@@ -219,6 +219,11 @@ def test_tables_are_bars():
     figure = plot_grid(one)
     np.testing.assert_allclose([bar.get_height() for bar in figure.axes[0].patches], one.inputs[0])
     np.testing.assert_allclose([bar.get_height() for bar in figure.axes[1].patches], one.values[0])
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["0", "1", "2", "3", "4"]
+    ends = [min(0, one.values[0].min()), max(0, one.values[0].max())]
+    np.testing.assert_allclose(figure.axes[1].get_yticks(), [end for end in ends if end or ends.count(0) == 2])
+    wide = plot_grid(explanation(shape=(95,))).axes[1]
+    assert len(wide.get_xticks()) == 10
 
 
 def test_grid_shows_the_chosen_of_several_inputs():

@@ -1,5 +1,6 @@
 """Progress: lines that logs can hold, where there is no terminal."""
 
+import io
 import sys
 import time
 
@@ -39,6 +40,30 @@ def test_lines_are_seldom(capsys, monkeypatch):
         "80 of 100 images, 10 s left",
         "100 of 100 images in 50 s",
     ]
+
+
+def test_rate_failures_and_what_was_done_before(capsys):
+    lines = progress.Lines(2000, "input", done=500, stream=sys.stderr, rate=True)
+    lines.done, lines.failed = 1000, 3
+    assert lines.line(100) == "1,000 of 2,000 inputs, 5.0 a second, 3 min left, 3 failed"
+    lines.total = None
+    assert lines.line(10) == "1,000 inputs in 10 s, 50.0 a second, 3 failed"
+    assert capsys.readouterr() == ("", "500 of 2,000 inputs were done before\n")
+
+
+def test_lines_in_a_terminal_are_written_over():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    lines = progress.Lines(3, "input", stream=Terminal())
+    for _ in range(3):
+        lines.add(1)
+    told = lines.stream.getvalue()
+    assert told.count("\r") == 2
+    assert [part.strip() for part in told.split("\r")][-1] == "3 of 3 inputs in 0 s"
+    progress.Lines(3, "input", done=1, stream=lines.stream, shown=False).add(2)
+    assert lines.stream.getvalue() == told
 
 
 def test_streams_of_unknown_length(capsys, monkeypatch):

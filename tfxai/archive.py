@@ -1,7 +1,8 @@
-"""Results in files: arrays, and what else is known of them, in one ``.npz`` without pickles."""
+"""Results in files: arrays, and what else is known of them, in one ``.npz`` without pickles; what tells files apart."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Sequence
@@ -45,6 +46,18 @@ def concatenate(path: str | PathLike, header: dict[str, Any], parts: Sequence[st
         with file.open("header.npy", "w") as entry:
             np.lib.format.write_array(entry, np.array(json.dumps(header)), allow_pickle=False)
     partial.replace(whole)
+
+
+def digest(path: str | PathLike) -> str:
+    """Of the content of a file, or of all files in a folder: another model under the same name is told by it."""
+    path = Path(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    found = hashlib.sha256()
+    for file in files:
+        found.update(str(file.relative_to(path)).encode())
+        with open(file, "rb") as stream:
+            found.update(hashlib.file_digest(stream, "sha256").digest())
+    return found.hexdigest()[:16]
 
 
 def _array(path: str | PathLike, name: str) -> np.ndarray:

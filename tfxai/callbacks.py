@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai import display, streams
+from tfxai import display, events, streams
 from tfxai import inputs as given
 from tfxai.api import named
 from tfxai.checks import positive
@@ -24,6 +24,8 @@ from tfxai.classes import class_names
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation, normalize
 from tfxai.reading import SIGNED_KEY, read
+from tfxai.scale import kept
+from tfxai.scale.sources import Array as ImageArray
 from tfxai.similarity import mean_correlation, ranks
 from tfxai.targets import PREDICTED, parse
 from tfxai.types import Array, Classes, Target
@@ -77,6 +79,10 @@ class ExplanationCallback(keras.callbacks.Callback):
     tensorboard : bool
         Write TensorBoard's event file into ``log_dir``: the image ``explanations`` and the scalars
         ``similarity/<title>``. TensorFlow alone does this; the package ``tensorboard`` is for looking at it.
+    maps : path, optional
+        Folder in which all maps are kept, for models of one input: a shard for each epoch or batch, which
+        `tfxai.scale.read` reads, with ids such as ``epoch_00003/0`` of its first image. Needs pyarrow. None: only the
+        latest are there, as `explanations`.
 
     Attributes
     ----------
@@ -130,6 +136,7 @@ class ExplanationCallback(keras.callbacks.Callback):
         batch_size: int = 32,
         png: bool = True,
         tensorboard: bool = True,
+        maps: str | PathLike | None = None,
     ):
         super().__init__()
         if unit not in ("epoch", "batch"):
@@ -138,11 +145,13 @@ class ExplanationCallback(keras.callbacks.Callback):
         self.batch_size = positive("batch_size", batch_size)
         self.log_dir = None if log_dir is None else Path(log_dir)
         self.classes = class_names(classes)
-        self.png, self.tensorboard = png, tensorboard
+        self.png, self.tensorboard, self.maps = png, tensorboard, None if maps is None else Path(maps)
         self.async_safe = unit == "epoch"  # the hook of batches does nothing then, and Keras need not wait for it
         if input is not None and isinstance(images, Mapping) and input not in images:
             raise ValueError(f"Expected input to be one of {list(images)}, got {input!r}.")
         self._images, count = _copied(images)
+        if maps is not None and not isinstance(self._images, np.ndarray):
+            raise ValueError("Expected maps=None, or images of a model of one input, which are one array.")
         asked = parse(targets, self.classes)
         if asked.count not in (None, count):
             raise ValueError(f"Expected one target for each of the {count} images, got {asked.count}.")
@@ -168,6 +177,8 @@ class ExplanationCallback(keras.callbacks.Callback):
         for title, explainer in (self._sources | (self._explainers or {})).items():
             if isinstance(explainer, Explainer):
                 _check_model(title, explainer, self.model)
+        if self.maps is not None:
+            kept.begin(self.maps, {title: {} for title in self._sources}, ImageArray(self._images).facts, "maps=")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._batches_before = self._batches
@@ -186,6 +197,9 @@ class ExplanationCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._wait()
+        if self.maps is not None:
+            with _surviving("Shards of maps are not closed"):
+                kept.end(self.maps)
 
     def _build(self) -> dict[str, Explainer]:
         explainers = {}
@@ -227,6 +241,10 @@ class ExplanationCallback(keras.callbacks.Callback):
                     similarities[title] = mean_correlation(self._order[title], order)
                     self.history[title].append((number, similarities[title]))
                 self._order[title], maps[title] = order, own
+        if self.maps is not None and explanations:
+            with _surviving(f"Maps of {self.unit} {number} are not kept"):
+                ids = [f"{self.unit}_{number:05}/{row}" for row in range(given.count(self._images))]
+                kept.keep(self.maps, number, ids, explanations, "float16")
         if self.log_dir is not None and maps:
             self._write(self.log_dir, number, explanations, maps, similarities)
 
@@ -258,7 +276,7 @@ class ExplanationCallback(keras.callbacks.Callback):
             with _surviving(f"No TensorBoard events of {self.unit} {number}"):
                 self._writer = self._writer or tf.summary.create_file_writer(str(log_dir))
                 with self._writer.as_default(number), tf.summary.record_if(True):
-                    _summarize(grid, png, similarities)
+                    events.summarize(grid, png, similarities)
                 self._writer.flush()
 
     def _draw(
@@ -379,18 +397,3 @@ def _check_model(title: str, explainer: Explainer, model: keras.Model) -> None:
 def _maps(explanation: Explanation, input: str | None) -> np.ndarray:
     """What heat-maps show, not enlarged: (n, h, w), or (n, positions)."""
     return normalize(explanation.reduced(explanation.polarity, input))
-
-
-def _summarize(grid: np.ndarray | None, png: bytes | None, similarities: dict[str, float]) -> None:
-    """Write what `tf.summary` would, but without the package TensorBoard and without encoding the picture again."""
-
-    def write(tag: str, value: Any, plugin: str) -> None:
-        metadata = tf.compat.v1.SummaryMetadata()
-        metadata.plugin_data.plugin_name = plugin
-        tf.summary.write(tag, value, metadata=metadata)
-
-    for title, value in similarities.items():
-        write(f"similarity/{title}", np.float32(value), "scalars")
-    if grid is not None and png is not None:
-        height, width = grid.shape[:2]
-        write("explanations", tf.constant([str(width).encode(), str(height).encode(), png]), "images")

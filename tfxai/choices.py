@@ -22,7 +22,7 @@ CloudName: TypeAlias = Literal["multiplicative_ramp", "multiplicative", "additiv
 POLARITIES = ("positive", "negative", "absolute", "energy", "signed")
 
 # How maps are stored in shards.
-Store: TypeAlias = Literal["float16", "uint8"]
+Store: TypeAlias = Literal["float16", "uint8", "float32"]
 
 # What a class is scored by while an image of it is made.
 Scale: TypeAlias = Literal["logit", "log_probability", "probability"]

@@ -150,6 +150,46 @@ def prepare(
     return np.ascontiguousarray(preprocess(np.stack(resized).astype(np.float32)), np.float32)
 
 
+def centre(image: np.ndarray, share: float, size: tuple[int | None, int | None] = (None, None)) -> np.ndarray:
+    """The middle of a photograph, in the shape of what a network takes.
+
+    Networks of ImageNet are evaluated on such parts: 0.875 gives the 224 x 224 pixels in the middle of a photograph
+    whose shorter side was made 256 pixels long.
+
+    Parameters
+    ----------
+    image : ndarray
+        (h, w, 3).
+    share : float
+        Of the largest part of that shape which the photograph has: above 0, at most 1.
+    size : (int, int), optional
+        Height and width of the input, for its shape. Default: a square.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If there is no such share.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tfxai import images
+    >>> images.centre(np.zeros((256, 400, 3), np.uint8), 0.875).shape
+    (224, 224, 3)
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"Expected the share of a photograph to be above 0 and at most 1, got {share!r}.")
+    wanted = np.array([1 if None in size else side for side in size], float)
+    largest = (np.array(image.shape[:2]) / wanted).min() * wanted
+    height, width = np.maximum(1, np.round(share * largest)).astype(int)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
 def preprocessing(mode: str) -> Callable[[np.ndarray], np.ndarray]:
     """What a preprocessing makes of pixels in 0..255, RGB, as `prepare` takes it.
 

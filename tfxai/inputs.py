@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai import streams
+from tfxai import progress, streams
 from tfxai.models.view import cut
-from tfxai.progress import Bar, bar
+from tfxai.progress import Bar
 from tfxai.streams import described
 from tfxai.text import strings
 
@@ -332,7 +332,8 @@ def _cast(name: str, array: np.ndarray, spec: tf.TensorSpec | None) -> np.ndarra
     if spec is None:
         return array.astype(np.float32) if array.dtype.kind in "fb" or array.dtype == np.uint8 else array
     if spec.dtype.is_floating:
-        if array.dtype.kind in "iu" and array.size and np.abs(array.astype(np.float64)).max() > 2**24:
+        wide = array.dtype.kind in "iu" and array.dtype.itemsize > 2  # integers of 16 bits are exact anyway
+        if wide and array.size and np.abs(array.astype(np.float64)).max() > 2**24:
             raise TypeError(
                 f"The integers in input {name!r} are too large to be exact as float32; convert them yourself."
             )
@@ -377,15 +378,14 @@ def with_progress(
 
     Of batches that hold so many ``rows`` in all, inputs are counted.
     """
-    if verbose not in ("auto", 0, 1):
-        raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
+    progress.check(verbose)
     if not (steps != 1 if verbose == "auto" else verbose):
         return stream
-    progress = bar(steps, unit) if rows is None else bar(rows, "input")
-    return _counted(stream, progress, (lambda _: 1) if rows is None else count)
+    bar = progress.bar(steps, unit) if rows is None else progress.bar(rows, "input")
+    return _counted(stream, bar, (lambda _: 1) if rows is None else count)
 
 
-def _counted(stream: Iterator[Any], progress: Bar, size: Callable[[Any], int]) -> Iterator[Any]:
+def _counted(stream: Iterator[Any], bar: Bar, size: Callable[[Any], int]) -> Iterator[Any]:
     for batch in stream:
         yield batch
-        progress.add(size(batch))
+        bar.add(size(batch))

@@ -29,7 +29,7 @@ from tfxai.display import (
     to_display,
 )
 from tfxai.explanation import Explanation
-from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_key, add_scale, bare
+from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_key, add_scale, bare, told
 from tfxai.joining import method_of, side_by_side
 from tfxai.reading import Reading, read, scored
 from tfxai.tables import Table, is_table
@@ -38,6 +38,7 @@ from tfxai.words import is_read
 __all__ = ["CELL", "GAP", "INK", "LINE", "overlay", "plot_grid", "saturate", "sheet", "to_display"]
 
 MAX_ROWS = 16
+NUMBERED = 10  # features that have their number beneath their bar
 STRONG = 0.8  # where bars have their colour, on the way from the middle to an end
 LINE_HEIGHT = 0.13  # inches, of the text beneath a cell
 HEADING, HEADING_HEIGHT = 22, 0.17  # letters in a line above a column, and inches of another line
@@ -91,7 +92,8 @@ def plot_grid(
 
     The first column shows the input with the class that is explained and its score. Images get the heat-map laid over
     them, as do slices of volumes and frames of clips; series are drawn as lines before a background in the colours of
-    the heat-map; of tables, the attributions are drawn as bars. Of texts the words are drawn on coloured backgrounds, a
+    the heat-map; of tables, the attributions are drawn as bars above the numbers of their columns (`tfxai.tables.Table`
+    draws them by name). Of texts the words are drawn on coloured backgrounds, a
     paragraph for each explanation, for which of the options below titles, cmap and input count.
 
     Values that speak for and against the target are drawn signed: red and blue on one scale, over the image in grey.
@@ -167,7 +169,7 @@ def plot_grid(
 
     aspects = [row.drawn.shape[0] / row.drawn.shape[1] if draw is _draw_overlay else 0.75 for row in rows]
     heights = [CELL * aspect for aspect in aspects]
-    bar = ABOVE + BAR + BENEATH if draw is _draw_overlay else 0
+    bar = ABOVE + BAR + BENEATH if draw is _draw_overlay else BENEATH if table else 0
     beneath = [max(_beneath(row[0], 0), *(_beneath(text, bar) for text in row[1:])) for row in texts]
     headings = [_heading(title) for title in ["input", *titles]]
     above = 0.55 + HEADING_HEIGHT * max(title.count("\n") for title in headings)
@@ -302,6 +304,10 @@ def _draw_lines(cell: Axes, series: np.ndarray) -> None:
 def _bars(cell: Axes, values: np.ndarray, colours: Any) -> None:
     cell.bar(np.arange(len(values)), values, color=colours, width=0.85)
     cell.axhline(0, color=INK, linewidth=0.6)
+    ends = sorted({min(0.0, float(values.min())), max(0.0, float(values.max()))})
+    cell.set_yticks(ends, [told(one) for one in ends])
+    cell.set_xticks(range(0, len(values), -(-len(values) // NUMBERED)))
+    cell.tick_params(labelsize=6.5, colors=INK, length=0, pad=1.5)
 
 
 def _heading(title: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
 from tfxai.choices import Mode
 
 WORDS = '"mean=104,117,123 scale=0.017 bgr", of which each may be left out'
+
+# Networks of keras.applications that scale no pixels themselves, by the names that they have there.
+APPLICATIONS: dict[str, Mode] = {
+    r"vgg(16|19)|resnet(50|101|152)": "caffe",
+    r"resnet(50|101|152)v2|mobilenet(v2)?_\d\.\d+_\d+|inception_v3|inception_resnet_v2|xception|NASNet": "-1..1",
+    r"densenet(121|169|201)": "torch",
+}
 
 
 class Affine(NamedTuple):
@@ -70,3 +79,16 @@ def _numbers(text: str, whole: str) -> tuple[float, ...]:
 
 def _unknown(text: str) -> ValueError:
     return ValueError(f"Expected the preprocessing to be one of {', '.join(get_args(Mode))}, or {WORDS}; got {text!r}.")
+
+
+def of_application(names: Iterable[str]) -> tuple[str, Mode] | None:
+    """The first of some names by which keras.applications calls a network, and what pixels become for it there.
+
+    Examples
+    --------
+    >>> from tfxai.preprocessing import of_application
+    >>> of_application(["functional", "mobilenetv2_1.00_224"])
+    ('mobilenetv2_1.00_224', '-1..1')
+    """
+    found = ((name, mode) for name in names for known, mode in APPLICATIONS.items() if re.fullmatch(known, name))
+    return next(found, None)

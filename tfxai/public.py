@@ -31,6 +31,7 @@ from tfxai.models.attention_maps import attention
 from tfxai.models.receptive_field import receptive_field
 from tfxai.neurons import RelevantFeatures
 from tfxai.pages.page import page
+from tfxai.pages.widget import widget
 from tfxai.plotting import plot_grid
 from tfxai.relevance import LRP, DeepLift, DeepTaylor, SimpleTaylor
 from tfxai.resampling import InputResampling
@@ -82,5 +83,6 @@ __all__ = [
     "targets",
     "transforms",
     "trust",
+    "widget",
 ]
 __all__ += attribution.__all__ + coalitions.__all__ + synthesis.__all__

@@ -296,6 +296,9 @@ def test_pictures_of_heads_and_of_layers():
     np.testing.assert_allclose(both.extras["by_head"].mean(1), both.values, rtol=1e-5)
     rows = both.extras["heads"][:, 1, 3, 1:].reshape(2, 4, 4)  # the class token stands for no place
     np.testing.assert_allclose(alone.values, rows, rtol=1e-5)
+    pairs = both.extras["heads"].mean(1)[:, 1:, 1:].reshape(2, 4, 4, 4, 4)
+    np.testing.assert_allclose(both.extras["between"], pairs, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(alone.extras["between"][:, 0, 2], both.extras["heads"][:, 1, 3, 1:].reshape(2, 4, 4))
 
 
 def test_causal_attention_is_told_from_all_others():

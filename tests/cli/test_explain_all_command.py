@@ -40,7 +40,7 @@ def test_a_folder_tree(given, capsys):
     assert [row["id"] for row in rows] == ["0.png", "2.png", "4.png", "deep/1.png", "deep/3.png"]
     assert {row["label"] for row in rows} == {"elm"}
     assert main(words(given, *more)) == 0
-    assert "5 of 5 inputs were explained before" in capsys.readouterr().err
+    assert "5 of 5 inputs were done before" in capsys.readouterr().err
 
 
 def test_failures(given, capsys):

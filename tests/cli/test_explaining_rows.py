@@ -210,3 +210,11 @@ def test_a_page_of_a_name_of_ones_own(folder, tmp_path, capsys):
     with pytest.raises(SystemExit):
         explain(folder, "table.keras", *given, "--html", "cat.jpg")
     assert "ends in .html, got 'cat.jpg'" in capsys.readouterr().err
+
+
+def test_a_table_from_the_standard_input(folder, tmp_path, monkeypatch):
+    options = ["--without", "label", "--method", "occlusion", "--output"]
+    monkeypatch.setattr("sys.stdin", io.StringIO((folder / "rows.csv").read_text()))
+    assert explain(folder, "table.keras", "--table", "-", *options, tmp_path / "piped") == 0
+    assert explain(folder, "table.keras", "--table", folder / "rows.csv", *options, tmp_path / "read") == 0
+    assert read(tmp_path / "piped" / "occlusion.csv") == read(tmp_path / "read" / "occlusion.csv")

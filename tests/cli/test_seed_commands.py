@@ -179,7 +179,12 @@ def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
     html = (tmp_path / "out" / page).read_text(encoding="utf-8")
     entries = [one["entries"][0] for one in items(html)]
     assert [[more["caption"] for more in one["more"]] for one in entries] == [
-        ["inversion mask", "foreground", "background"]
+        [
+            "inversion mask",
+            "foreground",
+            "background",
+            "the loss over 2 and 3 steps (the masks on the way are not kept)",
+        ]
     ] * 2
     found = tfxai.Explanation.load(tmp_path / "out" / values)
     expected = tfxai.GuidedFeatureInversion(
@@ -205,6 +210,12 @@ def test_stages_are_drawn_as_they_were_found(model, painted):
             np.testing.assert_allclose(shown, explanation.extras[name][row], atol=0.51)
     assert np.abs(rows[0][1].astype(int) - rows[0][2]).max() > 0  # each stage has its own mask
     assert NAMES[explanation.target[0]] in figure.axes[0].get_xlabel()
+    bars = [len(cell.child_axes) for cell in figure.axes[:5]]
+    assert bars == [0, 1, 1, 0, 0]  # of the masks, with their values
+    for cell, masks in ((1, explanation.extras["inversion_values"]), (2, explanation.values)):
+        low, high = figure.axes[cell].child_axes[0].get_xticks()
+        assert low == pytest.approx(masks[0].min(), abs=0.01 * float(masks[0].max()))
+        assert high == pytest.approx(np.percentile(masks[0], 99), rel=0.02)
 
     for stage in ("inversion_values", "target_steps"):  # one of them alone
         alone = {name: x for name, x in explanation.extras.items() if name != stage}

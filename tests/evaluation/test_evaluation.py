@@ -316,7 +316,7 @@ def test_options_that_do_not_fit(folder, tmp_path, capsys, more, message):
 
 def test_missing_folders_are_told(folder, tmp_path, capsys):
     for images, boxes, message in [
-        ("nowhere", "boxes.csv", "Expected the folder of the images"),
+        ("nowhere", "boxes.csv", "Expected a folder of images, and"),
         ("photos", "nowhere.csv", "There is no file"),
     ]:
         given = [str(folder / name) for name in ("model.keras", images, boxes)]

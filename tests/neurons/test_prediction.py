@@ -186,7 +186,8 @@ def test_a_class_without_weights_falls_back_to_what_responds_most(x):
         found = explainer(x, target=2)
     assert found.extras["fallback"].all()
     assert (found.extras["top"][:, 0] == found.extras["contributions"].argmax(1)).all()
-    combined = found[0].plot_prediction().axes[1]
+    combined = found[0].plot_prediction(percentile=100).axes[1]
+    assert combined.child_axes[0].get_xticks()[1] == pytest.approx(found.values[0].max())
     assert combined.texts[0].get_text() == "no feature is relevant:\nthose that respond most"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -15,7 +15,7 @@ from tfxai.maps import stretched
 from tfxai.metrics.curves import Curve
 from tfxai.pages import ExplainedPage
 from tfxai.pages.demo import comparison, opening
-from tfxai.pages.encoded import as_json, grey_map
+from tfxai.pages.encoded import as_json, grey_map, pairs
 from tfxai.pages.explained import SCRIPTS
 
 NASTY = "</script><script>alert(1)</script><b>\"'&$n\u2028"
@@ -83,6 +83,20 @@ class TestMaps:
         found = values(grey_map(maps, stretched((70, 70), (70, 70)).sides, (70, 70), 70))
         assert len(np.unique(found)) >= 9
         np.testing.assert_allclose(found, maps, atol=0.13)
+
+    def test_what_each_patch_gives_to_each(self):
+        rng = np.random.default_rng(0)
+        given = rng.uniform(size=(3, 4, 3, 4)).astype(np.float32)
+        sides = stretched((3, 4), (12, 16)).sides
+        packed = pairs(given, sides, (12, 16), 100)
+        assert packed["grid"] == [3, 4]
+        np.testing.assert_allclose(values(packed).reshape(given.shape), given, atol=0.026)
+        coarse = pairs(np.add.outer(np.eye(8), np.ones((8, 8))), stretched((8, 8), (8, 8)).sides, (8, 8), 16)
+        assert coarse["grid"] == [4, 4]
+        expected = (
+            np.kron(np.eye(4), np.ones((1, 16))).reshape(4, 4, 16) / 2 + 1
+        )  # half of each 2 x 2 lies on the diagonal
+        np.testing.assert_allclose(values(coarse).reshape(4, 4, 16), expected, atol=0.05)
 
     def test_zeros_are_zeros(self):
         packed = grey_map(np.zeros((3, 3)), stretched((3, 3), (6, 6)).sides, (6, 6), 8)
@@ -194,6 +208,18 @@ class TestPage:
         assert len(html.encode()) < 1_000_000
         assert len(items(html)) == 20
 
+    def test_attention_between_all_patches_stays_within_it(self):
+        rng = np.random.default_rng(0)
+        images, _, _ = flowers.make(n=20, size=224)
+        between = rng.dirichlet(np.ones(196), size=(20, 196)).reshape(20, 14, 14, 14, 14).astype(np.float32)
+        noisy = rng.normal(size=(20, 224, 224)) ** 3
+        columns = [explanation(noisy, inputs=images, method=f"method {n}") for n in range(3)]
+        columns += [explanation(rng.normal(size=(20, 14, 14)), inputs=images, method=f"cam {n}") for n in range(4)]
+        columns.append(explanation(rng.normal(size=(20, 14, 14)), inputs=images, extras={"between": between}))
+        html = tfxai.page(columns)
+        assert '"between"' in html
+        assert len(html.encode()) < 1_000_000
+
     def test_few_maps_keep_their_pixels(self):
         noisy = np.random.default_rng(0).normal(size=(1, 200, 200))
         one = explanation(noisy, inputs=np.zeros((1, 200, 200, 3)))
@@ -232,6 +258,26 @@ class TestPage:
                 np.testing.assert_allclose(entry["curve"]["shares"], own.shares[number], rtol=1e-4)
                 np.testing.assert_allclose(entry["curve"]["scores"], own.scores[number], rtol=1e-4)
         assert "curve" not in items(tfxai.page(found))[0]["entries"][0]
+
+    def test_channels_of_input_resampling(self):
+        images, _, _ = flowers.make(n=2)
+        model = flowers.load_model()
+        found = tfxai.InputResampling(model, ["block3_relu"], samples=10)(images, verbose=0)
+        one = items(tfxai.page({"cam": tfxai.GradCAM(model)(images), "mine": found}))[1]
+        assert [entry["method"] for entry in one["entries"]] == ["cam", "mine"]
+        entry = one["entries"][1]
+        boxes = found.boxes({"block3_relu": np.arange(found.channels["block3_relu"])[None].repeat(2, 0)})
+        for channel, influence, precision, *box in entry["channels"]:
+            for told, metric in ((influence, "correlation"), (precision, "precision")):
+                known = found.scores[metric]["block3_relu"][1, channel]
+                assert told == pytest.approx(known, rel=1e-3) if np.isfinite(known) else told is None
+            assert box == boxes["block3_relu"][1, channel].tolist()
+        assert entry["layer"] == "block3_relu"
+        with pytest.raises(ValueError, match=r"got \[1, 2\] inputs"):
+            tfxai.page([tfxai.GradCAM(model)(images[:1]), found])
+        rows = tfxai.Occlusion(lambda x: x[:, :1])(np.ones((2, 3)), target=0)
+        with pytest.raises(ValueError, match="explanations are of no images"):
+            tfxai.page([rows, found])
 
     def test_json_holds_what_it_was_given(self):
         import json
@@ -279,6 +325,15 @@ class TestGrowing:
         for name, colour in sides.items():
             np.testing.assert_allclose(picture(more[name]["photo"]).mean((0, 1)), 255 * np.array(colour), atol=4)
         np.testing.assert_allclose(values(more["inversion mask"]["map"]), values(entry["map"])[::-1], atol=1e-4)
+
+    def test_words_that_attend(self, page):
+        words = x = keras.Input((4,), dtype="int32")
+        x = keras.layers.Embedding(9, 8)(x)
+        x = keras.layers.GlobalAveragePooling1D()(x + keras.layers.MultiHeadAttention(2, 4)(x, x))
+        found = tfxai.AttentionGradient(keras.Model(words, keras.layers.Dense(2)(x)))(np.array([[5, 1, 7, 2]]))
+        page.add_told("text", [], {"attention": found}, {"attention": found.words(0)}, "words")
+        (entry,) = items(page.path.read_text(encoding="utf-8"))[0]["entries"]
+        np.testing.assert_allclose(values(entry["between"]), found.extras["between"][0], atol=1e-4)
 
     def test_features_that_speak(self, page):
         images, labels, _ = flowers.make(n=12, size=32)

@@ -44,6 +44,44 @@ def test_each_script_is_sound_by_itself():
             subprocess.run([NODE, "--check", str(file)], check=True)
 
 
+FAKE = """
+const frame = { style: {}, setAttribute() {}, addEventListener: (name, one) => (frame.loaded = one) };
+frame.contentWindow = { postMessage: (sent) => told.push(sent.tfxai) };
+const told = [], known = { html: "<p>", state: "#a", height: 9 }, heard = {}, saved = [];
+globalThis.document = { createElement: () => frame };
+globalThis.window = { addEventListener: (name, one) => (heard[name] = one) };
+window.removeEventListener = (name) => delete heard[name];
+const model = {
+  get: (name) => known[name], set: (name, value) => (known[name] = value), save_changes: () => saved.push(known.state),
+  on: (name, one) => (heard[name] = one), off: (name) => delete heard[name],
+};
+const end = front.render({ model, el: { append() {} } });
+frame.loaded();
+heard.message({ source: frame.contentWindow, data: { tfxai: "#b" } });
+heard["change:state"]();
+heard.message({ source: {}, data: { tfxai: "#evil" } });
+heard.message({ source: frame.contentWindow, data: 3 });
+known.state = "#c";
+heard["change:state"]();
+end();
+console.log(JSON.stringify({ told, saved, left: Object.keys(heard), shown: frame.srcdoc, height: frame.style.height }));
+"""
+
+
+def test_the_front_end_of_the_widget_tells_states_once():
+    module = SCRIPT.parent.joinpath("widget.js").read_text().replace("export default", "const front =")
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", module + FAKE], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {
+        "told": ["#a", "#c"],
+        "saved": ["#b"],
+        "left": [],
+        "shown": "<p>",
+        "height": "9px",
+    }
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("strategy", [cv2.IMWRITE_PNG_STRATEGY_DEFAULT, cv2.IMWRITE_PNG_STRATEGY_RLE])
 @pytest.mark.parametrize(
@@ -221,6 +259,7 @@ class TestAddress:
             "hide": 12,
             "zoom": 2.5,
             "x": 0.25,
+            "from": "0.25,0.5",
         }
         code = "writeHash(state, initial(allowed.methods, allowed.palette))"
         assert self.read(run(code, state=state, allowed=self.allowed)) == state
@@ -238,6 +277,9 @@ class TestAddress:
             "#image=x&opacity=&threshold=-3&hide=1e9",
             "#zoom=0&palette=none&signs=3&other=1",
             "#%%%&methods=%E0%A4%A",
+            "#from=a,b",
+            "#from=0.5,0.5,0.5",
+            "#from=-1",
         ],
     )
     def test_nonsense_changes_nothing(self, text):
@@ -270,6 +312,37 @@ def test_entries_of_the_chosen_methods_layers_and_classes():
     assert chosen(target="*") == ["camacat", "cambcat", "camadog", "lrpfox"]
     assert chosen(methods=["lrp"], target="dog") == ["lrpfox"]
     assert chosen(methods=[]) == []
+
+
+def test_the_patch_or_word_that_looks():
+    sides = [[3.5, 8, 0, 15], [3.5, 8, 0, 23]]  # two rows and three columns of patches of 8 pixels
+    between = {"grid": [2, 3], "sides": sides, "size": [16, 24], "width": 6, "height": 6}
+    places = ["", "3", "0,0", "0.34,0.1", "0.99,0.6", "1,1"]
+    assert run("places.map((one) => patchAt(between, one))", places=places, between=between) == [-1, -1, 0, 1, 5, 5]
+    assert run("middleOf(between, '0.99,0.6')", between=between) == {"x": pytest.approx(5 / 6), "y": 0.75}
+    assert run("middleOf(between, '')", between=between) is None
+    assert run("['', '5', '6', '0,0'].map((one) => wordAt(between, one))", between=between) == [-1, 5, -1, -1]
+    rows = f"{{ ...between, values: Float32Array.from({list(range(36))}) }}"
+    shown = run(f"mapFrom({{ map: 1, between: {rows} }}, '0,1')", between=between)
+    assert (shown["values"], shown["width"], shown["height"]) == (list(range(18, 24)), 3, 2)
+    assert run(f"mapFrom({{ map: 1, between: {rows} }}, '')", between=between) == 1
+
+
+def test_channels_are_placed_by_their_scores():
+    channels = [
+        [0, 0.5, 1.0, 0, 0, 4, 4],
+        [1, None, 2.0, 0, 0, 4, 4],
+        [2, 0.9, 100.0, 1, 2, 3, 4],
+        [3, 0.1, 10.0, 0, 0, 4, 4],
+    ]
+    points = run("placed(channels)", channels=channels)
+    assert [one["number"] for one in points] == [0, 2, 3]
+    assert [one["x"] for one in points] == pytest.approx([8, 96, 52])
+    assert [one["y"] for one in points] == pytest.approx([47.5, 5, 90])
+    assert points[1]["box"] == [1, 2, 3, 4]
+    chosen = "['', 'a:3', 'b:3', 'a:1'].map((one) => chosenPoint(points, 'a', one).number)"
+    assert run(chosen, points=points) == [2, 3, 2, 2]
+    assert run("[placed([]), chosenPoint([], 'a', '')]") == [[], None]
 
 
 def test_a_curve_between_its_points():

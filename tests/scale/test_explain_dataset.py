@@ -16,7 +16,6 @@ import tfxai
 from tfxai import images
 from tfxai.scale import Explain, read
 from tfxai.scale.dataset import Allowed
-from tfxai.scale.progress import Progress
 
 METHODS = ["grad_cam", "integrated_gradients:steps=2"]
 OPTIONS = {"shard_rows": SHARD, "batch_size": 3, "preprocess": "0..1", "verbose": 0}
@@ -239,7 +238,7 @@ class TestErrors:
             ({"max_failures": 1.5}, "a share from 0 to 1"),
             ({"max_failures": -1}, "Expected max_failures"),
             ({"model_path": "nothing.keras"}, "no model file 'nothing.keras'"),
-            ({"source": np.ones((2, 16, 16, 3))}, "takes as they are: leave preprocess="),
+            ({"source": np.ones((2, 16, 16, 3))}, "takes as they are: leave out preprocess="),
             ({"source": np.ones((2, 16, 16, 3)), "workers": 2, "preprocess": "none"}, "so it must be a path"),
             ({"verbose": 3}, "Expected verbose"),
         ],
@@ -313,15 +312,6 @@ def test_how_many_may_fail():
     share.add(1, 10, None, [])
     with pytest.raises(ValueError, match=r"3 of 20 inputs failed.*allows 2. The first: 'a': b"):
         share.add(2, 10, None, ["'a': b"])
-
-
-def test_progress(capsys):
-    progress = Progress(2000, 500, 1)
-    progress.done, progress.failed = 1000, 3
-    assert progress.line(100) == "1,000 of 2,000 inputs, 5.0 a second, 3 min left, 3 failed"
-    progress.rows = None
-    assert progress.line(10) == "1,000 inputs, 50.0 a second, 3 failed"
-    assert "500 of 2,000 inputs were explained before" in capsys.readouterr().err
 
 
 def test_the_manifest_tells_seeds_and_versions(model, photos, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from data_sets import contents, pictures, tree
 
 import tfxai
+from tfxai.evaluation import heatmaps
 from tfxai.scale import read
 
 pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfxai[scale]"')
@@ -93,3 +94,52 @@ def test_ids_are_there_once(context, tmp_path):
     ids = [name for table in read(tmp_path / "out").tables() for name in table["id"].to_pylist()]
     assert sorted(ids) == sorted(path.relative_to(source).as_posix() for path in source.rglob("*.png"))
     assert np.unique(ids).size == ROWS
+
+
+class Pictures:
+    """As an evaluation has them."""
+
+    size, keys = (16, 16), [str(number) for number in range(ROWS)]
+    x = np.random.default_rng(0).uniform(size=(ROWS, 16, 16, 3)).astype(np.float32)
+
+    def __len__(self):
+        return ROWS
+
+    def __getitem__(self, rows):
+        return self.x[rows]
+
+
+def evaluate(model, output):
+    """In a process of its own, in shards of 8 batches."""
+    heatmaps.MANY = 0
+    explainer = tfxai.IntegratedGradients(model, steps=3)
+    maps, _ = heatmaps.heatmaps("integrated_gradients", explainer, Pictures(), None, output, {}, 1)
+    np.save(f"{output}.npy", maps)
+
+
+def test_an_evaluation_that_is_killed(context, tmp_path):
+    networks.known("small").save(tmp_path / "small.keras")
+    whole = context.Process(target=evaluate, args=(tmp_path / "small.keras", tmp_path / "whole"))
+    child = context.Process(target=evaluate, args=(tmp_path / "small.keras", tmp_path / "out"))
+    child.start()
+    while len(shards(tmp_path / "out")) < 3:
+        time.sleep(0.001)
+        assert child.is_alive()
+    child.kill()
+    child.join()
+    assert 3 <= len(shards(tmp_path / "out")) < 15
+    whole.start()
+    whole.join()
+    kept = {file: file.stat().st_mtime_ns for file in shards(tmp_path / "out")}
+    child = context.Process(target=evaluate, args=(tmp_path / "small.keras", tmp_path / "out"))
+    child.start()
+    child.join()
+    assert whole.exitcode == child.exitcode == 0
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept  # nothing is explained twice
+    seconds = [f"seconds/{number:05}.json" for number in range(15)]
+    one, other = contents(tmp_path / "whole"), contents(tmp_path / "out")
+    assert {name for name in one if name in seconds} == set(seconds)
+    assert {name: x for name, x in one.items() if name not in seconds} == {
+        name: x for name, x in other.items() if name not in seconds
+    }
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.load(tmp_path / "whole.npy"))

@@ -30,6 +30,12 @@ def test_uint8(maps, power, positive):
     assert (np.abs(found[maps == 0]) <= 1e-44).all()
 
 
-@pytest.mark.parametrize(("store", "bytes"), [("float16", 2), ("uint8", 1)])
+@given(MAPS, st.integers(-120, 120))
+def test_float32(maps, power):
+    maps = np.ldexp(maps, power)
+    np.testing.assert_array_equal(unpack(*pack(maps, "float32")), maps)
+
+
+@pytest.mark.parametrize(("store", "bytes"), [("float16", 2), ("uint8", 1), ("float32", 4)])
 def test_size(store, bytes):
     assert pack(np.ones((2, 3, 5), np.float32), store).codes.nbytes == 30 * bytes

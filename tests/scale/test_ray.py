@@ -82,7 +82,7 @@ def test_is_equal_to_this_process(given, truth, connected, tmp_path):
 
 def test_a_worker_is_killed(given, truth, connected, tmp_path, monkeypatch):
     """By the driver itself, once it hears of the third shard."""
-    from tfxai.scale.progress import Progress
+    from tfxai.progress import Lines
 
     killed = []
 
@@ -92,7 +92,7 @@ def test_a_worker_is_killed(given, truth, connected, tmp_path, monkeypatch):
             killed.extend(sorted(workers(connected))[:1])
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(Progress, "add", add)
+    monkeypatch.setattr(Lines, "add", add)
     tfxai.explain_dataset(*given, METHODS, tmp_path / "out", engine="ray", **OPTIONS)
     assert killed
     assert contents(tmp_path / "out") == truth

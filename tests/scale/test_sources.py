@@ -1,5 +1,7 @@
 """Kinds of sources: the same images have the same explanations wherever they come from."""
 
+import re
+
 import data_sets
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import tensorflow as tf
 from data_sets import encoded, model_file, pictures, records, table, tree
 
 import tfxai
+from tfxai.scale import Explain, sources
 from tfxai.scale.records import TFRecords
 from tfxai.scale.sources import open_source
 
@@ -111,6 +114,32 @@ def test_rows_from_any_to_any(kind, folder, tmp_path):
         assert [row.id for row in opened.read(first, last)] == ids[first:last]
     assert opened.rows in (11, None)
     assert opened.facts == open_source(source).facts
+
+
+@pytest.mark.parametrize("block", [1, 3 * 16 * 16 * 3 * 4, 2**20])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_are_read_in_blocks(block, order, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", block)
+    x = np.asarray(IMAGES, np.float32, order=order)
+    np.save(tmp_path / "x.npy", x)
+    found = [row.given for row in open_source(tmp_path / "x.npy").read(2, 30)]
+    np.testing.assert_array_equal(found, x[2:])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "int64", "float16", "float64"])
+def test_kinds_of_numbers_are_one_to_the_model(kind, model, truth):
+    """Some are handed on as they are, others are checked and converted one by one."""
+    explain = Explain(model, "grad_cam", batch_size=SHARD)
+    found = explain({"id": list("abcd"), "input": IMAGES[:SHARD].astype(kind)})
+    np.testing.assert_array_equal(found["score"], truth.score[:SHARD])
+
+
+def test_numbers_that_are_not_exact_as_floats(model):
+    explain = Explain(model, "grad_cam")
+    inputs = [IMAGES[0], IMAGES[1].astype(np.int64) + 2**25, np.full((16, 16, 3), np.nan), np.ones((16, 16))]
+    found = explain({"id": list("abcd"), "input": inputs})
+    said = ["^$", "too large to be exact", "NaN or infinite", "to have shape|as a batch of shape"]
+    assert [bool(re.search(*pair)) for pair in zip(said, found["error"], strict=True)] == [True] * 4
 
 
 def test_numbers_in_parquet(folder, tmp_path):

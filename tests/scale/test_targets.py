@@ -128,7 +128,7 @@ def test_names_without_the_names_of_all_classes(model, tmp_path):
         ("tfrecord", "class", r"to have a column 'class' of targets. It has \['image', 'label'\]"),
         ("folder", "label", r"tree' to have a column 'label' of targets. It has \['folder'\]"),
         ("dataset", "y", r"the dataset to have a column 'y' of targets. It has \['label'\]"),
-        ("folder", "", "the name of a column behind"),
+        ("folder", "", "the name of a column after"),
     ],
 )
 def test_columns_that_are_not_there(kind, column, said, model, tmp_path):

@@ -244,6 +244,8 @@ class AttentionGradient(TokenMap):
     head : int, optional
         Which head; default: the mean of all. ``extras["heads"]`` has each of them, (n, heads, queries, keys), and
         ``extras["by_head"]`` what is shown of each, (n, heads, ...); `tfxai.plot_attention` draws them.
+        ``extras["between"]``, if queries and keys are the same tokens of one input, has what each place gives to each,
+        ``(n, *queries, *keys)``, of that head or the mean: on a page, a click shows the row of a patch or word.
     query : int, optional
         Of which token the row is shown. Default: the mean of those that the score is read from.
     grid : (int, int), optional
@@ -318,7 +320,18 @@ class AttentionGradient(TokenMap):
         laid = self.laid(run, {one.source: by_head})
         if len(laid) == 1:
             run.extras["by_head"] = next(iter(laid.values()))
+            if one.stream == one.source and shown.shape[2] is not None and shown.shape[2] == shown.shape[3]:
+                pairs = tf.reduce_mean(shown, 1) if self.head is None else shown[:, self.head]
+                run.extras["between"] = self._laid_twice(run, one.source, pairs)
         return {one.source: tf.reduce_mean(by_head, 1) if self.head is None else by_head[:, self.head]}
+
+    def _laid_twice(self, run: Run, stream: int, pairs: tf.Tensor) -> tf.Tensor:
+        """(n, queries, keys), where the queries and where the keys lie in the input: (n, *queries, *keys)."""
+        by_query = next(
+            iter(self.laid(run, {stream: tf.linalg.matrix_transpose(pairs)}).values())
+        )  # (n, keys, *queries)
+        axes = range(2, by_query.shape.rank)
+        return next(iter(self.laid(run, {stream: tf.transpose(by_query, [0, *axes, 1])}).values()))
 
 
 def _queries(one: Attention) -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfxai.cli.options import (
     add_batch_size_option,
     add_classes_option,
+    add_crop_option,
     add_model_options,
     add_mu_option,
     add_preprocess_option,
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", metavar="NAME", nargs="+", help="default: the last of each block")
     add_mu_option(parser)
     add_preprocess_option(parser)
+    add_crop_option(parser)
     add_batch_size_option(parser)
     add_seed_option(parser, "the images that are held out to choose mu")
     parser.add_argument(

@@ -116,8 +116,31 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
-    """Which images; the next words that the command takes."""
-    return parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, folders of them, or patterns")
+    """Which images, and which part of each; the next words that the command takes."""
+    add_crop_option(parser)
+    what = "image files, folders of them, or patterns; - reads one from the standard input"
+    return parser.add_argument("images", metavar="IMAGE", nargs="+", help=what)
+
+
+def add_crop_option(parser: argparse.ArgumentParser) -> None:
+    """Which part of photographs the model gets."""
+    parser.add_argument(
+        "--crop",
+        metavar="SHARE",
+        type=_share,
+        help="take this share of each photograph, from its middle and in the shape of the model's input: 0.875 is how "
+        "most networks of ImageNet were evaluated (default: the whole photograph, squeezed to that shape)",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and at most 1, got {text!r}")
+    return share
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +195,7 @@ def add_text_options(parser: argparse.ArgumentParser, images: argparse.Action) -
 
 def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
     """Which table, in place of images, and what its columns are."""
-    what = "explain the rows of a .csv file, whose first line has the names of columns"
+    what = "explain the rows of a .csv file, whose first line has the names of columns; - reads the standard input"
     parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument(
         "--without",

@@ -88,7 +88,7 @@ def _check_paths(arguments: argparse.Namespace) -> None:
     if model is not None and not Path(model).exists():
         raise ValueError(f"There is no model file {model!r}.")
     only = images[0] if isinstance(images, list) and len(images) == 1 else None
-    if only is not None and not Path(only).exists() and not glob.has_magic(only):
+    if only not in (None, "-") and not Path(only).exists() and not glob.has_magic(only):
         raise ValueError(f"There is no image file {only!r}.")
 
 

@@ -20,6 +20,8 @@ class ImageFiles:
         The files.
     size, channels, mode
         As for `tfxai.images.prepare`.
+    crop : float, optional
+        Which share of each image is taken, as for `tfxai.images.centre`. Default: all of it.
 
     Attributes
     ----------
@@ -40,7 +42,9 @@ class ImageFiles:
         size: tuple[int | None, int | None],
         channels: int = 3,
         mode: str = "none",
+        crop: float | None = None,
     ):
+        self._crop = crop
         self._files, self._channels, self._mode, self._upright = list(files), channels, mode, True
         self.keys: list[str] = []
         for file in files:
@@ -55,6 +59,8 @@ class ImageFiles:
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Inputs of the network."""
         pixels = [images.read(file, upright=self._upright) for file in self._files[rows]]
+        if self._crop is not None:
+            pixels = [images.centre(one, self._crop, self.size) for one in pixels]
         return images.prepare(pixels, self.size, self._channels, self._mode)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfxai.evaluation import stored
 from tfxai.evaluation.boxed_images import BoxedImages
+from tfxai.evaluation.heatmaps import heatmaps
 from tfxai.explainer import Explainer
 from tfxai.metrics import LocalizationScore, compare_localization
 from tfxai.metrics.boxes import Component, Threshold
@@ -45,7 +46,7 @@ def evaluate_localization(
     explainers : mapping
         Name to explainer.
     images, target, batch_size
-        As for `stored.heatmaps`.
+        As for `tfxai.evaluation.heatmaps.heatmaps`.
     cache : path
         Where heat-maps are stored, in a folder for each method.
     facts : mapping
@@ -64,8 +65,8 @@ def evaluate_localization(
         for name, explainer in explainers.items():
             print(f"explaining by {name} ...", flush=True)
             folder = cache / stored.file_name(name)
-            heatmaps, seconds[name] = stored.heatmaps(explainer, images, target, folder, facts[name], batch_size)
-            yield name, heatmaps
+            found, seconds[name] = heatmaps(name, explainer, images, target, folder, facts[name], batch_size)
+            yield name, found
 
     scores = compare_localization(
         made(),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Sequence
-from os import PathLike
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
@@ -16,50 +13,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tfxai.evaluation.image_files import ImageFiles
-from tfxai.explainer import Explainer
 from tfxai.progress import bar
 
 Make: TypeAlias = Callable[[np.ndarray, slice], dict[str, np.ndarray]]  # from inputs and their rows to arrays by name
-
-
-def heatmaps(
-    explainer: Explainer,
-    images: ImageFiles,
-    target: np.ndarray | None,
-    folder: Path,
-    facts: dict[str, Any],
-    batch_size: int,
-) -> tuple[np.ndarray, float]:
-    """Heat-maps of all images.
-
-    Parameters
-    ----------
-    explainer : Explainer
-        The method.
-    target : None or ndarray
-        (n,) classes; None for the predicted ones.
-    images, folder, facts, batch_size
-        As for `batches`.
-
-    Returns
-    -------
-    tuple
-        (n, h, w), and the seconds for an image, see `typical`.
-
-    Raises
-    ------
-    ValueError
-        As `batches`.
-    """
-
-    def explained(inputs: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
-        begin = time.perf_counter()
-        own = None if target is None else target[rows]
-        found = explainer.explain(inputs, own, batch_size, 0).heatmaps()
-        return {"heatmaps": found, "seconds": np.asarray((time.perf_counter() - begin) / len(inputs))}
-
-    parts = batches(explained, images, folder, facts, batch_size)
-    return np.concatenate([part["heatmaps"] for part in parts])[: len(images)], _typical(parts)
 
 
 def batches(
@@ -121,18 +77,6 @@ def file_name(method: str) -> str:
     return re.sub(r"[^\w.,=+-]+", "_", method)
 
 
-def digest(path: str | PathLike) -> str:
-    """Of the content of a file, or of all files in a folder: another model under the same name is told by it."""
-    path = Path(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    found = hashlib.sha256()
-    for file in files:
-        found.update(str(file.relative_to(path)).encode())
-        with open(file, "rb") as stream:
-            found.update(hashlib.file_digest(stream, "sha256").digest())
-    return found.hexdigest()[:16]
-
-
 def _file(folder: Path, start: int) -> Path:
     return folder / f"{start:07d}.npz"
 
@@ -159,14 +103,14 @@ def _check(content: dict[str, np.ndarray], facts: dict[str, Any], keys: Sequence
     before = json.loads(str(content["facts"]))
     changes = [(name, before.get(name), facts.get(name)) for name in {**before, **facts}]
     changes += [("the image", was, now) for was, now in zip(content["images"].tolist(), keys, strict=False)]
+    check(changes, file.parent)
+
+
+def check(changes: Iterable[tuple[str, Any, Any]], folder: Path) -> None:
+    """ValueError if something was one thing and is another: names, what was, and what is."""
     other = [f"{name} was {was!r} and is {now!r}" for name, was, now in changes if was != now]
     if other:
         raise ValueError(
-            f"{str(file.parent)!r} holds results of another run: {'; '.join(other[:5])}. "
+            f"{str(folder)!r} holds results of another run: {'; '.join(other[:5])}. "
             "Choose another folder by --cache, or delete this one."
         )
-
-
-def _typical(parts: Sequence[dict[str, np.ndarray]]) -> float:
-    """Seconds of a batch: the lower median, so that the first, which compiles, does not count unless it is alone."""
-    return float(np.percentile([part["seconds"] for part in parts], 50, method="lower"))

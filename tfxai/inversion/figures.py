@@ -10,10 +10,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfxai.display import composite, overlay, photographs, saturate
+from tfxai.display import composite, overlay, photographs
 from tfxai.explanation import Explanation
+from tfxai.figure_parts import add_scale
 from tfxai.plotting import CELL, INK
-from tfxai.reading import scored
+from tfxai.reading import read, scored
 
 COLUMNS = ("input", "inversion mask", "target mask", "foreground", "background")
 
@@ -56,18 +57,20 @@ def stages(
     if not {"inversion_values", "target_steps"} <= extras.keys():
         raise ValueError('Expected an explanation by GuidedFeatureInversion with stages="both".')
     pictures, _ = photographs(images, explanation.of()[1])
-    masks = [saturate(one.heatmaps()) for one in (first_stage(explanation), explanation)]
+    masks = [read(one, one.polarity) for one in (first_stage(explanation), explanation)]
     sides = [_shown(extras[name], pixels) for name in ("foreground", "background")]
     aspect = pictures[0].shape[0] / pictures[0].shape[1]
     size = CELL * len(COLUMNS), (CELL * aspect + 0.45) * len(pictures) + 0.2
     figure, axes = plt.subplots(len(pictures), len(COLUMNS), squeeze=False, layout="constrained", figsize=size)
     for row, (picture, cells) in enumerate(zip(pictures, axes, strict=True)):
-        over = [overlay(picture, mask[row]) for mask in masks]
+        over = [overlay(picture, mask.maps[row]) for mask in masks]
         for cell, content in zip(cells, [picture, *over, *(side[row] for side in sides)], strict=True):
             cell.imshow(content, aspect="auto")  # foreground and background have the shape that the model takes
             cell.set_box_aspect(aspect)
             cell.set(xticks=[], yticks=[])
             cell.spines[:].set_visible(False)
+        for cell, mask in zip(cells[1:], masks, strict=False):
+            add_scale(cell, mask.ends[row], False, None, CELL * aspect)
         label = explanation.label(row).split(",")[0]  # of synonyms the first
         cells[0].set_xlabel(f"{label}\n{scored(explanation, row)}", fontsize=8.5, color=INK, parse_math=False)
     for cell, name in zip(axes[0], COLUMNS, strict=True):

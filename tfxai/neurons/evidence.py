@@ -10,7 +10,7 @@ import numpy as np
 from tfxai.display import overlay, photographs, saturate
 from tfxai.explanation import Explanation
 from tfxai.neurons.interpretation import Interpretation
-from tfxai.reading import scored
+from tfxai.reading import read, scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,14 +100,17 @@ class FeatureExplanation(Explanation):
         from tfxai.neurons import figures
 
         pictures, _ = photographs(images, self.inputs)
-        combined = saturate(self.heatmaps(), percentile)
+        combined = read(self, self.polarity, percentile)
         evidence = self.evidence()
         rows: list[figures.Row] = []
         for number, (picture, found) in enumerate(zip(pictures, evidence, strict=True)):
             text = f"{self.label(number).split(',')[0]}\n{scored(self, number)}"  # of synonyms the first
-            whole = overlay(picture, combined[number], alpha)
+            whole = overlay(picture, combined.maps[number], alpha)
             note = "no feature is relevant:\nthose that respond most" if self.extras["fallback"][number] else ""
-            row: figures.Row = [(picture, text), (whole, note if found else "no feature speaks for it")]
+            row: figures.Row = [
+                (picture, text),
+                (whole, note if found else "no feature speaks for it", combined.ends[number]),
+            ]
             for one in found:
                 heatmap = overlay(picture, saturate(one.heatmap[None], percentile)[0], alpha)
                 row.append((heatmap, f"{one.layer} {one.channel}\n{one.contribution:.2g}"))

@@ -10,10 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfxai.plotting import CELL, INK
+from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_scale
+from tfxai.plotting import INK
 
 AVERAGE = 1.5  # inches, the side of an average image
-Row: TypeAlias = list[tuple[np.ndarray, str] | None]  # images with texts, or nothing
+Shown: TypeAlias = tuple[np.ndarray, str] | tuple[np.ndarray, str, tuple[float, float]]
+Row: TypeAlias = list[Shown | None]  # images with texts, and the values of the first and the last colour; or nothing
 
 
 def classes(groups: Sequence[tuple[str, Sequence[Row]]], columns: int) -> Figure:
@@ -60,5 +62,10 @@ def _grid(rows: Sequence[Row], columns: int, size: tuple[float, float]) -> tuple
         for shown, cell in zip(row, cells, strict=False):
             if shown is not None:
                 cell.imshow(shown[0])
-                cell.text(0.5, -0.04, shown[1], transform=cell.transAxes, **style)
+                below = 0.04
+                if len(shown) == 3:
+                    height = CELL * shown[0].shape[0] / shown[0].shape[1]
+                    add_scale(cell, shown[2], False, None, height)
+                    below += (ABOVE + BAR + BENEATH) / height
+                cell.text(0.5, -below, shown[1], transform=cell.transAxes, **style)
     return figure, axes

@@ -48,7 +48,32 @@ def grey_map(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int]
         ``sides`` and ``size``.
     """
     values, sides = _averaged(np.asarray(values, np.float32), sides, detail)
-    fine, signed = values.size <= FINE, bool((values < 0).any())
+    return numbers(values, values.size <= FINE) | {
+        "sides": [_side(one) for one in sides],
+        "size": [int(one) for one in size],
+    }
+
+
+def pairs(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int], detail: int) -> dict[str, Any]:
+    """What each place of a map gives to each, (h, w, h, w), as `grey_map`: a row of the picture for each place.
+
+    ``grid`` says how many rows and columns of places there are, no more than ``detail`` in all.
+    """
+    height, width = values.shape[:2]
+    longest = max(1, int(np.sqrt(detail * max(height, width) / min(height, width))))  # so that detail places are left
+    looking, _ = _averaged(values.reshape(height, width, -1), sides, longest)
+    rows, columns = looking.shape[:2]
+    seen, kept = _averaged(looking.reshape(rows * columns, height, width).transpose(1, 2, 0), sides, longest)
+    return numbers(seen.reshape(rows * columns, -1).T, fine=False) | {
+        "grid": [rows, columns],
+        "sides": [_side(one) for one in kept],
+        "size": [int(one) for one in size],
+    }
+
+
+def numbers(values: np.ndarray, fine: bool = True) -> dict[str, Any]:
+    """Rows of numbers as a grey PNG: its codes less ``zero``, to the ``power``, times ``scale``."""
+    signed = bool((values < 0).any())
     half, power = (SIXTEEN, 1) if fine else (COARSE, SQUARED)
     zero, codes = (half, half) if signed else (0, 2 * half)
     top = float(np.abs(values).max()) or 1.0
@@ -61,9 +86,11 @@ def grey_map(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int]
         "scale": top / codes**power,
         "zero": zero,
         "power": power,
-        "sides": [[float(side.first), float(side.step), float(side.low), float(side.high)] for side in sides],
-        "size": [int(one) for one in size],
     }
+
+
+def _side(side: Side) -> list[float]:
+    return [float(side.first), float(side.step), float(side.low), float(side.high)]
 
 
 def as_json(content: Any) -> str:
@@ -73,12 +100,15 @@ def as_json(content: Any) -> str:
 
 
 def _averaged(values: np.ndarray, sides: tuple[Side, Side], detail: int) -> tuple[np.ndarray, tuple[Side, Side]]:
-    factor = max(values.shape) / detail
+    """Values (h, w, ...) of larger cells, so that there are no more than ``detail`` along a side."""
+    factor = max(values.shape[:2]) / detail
     if factor <= 1:
         return values, sides
-    height, width = (max(1, round(count / factor)) for count in values.shape)
+    height, width = (max(1, round(count / factor)) for count in values.shape[:2])
     made = [
         side._replace(first=side.first + side.step * (old / new - 1) / 2, step=side.step * old / new)
-        for side, old, new in zip(sides, values.shape, (height, width), strict=True)
+        for side, old, new in zip(sides, values.shape, (height, width), strict=False)
     ]
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA), (made[0], made[1])
+    layers = values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)  # OpenCV resizes few channels at once
+    resized = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in layers], -1)
+    return resized.reshape(height, width, *values.shape[2:]), (made[0], made[1])

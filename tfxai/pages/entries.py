@@ -12,7 +12,7 @@ from tfxai.explanation import Explanation
 from tfxai.inversion.figures import first_stage
 from tfxai.maps import Side, stretched
 from tfxai.neurons.evidence import FeatureExplanation
-from tfxai.pages import encoded
+from tfxai.pages import attends, encoded
 from tfxai.reading import read
 from tfxai.tables import Table, is_table
 from tfxai.words import is_read
@@ -73,15 +73,21 @@ def map_entry(
         From preprocessed images to uint8 pictures, for images that a method made.
     """
     reading = read(one, input=input)
-    return entry(title, one, probability) | {
-        "kind": "map",
-        "map": _grey(one, input, detail),
-        "signed": reading.signed,
-        "unsigned": one.polarity in UNSIGNED,
-        # what is not shown may be by the control of signs, which is its own name here
-        "note": reading.notes[0].replace(' not shown: polarity="signed"', ' is not shown: choose "for and against"'),
-        "more": _besides(one, detail, pixels),
-    }
+    return (
+        entry(title, one, probability)
+        | {
+            "kind": "map",
+            "map": _grey(one, input, detail),
+            "signed": reading.signed,
+            "unsigned": one.polarity in UNSIGNED,
+            # what is not shown may be by the control of signs, which is its own name here
+            "note": reading.notes[0].replace(
+                ' not shown: polarity="signed"', ' is not shown: choose "for and against"'
+            ),
+            "more": _besides(one, detail, pixels),
+        }
+        | attends.to_patches(one, input, detail)
+    )
 
 
 def told_entry(title: str, one: Explanation, told: Told, kind: str, probability: float | None = None) -> Entry:
@@ -94,7 +100,8 @@ def told_entry(title: str, one: Explanation, told: Told, kind: str, probability:
 def any_entry(title: str, one: Explanation, detail: int, input: str | None = None) -> Entry:
     """An explanation of one input, of whichever kind it is."""
     if is_read(one, input):
-        return told_entry(title, one, one.words(0, input=input), "words")
+        told = one.words(0, input=input)
+        return told_entry(title, one, told, "words") | attends.to_words(one, input, len(told))
     if is_table(one, input):
         return told_entry(title, one, Table(one, input=input).told(0, FEATURES), "bars")
     return map_entry(title, one, detail, input=input)
@@ -134,7 +141,20 @@ def _besides(one: Explanation, detail: int, pixels: Pixels | None) -> list[dict[
             images = one.extras[name]
             shown = composite(images)[0] if pixels is None else pixels(images)
             found.append({"caption": name, "photo": encoded.photo(shown[0])})
-    return found
+    return found + _steps(one)
+
+
+def _steps(one: Explanation) -> list[dict[str, Any]]:
+    """The loss of guided feature inversion from step to step, of each stage."""
+    lines = []
+    for stage in ("inversion", "target"):
+        if f"{stage}_history/total" in one.extras:
+            count = int(one.extras[f"{stage}_steps"][0])
+            lines.append([float(f"{value:.6g}") for value in one.extras[f"{stage}_history/total"][0][:count]])
+    if not any(lines) or not np.isfinite(np.concatenate(lines)).all():
+        return []
+    told = " and ".join(str(len(line)) for line in lines)
+    return [{"caption": f"the loss over {told} steps (the masks on the way are not kept)", "lines": lines}]
 
 
 def _small(caption: str, heatmap: np.ndarray, detail: int) -> dict[str, Any]:

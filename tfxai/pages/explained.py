@@ -15,7 +15,7 @@ from tfxai import api
 from tfxai._version import __version__
 from tfxai.display import palette
 from tfxai.explanation import Explanation
-from tfxai.pages import encoded
+from tfxai.pages import attends, encoded
 from tfxai.pages.entries import Entry, Told, map_entry, told_entry
 from tfxai.pages.parts import file
 
@@ -28,7 +28,10 @@ PALETTES: dict[str, tuple[str, str | None]] = {
     "magma, brown to teal": ("magma", "BrBG"),
     "grey, grey to red": ("gray", "RdGy_r"),
 }
-SCRIPTS = ("png", "maps", "colour", "state", "dom", "more", "pictures", "words", "controls", "explore", "start")
+SCRIPTS = (
+    *("png", "maps", "colour", "state", "frame", "dom", "more", "attends", "pictures"),
+    *("words", "scatter", "controls", "explore", "start"),
+)
 
 
 def detail_for(maps: int) -> int:
@@ -44,7 +47,7 @@ def explorer(titles: Sequence[str], kinds: Mapping[str, Explanation]) -> str:
     titles : sequence of str
         The methods, as they are called here.
     kinds : mapping of str to Explanation
-        An explanation by each of them, for what is known of it.
+        An explanation by each of them of which something is known.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def explorer(titles: Sequence[str], kinds: Mapping[str, Explanation]) -> str:
     }
     return Template(file("explorer.html")).substitute(
         version=__version__,
-        methods="\n".join(filter(None, (_known(title, kinds[title]) for title in titles))),
+        methods="\n".join(filter(None, (_known(title, kinds[title]) for title in titles if title in kinds))),
         about=encoded.as_json(about),
         script="".join(file(f"script/{name}.js") for name in SCRIPTS),
     )
@@ -185,6 +188,7 @@ class ExplainedPage:
         """
         entries = [
             told_entry(title, one, told[title], kind, probability(one, probabilities))
+            | (attends.to_words(one, None, len(told[title])) if kind == "words" else {})
             for title, one in explanations.items()
         ]
         self._write(explanations, item(name, said, entries))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,14 +14,18 @@ from tfxai.display import channels_last, photographs
 from tfxai.explanation import Explanation
 from tfxai.joining import method_of, side_by_side
 from tfxai.metrics.curves import Curve
+from tfxai.pages import resampled
 from tfxai.pages.entries import Entry, any_entry
 from tfxai.pages.explained import detail_for, explorer, item, shell
+from tfxai.resampling.result import Resampling
 from tfxai.tables import is_table
 from tfxai.words import is_read
 
+Shown: TypeAlias = Explanation | Resampling
+
 
 def page(
-    explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
+    explanations: Shown | Sequence[Shown] | Mapping[str, Shown],
     images: np.ndarray | Sequence[np.ndarray] | None = None,
     *,
     curves: Curve | Sequence[Curve] | None = None,
@@ -41,7 +45,8 @@ def page(
     Parameters
     ----------
     explanations : Explanation, sequence of them, or dict of them by title
-        Of the same images, texts or rows of a table: any number of inputs, methods, classes and layers.
+        Of the same images, texts or rows of a table: any number of inputs, methods, classes and layers. What
+        `tfxai.InputResampling` gives may be among them: its channels are shown with both scores, and what each sees.
     images : ndarray, or sequence of ndarray, optional
         Photographs to show instead of preprocessed inputs, each (h, w), (h, w, 3) or (h, w, 4), of any size.
     curves : Curve or sequence of Curve, optional
@@ -81,32 +86,45 @@ def page(
     >>> html.count('class="tfxai-item"')
     2
     """
-    columns, known = side_by_side(explanations)
+    explanations, channels = resampled.apart(explanations)
+    columns, known = side_by_side(explanations) if explanations or not channels else ([], [])
     titles = known or list(map(method_of, columns))
-    count = len(columns[0])
+    results: list[Shown] = [*columns, *channels.values()]
+    counts = {len(one) for one in results}
+    if len(counts) > 1:
+        raise ValueError(f"Expected results for the same inputs, got {sorted(counts)} inputs.")
+    (count,) = counts
     if names is not None and len(names) != count:
         raise ValueError(f"Expected a name for each of the {count} inputs, got {len(names)} names.")
     if detail is not None and detail < 1:
         raise ValueError(f"Expected detail to be a positive number of values, got {detail!r}.")
     drawn = _curves(curves, columns)
-    pictures = _pictures(columns[0], images, input)
+    if columns:
+        pictures = _pictures(columns[0], images, input)
+        if channels and pictures is None:
+            raise ValueError(
+                "Channels of input resampling are shown over images, and the explanations are of no images."
+            )
+    else:
+        pictures = photographs(images, _only(next(iter(channels.values()))))[0]
     kept = detail_for(count * len(columns)) if detail is None else detail
     methods = dict(zip(titles, columns, strict=True))
     items = [
         item(
-            str(names[number]) if names is not None else _name(columns[0], number),
+            str(names[number]) if names is not None else _name(columns, number),
             [],
             _distinct(
                 [
                     any_entry(name, one[number], kept, input) | _curve(curve, number)
                     for name, one, curve in zip(titles, columns, drawn, strict=True)
                 ]
-            ),
+            )
+            + [entry for name, one in channels.items() for entry in resampled.entries(name, one, number)],
             None if pictures is None else pictures[number],
         )
         for number in range(count)
     ]
-    html = shell(title, explorer(list(methods), methods)) + "".join(items) + "</body>\n</html>\n"
+    html = shell(title, explorer([*methods, *channels], methods)) + "".join(items) + "</body>\n</html>\n"
     if path is not None:
         Path(path).write_text(html, encoding="utf-8")
     return html
@@ -134,8 +152,17 @@ def _curve(curve: Curve | None, number: int) -> Entry:
     return {"curve": dict(zip(("shares", "scores"), rounded, strict=True))}
 
 
-def _name(one: Explanation, number: int) -> str:
-    return one.texts[number] if one.texts else f"input {number}"
+def _name(columns: Sequence[Explanation], number: int) -> str:
+    return columns[0].texts[number] if columns and columns[0].texts else f"input {number}"
+
+
+def _only(found: Resampling) -> np.ndarray:
+    """The images that were resampled."""
+    if isinstance(found.inputs, np.ndarray):
+        return found.inputs
+    raise ValueError(
+        "A page shows channels over one image, and this model has several inputs. plot_scores() draws them."
+    )
 
 
 def _pictures(one: Explanation, images: Any, input: str | None) -> list[np.ndarray] | None:

@@ -1,4 +1,4 @@
-"""The page of `tfxai summarize`: of each class the mean heat-map, groups of alike ones, and what stands out."""
+"""The page of `tfxai summarize`: of each class the mean heat-map, groups of similar ones, and what stands out."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _class(one: ClassSummary, pictures: Mapping[str, np.ndarray]) -> str:
     unusual = one.unusual(UNUSUAL)
     captions = [f"{name}: {distance:.1f} times the usual distance" for name, distance in unusual]
     images = [_laid(maps[name], pictures.get(name)) for name, _ in unusual]
-    found = f"{len(rows)} groups of alike heat-maps" if len(rows) > 1 else "no groups that are apart"
+    found = f"{len(rows)} groups of similar heat-maps" if len(rows) > 1 else "no distinct groups"
     return (
         f'<h2>{escape(one.label)}</h2>\n<article class="overview">'
         f"{tiles([_laid(one.mean, None)], ['mean of all'], 'mean heat-map')}"
@@ -83,7 +83,7 @@ def _features(one: ClassSummary) -> str:
         for feature in one.features[:FEATURES]
     ]
     more = len(one.features) - FEATURES
-    rest = f'<p class="soft">And {more} more, of fewer inputs.</p>' if more > 0 else ""
+    rest = f'<p class="soft">And {more} more, for fewer inputs.</p>' if more > 0 else ""
     head = '<tr><th>layer, channel</th><th class="number">inputs</th><th class="number">share</th>'
     head += '<th class="number">contribution</th><th></th></tr>'
     return f"<h3>relevant features</h3><table>{head}{''.join(rows)}</table>{rest}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Literal, Unpack
 import numpy as np
 import tensorflow as tf
 
+from tfxai import progress
+from tfxai.archive import digest
 from tfxai.checks import one_of, positive
-from tfxai.evaluation.stored import digest
 from tfxai.scale import manifest, shards
 from tfxai.scale.engines import in_processes, on_ray
 from tfxai.scale.explain import Explain, ExplainOptions
-from tfxai.scale.progress import Progress
 from tfxai.scale.reader import Results
 from tfxai.scale.sources import Source, open_source
 from tfxai.scale.wanted import is_name
@@ -63,27 +64,27 @@ def explain_dataset(
         Of a table the column, or of TFRecords the feature, that holds images or paths. Default: the one that can be
         meant.
     shard_rows : int
-        Inputs in a shard: what a run that is killed loses at most, for each worker. Default 1024.
+        Inputs in a shard. When a run is killed, each worker loses one shard at most. Default 1024.
     max_failures : float or int
-        Failed inputs at which the work stops with an error: a float is a share of all inputs, an int a number. Of a
-        dataset that does not know its length it is a share of those read so far. Default 0.01.
+        How many inputs may fail; beyond that the work stops with an error. An int is a number, a float a share of all
+        inputs, or of those read so far where a dataset does not know its length. Default 0.01.
     engine : {"local", "ray"}
         This machine, or the workers of a Ray cluster.
     workers : int, optional
-        Processes. Default: of "local" this process alone; of "ray" as many as the cluster has room for. A script that
-        starts several needs ``if __name__ == "__main__":``, as for `multiprocessing`.
+        How many processes. Default: with "local" this process alone; with "ray" as many as the cluster has room for. A
+        script that starts several needs ``if __name__ == "__main__":``, as for `multiprocessing`.
     cpus_per_worker : int
-        Of "ray".
+        CPUs for each worker of "ray". Default 1.
     gpus_per_worker : int, optional
-        GPUs of each worker. Default: of "ray" none; of "local" all that there are.
+        GPUs for each worker. Default: with "ray" none; with "local" all there are.
     address : str, optional
-        Of the Ray cluster. Default: the one that this process belongs to, or a new one on this machine.
+        Address of the Ray cluster. Default: the one that this process belongs to, or a new one on this machine.
     verbose : {"auto", 0, 1}
-        Whether progress is told on stderr.
+        Whether to report progress on stderr.
     **options
-        ``target``: None for the predicted class, one class for all inputs, or ``"column:label"`` for that which the
-        row of each input says, by number or by name, in a column of a table or a feature of TFRecords. Of a folder
-        tree it is ``"column:folder"``, of a dataset of pairs ``"column:label"``.
+        ``target``: None for the predicted class; one class for all inputs; or ``"column:label"`` for the class that
+        each row gives, by number or by name, in a column of a table or a feature of TFRecords. For a folder tree it is
+        ``"column:folder"``, for a dataset of pairs ``"column:label"``.
         ``classes``, ``layer``, ``score``, ``preprocess``, ``size``, ``batch_size``, ``store``,
         ``model_output``, ``signature``, ``custom_objects``: as for `tfxai.scale.Explain`.
 
@@ -113,6 +114,7 @@ def explain_dataset(
     [(10, (10, 8, 8))]
     """
     one_of("engine", engine, ("local", "ray"))
+    progress.check(verbose)
     explain = Explain(model_path, methods, **options)
     shards.arrow()
     folder, shard_rows = Path(output), positive("shard_rows", shard_rows)
@@ -122,8 +124,8 @@ def explain_dataset(
     opened = open_source(source, column, explain.column)
     if opened.raw and (explain.options["preprocess"] != "none" or explain.options["size"]):
         raise ValueError(
-            "The source holds numbers, which the model takes as they are: leave preprocess= (--preprocess) and size= "
-            "(--size) out, which are for images."
+            "The source holds numbers, which the model takes as they are: leave out preprocess= (--preprocess) and "
+            "size= (--size), which are for images."
         )
     if explain.column and explain.options["classes"] is None:
         for first in opened.read(0, 1):
@@ -132,7 +134,7 @@ def explain_dataset(
     elsewhere = engine == "ray" or (workers or 1) > 1
     if elsewhere and not isinstance(source, str | PathLike):
         raise ValueError(
-            "Workers open the source themselves, so it must be a path: save an array by numpy.save, or a dataset as "
+            "Workers open the source themselves, so it must be a path: save an array with numpy.save, or a dataset as "
             "TFRecord or Parquet files."
         )
     facts = manifest.described(explain, opened, shard_rows)
@@ -143,7 +145,7 @@ def explain_dataset(
 
     results = Results(folder)
     missing = _missing(opened, results, shard_rows)
-    progress = Progress(opened.rows, results.seen, verbose)
+    lines = progress.Lines(opened.rows, "input", done=results.seen, stream=sys.stderr, rate=True, shown=bool(verbose))
     allowed.add(sum(1 for _ in results.failures()), results.seen, opened.rows, [])
 
     def shards_done() -> Generator[Done]:
@@ -160,7 +162,7 @@ def explain_dataset(
 
     with contextlib.closing(shards_done()) as stream:  # whatever happens, no worker is left
         for done in stream:
-            progress.add(done.rows, done.failed)
+            lines.add(done.rows, done.failed)
             allowed.add(done.failed, done.rows, opened.rows, done.reasons)
     shards.clear(folder)
     if results.rows is None:  # a dataset that did not know its length has come to its end
@@ -184,7 +186,8 @@ class Allowed:
             raise ValueError(f"Expected max_failures to be a share, such as 0.01, or a number of inputs, got {most!r}.")
         if isinstance(most, float) and most > 1:
             raise ValueError(
-                f"Expected max_failures as a float to be a share from 0 to 1, got {most}. A number is int."
+                f"Expected max_failures as a float to be a share from 0 to 1, got {most}. For a number of "
+                "inputs, give an int."
             )
         self.most, self.failed, self.seen = most, 0, 0
         self.reasons: list[str] = []
@@ -198,6 +201,6 @@ class Allowed:
             why = f" The first: {'; '.join(self.reasons)}" if self.reasons else ""
             raise ValueError(
                 f"{self.failed} of {self.seen} inputs failed, and max_failures={self.most} (--max-failures) allows "
-                f"{int(most)}.{why} All are listed in the folder 'failed' of the results. Allow more to go on, where "
-                "they are left out; results so far are kept."
+                f"{int(most)}.{why} All are listed in the folder 'failed' of the results. Results so far are kept; "
+                "to go on without the inputs that failed, allow more."
             )

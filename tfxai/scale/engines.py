@@ -54,7 +54,7 @@ def _devices(workers: int, each: int | None) -> list[str | None]:
     if len(known) < workers * each:
         raise ValueError(
             f"{workers} workers with {each} GPUs each need {workers * each} GPUs, and there are {len(known)}. "
-            "Take fewer workers, or leave gpus_per_worker (--gpus-per-worker) out to use processors."
+            "Take fewer workers, or leave out gpus_per_worker (--gpus-per-worker) to use CPUs."
         )
     return [",".join(known[number * each : (number + 1) * each]) for number in range(workers)]
 

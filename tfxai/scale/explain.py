@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from os import PathLike, fspath
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
@@ -17,16 +16,13 @@ from tfxai.custom import custom_objects
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.inputs import standardize
-from tfxai.maps import Place
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import input_shape
-from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.runner import NoSuchClass, NotFinite
-from tfxai.scale.packing import STORES, Store, pack
+from tfxai.scale.packing import STORES, Store
+from tfxai.scale.rows import COLUMNS, Found, gathered
 from tfxai.scale.wanted import column_of, wanted
 from tfxai.types import Score
-
-COLUMNS = ("id", "method", "target", "label", "score", "map", "shape", "scale", "offset", "features", "contributions")
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -45,24 +41,6 @@ class ExplainOptions(TypedDict, total=False):
     custom_objects: Sequence[str]
 
 
-class Found(NamedTuple):
-    """Explanations of a batch as rows.
-
-    Attributes
-    ----------
-    columns : dict of str to list
-        By the names of `COLUMNS`; a row for each input and method, those of one input side by side.
-    failed : dict of str to str
-        The ids of inputs that cannot be explained, and why.
-    headers : dict
-        What holds for all explanations of a method.
-    """
-
-    columns: dict[str, list]
-    failed: dict[str, str]
-    headers: dict[str, Any]
-
-
 class Explain:
     """From a batch of inputs to rows of a table: what all engines run, Ray, Beam and Spark among them.
 
@@ -75,26 +53,26 @@ class Explain:
     methods : str or sequence of str
         As for `tfxai.explain`, with options if need be: ``"rise:masks=500"``.
     target : None, int or str
-        Which class; None: the predicted one. ``"column:label"``: for each input that which the column "label" of the
-        source says, by number or by name.
+        Which class; None: the predicted one. ``"column:label"``: the one that the column "label" of the source gives
+        for each input, by number or by name.
     classes : sequence of str, optional
         Names of the classes.
     layer : str, optional
-        For the methods that take one.
+        The layer, for methods that take one.
     score : {"logit", "probability", "auto"}, optional
         As for `tfxai.Explainer`.
     preprocess : str
-        Of images, as for `tfxai.images.prepare`. Arrays are taken as they are.
+        How images are preprocessed, as for `tfxai.images.prepare`. Arrays are taken as they are.
     size : (int, int), optional
         Height and width of images, for models that take any.
     batch_size : int
         How many inputs pass through the model at once.
-    store : {"float16", "uint8"}
+    store : {"float16", "uint8", "float32"}
         How maps are stored, see `tfxai.scale.packing.pack`.
     model_output, signature : str, optional
         Which output of the model, and which signature of a SavedModel.
     custom_objects : sequence of str
-        ``"module:name"`` of classes and functions of yours that the model needs.
+        ``"module:name"`` of your own classes and functions that the model needs.
 
     Raises
     ------
@@ -178,7 +156,7 @@ class Explain:
         """
         columns = ["id", "input", *([self.column] if self.column else [])]
         if missing := sorted(set(columns) - set(batch)):
-            raise ValueError(f"Expected a batch with the columns {columns}, {missing} is missing.")
+            raise ValueError(f"Expected a batch with the columns {columns}; {missing} is missing.")
         ids, inputs, targets, failed = [], [], [], {}
         for name, *given in zip(map(str, batch["id"]), *(batch[one] for one in columns[1:]), strict=True):
             try:
@@ -221,6 +199,8 @@ class Explain:
         row = np.asarray(given)
         if row.dtype.kind == "f" and not np.isfinite(row).all():
             raise ValueError("It holds NaN or infinite values.")
+        if row.shape == self._shape and np.can_cast(row.dtype, np.float32):
+            return row  # explainers make floats of a whole batch at once, which costs less
         return standardize(row[None], self.view.takes)[0]  # type: ignore[index]
 
     def wanted(self, said: Any = None) -> int | str | None:
@@ -248,15 +228,7 @@ class Explain:
                     groups.append(([name], self._explained(batch[one], None if classes is None else classes[one])))
                 except fails as error:
                     failed[name] = str(error)
-        columns: dict[str, list] = {name: [] for name in COLUMNS}
-        for names, found in groups:
-            rows = {title: self._rows(names, title, one) for title, one in found.items()}
-            for row in range(len(names)):
-                for own in rows.values():
-                    for column in COLUMNS:
-                        columns[column].append(own[column][row])
-        headers = {title: _header(one) for title, one in groups[0][1].items()} if groups else {}
-        return Found(columns, failed, headers)
+        return gathered(groups, self.options["store"], failed)
 
     @property
     def column(self) -> str | None:
@@ -270,7 +242,7 @@ class Explain:
         with keras.saving.custom_object_scope(custom_objects(options["custom_objects"])):
             view = open_model(self.path, options["model_output"], options["signature"])
         if len(view.inputs or ()) > 1:
-            raise ValueError(f"Expected a model of one input, this one takes {list(view.inputs or ())}.")
+            raise ValueError(f"Expected a model of one input; this one takes {list(view.inputs or ())}.")
         return view
 
     @functools.cached_property
@@ -284,6 +256,12 @@ class Explain:
             )
             for title, one in self.named.items()
         }
+
+    @functools.cached_property
+    def _shape(self) -> tuple[int | None, ...] | None:
+        """The shape of an input, where the model takes floats and says so."""
+        (spec,) = (self.view.takes or {"input": None}).values()
+        return tuple(spec.shape[1:]) if spec is not None and spec.shape.rank and spec.dtype.is_floating else None
 
     @functools.cached_property
     def takes_images(self) -> tuple[tuple[int, int], int]:
@@ -317,81 +295,12 @@ class Explain:
         if len(named) < len(found):
             raise ValueError(f"Expected different methods, got {[one.title for one in found]}.")
         if self.options["layer"] is not None and not any(one.takes("layer") for one in found):
-            raise ValueError(f"Expected layer= (--layer) for some method, but none of {list(named)} takes one.")
+            raise ValueError(f"Leave out layer= (--layer): none of the methods {list(named)} takes one.")
         return named
 
     def _explained(self, batch: np.ndarray, own: np.ndarray | None) -> dict[str, Explanation]:
         target, size = self.options["target"] if own is None else own, self.options["batch_size"]
         return {title: one.explain(batch, target, size, 0) for title, one in self.explainers.items()}
-
-    def _rows(self, names: Sequence[str], title: str, explanation: Explanation) -> dict[str, Sequence]:
-        maps = _maps(explanation)
-        packed = pack(maps, self.options["store"])
-        described = isinstance(explanation.target, str)
-        return {
-            "id": names,
-            "method": [title] * len(names),
-            "target": [None] * len(names) if described else explanation.target.tolist(),  # type: ignore[union-attr]
-            "label": [explanation.label(row) for row in range(len(names))],
-            "score": explanation.score.tolist(),
-            "map": list(packed.codes.reshape(len(names), -1)),
-            "shape": [np.array(maps.shape[1:], np.int32)] * len(names),
-            "scale": packed.scale.tolist(),
-            "offset": packed.offset.tolist(),
-            **_features(explanation),
-        }
-
-
-def _maps(explanation: Explanation) -> np.ndarray:
-    """Values without channels, read as the method's heat-maps are, at their own resolution."""
-    if isinstance(explanation.values, dict):
-        raise ValueError("Expected a method with values for one input.")
-    if explanation.places == {}:  # units without places
-        return explanation.values
-    polarity = explanation.polarity
-    return explanation.reduced("signed" if polarity in ("positive", "negative") else polarity)
-
-
-def _features(explanation: Explanation) -> dict[str, list]:
-    """The relevant features that speak for each input, as "layer channel", and what each contributes.
-
-    None for other methods; of a class without relevant features there are none.
-    """
-    if not isinstance(explanation, FeatureExplanation):
-        return {"features": [None] * len(explanation), "contributions": [None] * len(explanation)}
-    relevant = zip(explanation.evidence(), explanation.extras["fallback"], strict=True)
-    found = [[] if fallback else evidence for evidence, fallback in relevant]
-    return {
-        "features": [[f"{one.layer} {one.channel}" for one in own] for own in found],
-        "contributions": [[one.contribution for one in own] for own in found],
-    }
-
-
-def _header(explanation: Explanation) -> dict[str, Any]:
-    """What holds for all explanations of a method, as JSON can tell it."""
-    places = explanation.places
-    if places is not None:
-        places = {name: _without_channels(place) for name, place in places.items()}
-    return {
-        "method": explanation.method,
-        "polarity": explanation.polarity,
-        "classes": explanation.classes,
-        "target": explanation.target if isinstance(explanation.target, str) else None,
-        "places": None if places is None else {name: asdict(place) for name, place in places.items()},
-        "input": list(explanation.inputs.shape[1:]),
-        "facts": {name: fact for name, fact in explanation.facts.items() if name != "model_path"},
-    }
-
-
-def _without_channels(place: Place) -> Place:
-    """The same of values whose channels were added up."""
-    moved = [
-        side
-        if side.along is None
-        else side._replace(along=side.along - sum(channel < side.along for channel in place.channels))
-        for side in place.sides
-    ]
-    return replace(place, sides=tuple(moved), channels=())
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

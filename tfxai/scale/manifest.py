@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfxai import api
 from tfxai._version import __version__
-from tfxai.evaluation.stored import digest
+from tfxai.archive import digest
 from tfxai.scale.explain import Explain
 from tfxai.scale.shards import arrow, write_whole
 from tfxai.scale.sources import Source
@@ -41,7 +41,7 @@ def described(explain: Explain, source: Source, shard_rows: int) -> dict[str, An
     return json.loads(json.dumps(found, default=str))
 
 
-def begin(folder: Path, facts: dict[str, Any], where: dict[str, Any]) -> None:
+def begin(folder: Path, facts: dict[str, Any], where: dict[str, Any], choose: str = "output= (--output)") -> None:
     """Write the manifest, or hold it against the one that is there.
 
     Parameters
@@ -52,6 +52,8 @@ def begin(folder: Path, facts: dict[str, Any], where: dict[str, Any]) -> None:
         What they depend on, as `described` has it.
     where : dict
         Where model and source were found, which may move.
+    choose : str
+        How users choose another folder.
 
     Raises
     ------
@@ -66,8 +68,8 @@ def begin(folder: Path, facts: dict[str, Any], where: dict[str, Any]) -> None:
     changed = [f"{name} was {_short(was)} and is {_short(now)}" for name, was, now in _differences("", before, facts)]
     if changed:
         raise ValueError(
-            f"{str(folder)!r} holds results of another run: {'; '.join(changed[:5])}. Choose another folder by output= "
-            "(--output), or delete this one."
+            f"{str(folder)!r} holds results of another run: {'; '.join(changed[:5])}. Choose another folder by "
+            f"{choose}, or delete this one."
         )
 
 

@@ -1,4 +1,4 @@
-"""Maps in few bytes: as float16, or as 8 bits, each on a scale of its own."""
+"""Maps in few bytes: as float16, or as 8 bits, each on a scale of its own. Or as they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Packed(NamedTuple):
     Attributes
     ----------
     codes : ndarray
-        float16 or uint8, (n, ...).
+        float16, uint8 or float32, (n, ...).
     scale, offset : ndarray
         float64, (n,).
     """
@@ -35,10 +35,10 @@ def pack(maps: np.ndarray, store: Store) -> Packed:
     ----------
     maps : ndarray
         float32, (n, ...).
-    store : {"float16", "uint8"}
+    store : {"float16", "uint8", "float32"}
         With float16 the scale is a power of two, so a value loses nothing but its last 13 bits: at most 2^-11 of
         itself, or 2^-25 of the largest. With uint8 there are 255 steps from zero to the largest value, or 127 to either
-        side where there are negative ones.
+        side where there are negative ones. With float32 values stay as they are.
 
     Returns
     -------
@@ -51,6 +51,8 @@ def pack(maps: np.ndarray, store: Store) -> Packed:
     >>> unpack(*pack(np.array([[0, 3e-9, -6e-9]], "float32"), "float16"))
     array([[ 0.0000000e+00,  2.9995135e-09, -5.9990271e-09]], dtype=float32)
     """
+    if store == "float32":
+        return Packed(maps.astype(np.float32), np.ones(len(maps)), np.zeros(len(maps)))
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     low, high = flat.min(1, initial=0), flat.max(1, initial=0)
     top = np.maximum(-low, high)

@@ -17,8 +17,8 @@ from tfxai.checks import one_of
 from tfxai.display import composite
 from tfxai.explanation import Explanation
 from tfxai.scale import manifest, shards
-from tfxai.scale.explain import COLUMNS
 from tfxai.scale.packing import unpack
+from tfxai.scale.rows import COLUMNS
 from tfxai.scale.sources import Source, open_source
 from tfxai.scale.wanted import column_of
 
@@ -107,6 +107,11 @@ class Results:
         for file in self.files:
             yield shards.arrow("pyarrow.parquet").read_table(file, columns=columns, filters=filters)
 
+    def ids(self, shard: int) -> list[str]:
+        """The inputs that are explained in a shard, in their order; OSError or ValueError if it is damaged."""
+        file = shards.shard_file(self.folder, shard)
+        return shards.arrow("pyarrow.parquet").read_table(file, columns=["id"])["id"].to_pylist()
+
     def explanations(self, method: str | None = None) -> Iterator[tuple[list[str], Explanation]]:
         """Ids and explanations of a method, a shard at a time.
 
@@ -146,10 +151,12 @@ class Results:
         return shards.arrow().concat_tables(self.tables(method, columns)).to_pandas()
 
     def source(self) -> Source:
-        """The source, opened again where it was; ValueError if it is not there any more, or another one."""
+        """The source, opened again where it was; ValueError if it is gone or has changed."""
         path, facts = self.manifest["source_path"], self.manifest["results"]["source"]
         if path is None:
-            raise ValueError("The source was an array or dataset in memory, which is not kept.")
+            raise ValueError(
+                "The source is no longer known: it was in memory, or belonged to a training run or an evaluation."
+            )
         found = open_source(path, facts.get("column"), column_of(self.manifest["results"]["options"]["target"]))
         if json.loads(json.dumps(found.facts)) != facts:
             raise ValueError(f"The source {path!r} has changed since it was explained.")
@@ -158,7 +165,7 @@ class Results:
     def pictures(self, ids: Collection[str]) -> dict[str, np.ndarray]:
         """Inputs as uint8 images, (h, w, 3), by their ids: read again from the `source`, which is passed once.
 
-        What cannot be read or shown any more is left out.
+        What can no longer be read or shown is left out.
         """
         wanted = set(ids)
         found: dict[str, np.ndarray] = {}

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.scale.explain import COLUMNS, Found
 from tfxai.scale.extras import needed
 from tfxai.scale.packing import Store
+from tfxai.scale.rows import COLUMNS, Found
 
 ROW_GROUP = 8 * 2**20  # bytes of maps between two writings, which bounds the memory
 UNFINISHED = ".unfinished"
@@ -36,7 +36,7 @@ def schema(store: Store, header: dict[str, Any]) -> Any:
         "target": pa.int64(),
         "label": pa.string(),
         "score": pa.float32(),
-        "map": pa.list_(pa.float16() if store == "float16" else pa.uint8()),
+        "map": pa.list_({"float16": pa.float16(), "uint8": pa.uint8(), "float32": pa.float32()}[store]),
         "shape": pa.list_(pa.int32()),
         "scale": pa.float64(),
         "offset": pa.float64(),
@@ -56,7 +56,7 @@ class Shard:
         Of all results.
     number : int
         Of the shard.
-    store : {"float16", "uint8"}
+    store : {"float16", "uint8", "float32"}
         As for `tfxai.scale.Explain`.
 
     Used as a context: at its end the shard is there, unless there was an error.

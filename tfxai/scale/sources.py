@@ -20,6 +20,7 @@ from tfxai.scale.streamed import LABEL, Stream
 from tfxai.streams import described
 
 PATHS = ("path", "file", "image")  # columns of a .csv file that may hold paths
+BLOCK = 2**20  # bytes of an array that are read at once
 FOLDER = "folder"  # what the column of targets of a folder tree is called
 
 
@@ -71,7 +72,7 @@ def open_source(given: Any, column: str | None = None, target: str | None = None
     if not isinstance(given, str | PathLike):
         raise TypeError(
             "Expected the source to be a folder, a file, an array or a tf.data.Dataset of batches, got "
-            f"{described(given)}. Of other data make one: tf.data.Dataset.from_generator."
+            f"{described(given)}. From other data, make one: tf.data.Dataset.from_generator."
         )
     path = Path(given)
     if not path.exists():
@@ -130,7 +131,7 @@ class Files:
 
 
 class Array:
-    """Rows of an array in memory, or of a ``.npy`` file, of which no more is in memory than the row that is read."""
+    """Rows of an array in memory, or of a ``.npy`` file, of which no more is in memory than a block."""
 
     raw = True
 
@@ -144,13 +145,17 @@ class Array:
     def read(self, first: int, last: int) -> Iterator[Row]:
         last = min(last, self.rows)
         if self.path is None or not self.values.flags.c_contiguous:
-            yield from (Row(str(row), np.array(self.values[row])) for row in range(first, last))
+            yield from (Row(str(row), self.values[row]) for row in range(first, last))
             return
         shape, kind = self.values.shape[1:], self.values.dtype  # pages of a file that is mapped would stay in memory
+        size = math.prod(shape)
+        at_once = max(1, BLOCK // (size * kind.itemsize or 1))
         with self.path.open("rb") as stream:
             stream.seek(self.values.offset + first * self.values.strides[0])  # type: ignore[attr-defined]
-            for row in range(first, last):
-                yield Row(str(row), np.fromfile(stream, kind, math.prod(shape)).reshape(shape))
+            for start in range(first, last, at_once):
+                count = min(at_once, last - start)
+                block = np.fromfile(stream, kind, count * size).reshape(count, *shape)
+                yield from (Row(str(start + number), row) for number, row in enumerate(block))
 
 
 def _folder(path: Path, column: str | None, target: str | None) -> Source:
@@ -202,5 +207,5 @@ def _listed(path: Path, column: str | None, target: str | None) -> tuple[list[st
         raise ValueError(f"Expected {str(path)!r} to have one row or more.")
     if len(set(found)) < len(found):
         twice = next(one for number, one in enumerate(found) if one in found[:number])
-        raise ValueError(f"Expected each path once in {str(path)!r}, {twice!r} is there twice.")
+        raise ValueError(f"Expected each path once in {str(path)!r}; {twice!r} is there twice.")
     return found, [own or "" for _, own in listed] if target else None

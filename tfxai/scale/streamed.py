@@ -38,7 +38,7 @@ class Stream:
         if not all(map(_same, first, again)):
             raise ValueError(
                 "The dataset gives other rows, or another order, each time it is read, so numbers of rows could not be "
-                "ids. Leave shuffle and random changes out, or give shuffle a seed and "
+                "ids. Leave out shuffle and random changes, or give shuffle a seed and "
                 "reshuffle_each_iteration=False."
             )
         (x, y), *_ = first

@@ -1,4 +1,4 @@
-"""What the explanations of a whole data set say: mean maps by class, groups of alike maps, and what stands out."""
+"""What the explanations of a whole data set say: mean maps by class, groups of similar maps, and what stands out."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Summary:
 def summarize(
     results: Results | str | PathLike[str], method: str | None = None, *, most: int = 500, seed: int = 0
 ) -> Summary:
-    """Say what the explanations of a data set have in common, class by class.
+    """Summarize the explanations of a data set, class by class.
 
     Heat-maps of each class are compared, and those that are alike make groups (Lapuschkin et al. 2019). A group of maps
     that point at something beside the object, such as a watermark, is a short cut that the model takes. The shards are

@@ -17,7 +17,7 @@ def column_of(target: int | str | None) -> str | None:
     if not isinstance(target, str) or not target.startswith(PREFIX):
         return None
     if target == PREFIX:
-        raise ValueError('Expected the name of a column behind "column:", such as target="column:label".')
+        raise ValueError('Expected the name of a column after "column:", such as target="column:label".')
     return target.removeprefix(PREFIX)
 
 

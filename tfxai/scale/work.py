@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai.evaluation.stored import digest
-from tfxai.scale.explain import Explain, Found
+from tfxai.archive import digest
+from tfxai.scale.explain import Explain
 from tfxai.scale.records import Row
+from tfxai.scale.rows import Found
 from tfxai.scale.shards import Shard
 from tfxai.scale.sources import Source, open_source
 
@@ -141,7 +142,8 @@ def work(explain: Explain, source: Source, folder: Path, shard_rows: int, number
     def explained(batch: dict[str, Given]) -> Found:
         return explain.explain([*batch], *zip(*batch.values(), strict=True))
 
-    rows = ahead(prepared, _rows(source, shard_rows, numbers), 2 * explain.at_once)
+    given = _rows(source, shard_rows, numbers)  # numbers need no decoding, and threads would cost more than they save
+    rows = map(prepared, given) if source.raw else ahead(prepared, given, 2 * explain.at_once)
     for number, own in itertools.groupby(rows, lambda row: row[0]):
         count = 0
         with Shard(folder, number, explain.options["store"]) as shard:

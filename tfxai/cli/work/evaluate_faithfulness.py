@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tfxai._version import __version__
+from tfxai.archive import digest
 from tfxai.cli.work import files
 from tfxai.cli.work.explaining import chosen_target, class_names
 from tfxai.cli.work.given import check_file, check_folder, chosen_methods, facts_of, opened
 from tfxai.evaluation.faithfulness import evaluate_faithfulness
 from tfxai.evaluation.image_files import ImageFiles
-from tfxai.evaluation.stored import digest
 from tfxai.metrics.judge import Judge, Setting
 from tfxai.metrics.trust import BLIND
 from tfxai.models.predict import input_shape
@@ -38,11 +38,14 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.steps, _number(arguments.fill), _number(arguments.groups), seed=arguments.seed, options=options
     )
     judge = Judge(view, arguments.measure, setting)
-    given = ImageFiles(paths, *input_shape(view), arguments.preprocess)
+    given = ImageFiles(paths, *input_shape(view), arguments.preprocess, arguments.crop)
     facts = {
         "tfxai": __version__,
         "model": digest(arguments.model),
-        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target", "score")},
+        **{
+            name: getattr(arguments, name)
+            for name in ("model_output", "signature", "preprocess", "crop", "target", "score")
+        },
         **{name: getattr(arguments, name) for name in ("measure", "steps", "fill", "groups", "seed")},
         "size": given.size,
     }

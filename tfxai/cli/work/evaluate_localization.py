@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from tfxai._version import __version__
+from tfxai.archive import digest
 from tfxai.cli.work.given import check_file, check_folder, chosen_methods, facts_of, opened
 from tfxai.evaluation.boxed_images import BoxedImages, read_boxes
 from tfxai.evaluation.localization import evaluate_localization, table, write_csv
-from tfxai.evaluation.stored import digest
 from tfxai.models.predict import input_shape, predict
 
 

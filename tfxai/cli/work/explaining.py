@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tfxai._version import __version__
+from tfxai.archive import digest
 from tfxai.cli.options import PAGE
 from tfxai.cli.work import files
 from tfxai.cli.work.given import check_batch_size, check_folder, opened, read_classes
-from tfxai.evaluation.stored import digest
 from tfxai.explainer import Explainer
 from tfxai.models import ModelView
 from tfxai.models.predict import Predicted, predictor
@@ -80,7 +80,7 @@ def explain_files(
     target = chosen_target(arguments.target, names)
     check_folder(arguments.output)
     view = opened(arguments)
-    given = files.Images(paths, view, arguments.preprocess, min(files.GROUP, arguments.batch_size))
+    given = files.Images(paths, view, arguments.preprocess, min(files.GROUP, arguments.batch_size), arguments.crop)
     explainers = dict(zip(methods, make(view, names), strict=True))
     predict = predictor(view, arguments.batch_size, len(names) if names else None)
 
@@ -109,7 +109,13 @@ def explain_files(
                 own = {name: one[row] for name, one in found.items()}
                 files.save(draw(own, group.photographs[row]), arguments.output / f"{titles[path]}.png")
                 if arguments.html:
-                    page.add(path.name, group.photographs[row], said[row], own, predicted.probabilities(row))
+                    page.add(
+                        "standard input" if path == files.PIPED else path.name,
+                        group.photographs[row],
+                        said[row],
+                        own,
+                        predicted.probabilities(row),
+                    )
         finished = True
     finally:
         written.join(finished)
@@ -120,7 +126,7 @@ def explain_files(
 
 def _common(arguments: argparse.Namespace, names: Sequence[str] | None) -> dict[str, Any]:
     """What the values of all methods depend on beside the images."""
-    own = ("layer", "score", "target", "preprocess", "signature", "model_output", "base_layer", "preset")
+    own = ("layer", "score", "target", "preprocess", "crop", "signature", "model_output", "base_layer", "preset")
     more = ("inversion_steps", "target_steps", "strongest", "relus")
     options = {name: getattr(arguments, name) for name in (*own, *more) if hasattr(arguments, name)}
     for name in {"model", "features"} & vars(arguments).keys():

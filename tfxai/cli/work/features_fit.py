@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     mu, names = bound(arguments.mu), class_names(arguments)
     labels = read_labels(arguments.images, arguments.labels, names)
     view = opened(arguments)
-    given = files.Images(list(labels), view, arguments.preprocess, arguments.batch_size)
+    given = files.Images(list(labels), view, arguments.preprocess, arguments.batch_size, arguments.crop)
     if arguments.labels is None and names is None:
         check_folders(labels, predict(view, next(iter(given)).inputs[:1], 1).values.shape[1])
     predicted: Literal["predicted"] | None = "predicted" if arguments.labels == "predicted" else None

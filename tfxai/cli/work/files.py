@@ -22,6 +22,7 @@ from tfxai.explanation import Explanation
 from tfxai.models import ModelView
 from tfxai.models.predict import input_shape
 
+PIPED = Path("-")  # the standard input
 GROUP = 8  # images between two writings; the samples of a method fill a batch however few they are
 
 
@@ -51,10 +52,11 @@ def titles(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for each file, its own without suffix, with a number behind it if another has the same."""
     taken: dict[str, Path] = {}
     for path in paths:
-        number, chosen = 1, path.stem
+        stem = "stdin" if path == PIPED else path.stem
+        number, chosen = 1, stem
         while chosen in taken:
             number += 1
-            chosen = f"{path.stem}-{number}"
+            chosen = f"{stem}-{number}"
         taken[chosen] = path
     return {path: title for title, path in taken.items()}
 
@@ -88,10 +90,13 @@ class Images:
         As for `tfxai.images.prepare`.
     at_once : int
         How many images in a group, if the model does not say.
+    crop : float, optional
+        Which share of each is taken, as for `tfxai.images.centre`. Default: all of it, in another shape.
     """
 
-    def __init__(self, paths: Sequence[Path], view: ModelView, mode: str, at_once: int):
-        self.paths, self.mode = paths, mode
+    def __init__(self, paths: Sequence[Path], view: ModelView, mode: str, at_once: int, crop: float | None = None):
+        self.paths, self.mode, self.crop = paths, mode, crop
+        self.piped: bytes | None = None
         self.size, self.channels = input_shape(view)
         self.at_once = view.batch_size or at_once
         self.errors: dict[Path, str] = {}
@@ -123,13 +128,22 @@ class Images:
             if path in self.errors:  # they are read a second time
                 continue
             try:
-                photograph = images.read(path)
+                photograph = self._read(path)
             except (ValueError, OSError) as error:
                 self.errors[path] = str(error)
                 if len(self.paths) > 1:
                     print(f"tfxai: left out: {error}", file=sys.stderr)
                 continue
             yield path, photograph
+
+    def _read(self, path: Path) -> np.ndarray:
+        """A photograph, or its middle."""
+        if path == PIPED:
+            self.piped = sys.stdin.buffer.read() if self.piped is None else self.piped
+            photograph = images.decode(self.piped, "'-', the standard input,")
+        else:
+            photograph = images.read(path)
+        return photograph if self.crop is None else images.centre(photograph, self.crop, self.size)
 
 
 class Values:

@@ -13,14 +13,15 @@ import keras
 
 from tfxai import api
 from tfxai.api import Named
+from tfxai.archive import digest
 from tfxai.cli.options import DEFAULT_METHODS
 from tfxai.custom import custom_objects
 from tfxai.display import palette
-from tfxai.evaluation.stored import digest
 from tfxai.models import ModelView, open_model
 from tfxai.models.first import takes_pixels_unscaled
 from tfxai.models.loading import UnknownObject
 from tfxai.neurons.prediction import PredictionByFeatures
+from tfxai.preprocessing import of_application
 
 
 def opened(arguments: argparse.Namespace) -> ModelView:
@@ -28,11 +29,21 @@ def opened(arguments: argparse.Namespace) -> ModelView:
     view = _opened(arguments)
     if getattr(arguments, "assumed", False) and takes_pixels_unscaled(view):
         print(
-            "note: the model scales no pixels itself, and gets them as they are, 0 to 255. If it was trained on "
-            "others, say so by --preprocess; --preprocess none leaves this note out.",
-            flush=True,
+            f"note: the model scales no pixels itself, and gets them as they are, 0 to 255. {_advice(view)}", flush=True
         )
     return view
+
+
+def _advice(view: ModelView) -> str:
+    """What is to be done about pixels. The name of a network is advice only: it may have been trained anew."""
+    names = [str(view.origin.get("model")), *(layer.name.partition("/")[0] for layer in view.layers())]
+    known = of_application(names)
+    if known is None:
+        return "If it was trained on others, say so by --preprocess; --preprocess none leaves this note out."
+    return (
+        f"It is called {known[0]!r}, as a network of keras.applications whose weights expect --preprocess {known[1]}; "
+        "--preprocess none leaves this note out."
+    )
 
 
 def _opened(arguments: argparse.Namespace) -> ModelView:

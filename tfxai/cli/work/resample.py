@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = chosen_target(arguments.target, names)
     check_folder(arguments.output)
     view = opened(arguments)
-    given = files.Images(paths, view, arguments.preprocess, 1)
+    given = files.Images(paths, view, arguments.preprocess, 1, arguments.crop)
     method = InputResampling(
         view,
         arguments.layers,

@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         print(f"tfxai: heat-maps are shown alone: {error}", file=sys.stderr)
         pictures = {}
-    file.write_text(summarized(found, Path(results.manifest["model_path"]).name, pictures), "utf-8")
+    file.write_text(summarized(found, Path(results.manifest["model_path"] or "the model").name, pictures), "utf-8")
     print(f"page: {file}")

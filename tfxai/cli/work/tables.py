@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import inspect
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,10 +59,10 @@ def explain_table(arguments: argparse.Namespace) -> int:
 
 def _read(file: str, without: Sequence[str]) -> Columns:
     """The columns of a table, but for those that are left out."""
-    if not Path(file).is_file():
+    if file != "-" and not Path(file).is_file():
         raise ValueError(f"There is no file {file!r} with a table.")
-    with open(file, newline="", encoding="utf-8-sig") as lines:
-        names, *rows = [row for row in csv.reader(lines) if row] or [[]]
+    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    names, *rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [[]]
     if not rows:
         raise ValueError(f"Expected a line with the names of columns and rows below it in {file!r}.")
     different(names)

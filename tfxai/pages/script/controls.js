@@ -71,8 +71,8 @@ const SIGNS = [
 
 /** How maps are drawn before anything is chosen. */
 function LOOK(about) {
-  const { opacity, threshold, hide, zoom, x, y, signs, palette, smooth } = initial([], Object.keys(about.palettes));
-  return { opacity, threshold, hide, zoom, x, y, signs, palette, smooth };
+  const { image, methods, layer, target, ...look } = initial([], Object.keys(about.palettes));
+  return look;
 }
 
 /** The choice of an input: by name, by buttons before and behind, and by small pictures. */

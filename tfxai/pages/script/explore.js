@@ -7,8 +7,8 @@ function explore(root, about, scripts) {
   const first = initial(about.methods, palettes);
   const signs = ["auto", "signed", "for", "against"];
   const allowed = { methods: about.methods, palette: palettes, signs, images: names.length };
-  const read = () => readHash(window.location.hash, first, allowed);
-  const view = { state: read(), cursor: null, afterwards: [], panels: [], item: null };
+  const read = (hash) => readHash(hash, first, allowed);
+  const view = { state: read(window.location.hash), cursor: null, afterwards: [], panels: [], item: null };
   const ramps = {};
   view.ramp = (sign) => {
     const key = `${view.state.palette} ${sign === "signed"}`;
@@ -51,7 +51,7 @@ function explore(root, about, scripts) {
     }
     const entries = chosenEntries(view.item.entries, view.state);
     view.afterwards = [];
-    const kinds = { map: picturePanel, words: wordsPanel, bars: barsPanel };
+    const kinds = { map: picturePanel, words: wordsPanel, bars: barsPanel, scatter: scatterPanel };
     const photo = view.item.picture ? [picturePanel(view, view.item, null)] : [];
     view.panels = [...photo, ...entries.map((entry) => kinds[entry.kind](view, view.item, entry))];
     const held = grid.contains(document.activeElement);
@@ -67,8 +67,9 @@ function explore(root, about, scripts) {
   function change(changed) {
     const before = view.state;
     view.state = { ...before, ...changed };
+    const hash = writeHash(view.state, first);
+    tellHolder(hash);
     try {
-      const hash = writeHash(view.state, first);
       window.history.replaceState(null, "", hash || window.location.pathname + window.location.search);
     } catch (error) {
       // in a frame without an address, as some notebooks have, the state is not kept
@@ -83,6 +84,7 @@ function explore(root, about, scripts) {
   }
 
   view.point = point;
+  view.change = change;
   view.moveTo = (x, y, zoom) => {
     const clear = (number) => Math.min(Math.max(number, 0), 1);
     const part = seen(Math.min(Math.max(zoom, 1), 16), clear(x), clear(y));
@@ -93,10 +95,12 @@ function explore(root, about, scripts) {
     });
   };
   document.addEventListener("keydown", (event) => onKey(event, view, about, names.length, change));
-  window.addEventListener("hashchange", () => {
-    view.state = read();
+  const take = (hash) => {
+    view.state = read(hash);
     show();
-  });
+  };
+  window.addEventListener("hashchange", () => take(window.location.hash));
+  hearHolder(take);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   window.matchMedia("print").addEventListener("change", redraw);
   new ResizeObserver(redraw).observe(grid);
@@ -107,7 +111,11 @@ function explore(root, about, scripts) {
 async function loaded(script) {
   const item = JSON.parse(script.textContent);
   const entries = await Promise.all(
-    item.entries.map(async (entry) => (entry.map ? { ...entry, map: await decodeMap(entry.map) } : entry)),
+    item.entries.map(async (entry) => {
+      const own = { ...entry };
+      for (const name of ["map", "between"]) if (own[name]) own[name] = await decodeMap(own[name]);
+      return own;
+    }),
   );
   const picture = item.photo ? await pictureOf(item.photo) : null;
   return { ...item, entries, picture };
@@ -133,6 +141,7 @@ function onKey(event, view, about, count, change) {
     T: () => ({ threshold: bounded(state.threshold - 5) }),
     h: () => ({ hide: bounded(state.hide + 5) }),
     H: () => ({ hide: bounded(state.hide - 5) }),
+    Escape: () => ({ from: "" }),
   };
   if (actions[event.key]) {
     event.preventDefault();

@@ -5,6 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Other maps and pictures, small, opened by a click. */
 function moreOf(view, item, more) {
   const shown = more.map((one) => {
+    if (one.lines) return stepsOf(one);
     const canvas = make("canvas", { role: "img", "aria-label": one.caption, width: 160 });
     canvas.height = Math.max(1, Math.round((160 * item.height) / item.width));
     view.afterwards.push((state) => drawMore(view, item, one, canvas, state));
@@ -44,15 +45,33 @@ async function pictureOf(address) {
   return picture;
 }
 
+/** An element of a drawing. */
+function drawn(tag, attributes) {
+  const element = document.createElementNS(SVG, tag);
+  Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+  return element;
+}
+
+/** How numbers went from step to step: the lines of stages, one behind the other, each on a scale of its own. */
+function stepsOf({ caption, lines }) {
+  const svg = drawn("svg", { class: "curve steps", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img" });
+  svg.setAttribute("aria-label", caption);
+  const count = lines.flat().length;
+  let before = 0;
+  for (const line of lines) {
+    const [low, high] = [Math.min(...line), Math.max(...line)];
+    const points = line.map((one, i) => `${(100 * (before + i + 0.5)) / count},${38 - (34 * (one - low)) / (high - low || 1)}`);
+    svg.append(drawn("polyline", { points: points.join(" ") }));
+    before += line.length;
+    if (before < count) svg.append(drawn("line", { class: "at", x1: (100 * before) / count, x2: (100 * before) / count, y1: 0, y2: 40 }));
+  }
+  return make("figure", { class: "whole" }, svg, make("figcaption", {}, caption));
+}
+
 /** The score as more is hidden, as a line with a mark: the element, and a function that moves the mark. */
 function curveOf(curve) {
   const [low, high] = [Math.min(...curve.scores), Math.max(...curve.scores)];
   const height = (score) => 38 - (34 * (score - low)) / (high - low || 1);
-  const drawn = (tag, attributes) => {
-    const element = document.createElementNS(SVG, tag);
-    Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
-    return element;
-  };
   const points = curve.shares.map((share, i) => `${100 * share},${height(curve.scores[i])}`).join(" ");
   const mark = drawn("line", { class: "at", y1: 0, y2: 40 });
   const svg = drawn("svg", { class: "curve", viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });

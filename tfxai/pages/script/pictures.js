@@ -12,9 +12,12 @@ function picturePanel(view, item, entry) {
   const words = entry ? captionOf(entry) : [make("b", {}, "input"), make("span", { class: "soft" }, item.name)];
   const curve = entry && entry.curve ? curveOf(entry.curve) : null;
   const more = entry && entry.more ? moreOf(view, item, entry.more) : null;
-  const caption = make("figcaption", {}, ...words, bar, value, curve && curve.element, more);
+  const asks = entry && entry.between ? chooser(view, "patch") : null;
+  const looks = asks && make("span", { class: "looks", "aria-hidden": "true", hidden: true });
+  if (looks) frame.append(looks);
+  const caption = make("figcaption", {}, ...words, bar, value, asks && asks.element, curve && curve.element, more);
   const element = make("figure", { class: "panel" }, frame, caption);
-  listen(canvas, view);
+  listen(canvas, view, Boolean(asks));
 
   function draw(state) {
     const ratio = item.height / item.width;
@@ -44,7 +47,7 @@ function picturePanel(view, item, entry) {
   }
 
   function paint(context, part, width, height, state) {
-    const map = entry.map;
+    const map = mapFrom(entry, state.from);
     const signs = signsOf(state.signs, entry);
     const top = topOf(map.values, signs);
     const data = context.getImageData(0, 0, width, height);
@@ -66,27 +69,38 @@ function picturePanel(view, item, entry) {
     context.putImageData(data, 0, 0);
     showScale(bar, look);
     if (curve) curve.show(state.hide / 100);
+    if (asks) showLooking(part, state);
     const note = caption.querySelector(".note");
     if (note) note.hidden = state.signs !== "auto"; // it tells what the usual signs leave out
   }
 
+  /** Which patch looks, if one is chosen. */
+  function showLooking(part, state) {
+    const at = middleOf(entry.between, state.from);
+    putAt(looks, at, part);
+    asks.show(at !== null);
+  }
+
   function point(cursor, state) {
-    const part = seen(state.zoom, state.x, state.y);
-    const inside =
-      cursor && cursor.x >= part.left && cursor.x <= part.right && cursor.y >= part.top && cursor.y <= part.bottom;
-    mark.hidden = !inside;
+    putAt(mark, cursor, seen(state.zoom, state.x, state.y));
     if (!cursor) {
       value.textContent = "\u00a0";
       return;
     }
-    mark.style.left = `${(100 * (cursor.x - part.left)) / (part.right - part.left)}%`;
-    mark.style.top = `${(100 * (cursor.y - part.top)) / (part.bottom - part.top)}%`;
     value.textContent = entry
-      ? told(valueAt(entry.map, cursor.x, cursor.y, state.smooth))
+      ? told(valueAt(mapFrom(entry, state.from), cursor.x, cursor.y, state.smooth))
       : `x ${Math.floor(cursor.x * item.size[1])}, y ${Math.floor(cursor.y * item.size[0])}`;
   }
 
   return { element, draw, point, said: () => `${entry ? entry.method : "input"} ${value.textContent}` };
+}
+
+/** Put a mark at a place of the picture, of which a part is seen; hidden where there is none, or it is not seen. */
+function putAt(mark, at, part) {
+  mark.hidden = !(at && at.x >= part.left && at.x <= part.right && at.y >= part.top && at.y <= part.bottom);
+  if (mark.hidden) return;
+  mark.style.left = `${(100 * (at.x - part.left)) / (part.right - part.left)}%`;
+  mark.style.top = `${(100 * (at.y - part.top)) / (part.bottom - part.top)}%`;
 }
 
 /** Grey out what lies above a value. */
@@ -98,13 +112,18 @@ function hidePixels(pixels, values, cut, signs, fill) {
   }
 }
 
+/** A name that may go on in the next line behind each underscore. */
+function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+}
+
 /** What is said of an entry beneath it. */
 function captionOf(entry) {
   const parts = [entry.short];
   if (entry.probability !== null) parts.push(`${(100 * entry.probability).toFixed(1)} %`);
   if (entry.scale !== "probability" && entry.score !== null) parts.push(`${entry.scale || "score"} ${told(entry.score)}`);
   return [
-    make("b", {}, entry.method),
+    make("b", {}, ...breakable(entry.method)),
     make("span", { class: "what", title: entry.target }, parts.join(" \u00b7 ")),
     entry.layer ? make("span", { class: "soft" }, `layer ${entry.layer}`) : null,
     entry.note ? make("span", { class: "note" }, entry.note) : null,
@@ -113,15 +132,16 @@ function captionOf(entry) {
 
 /** A map in words, for those who do not see it: where it is strongest. */
 function labelOf(entry, item, state) {
-  const { values, width, height } = entry.map;
+  const map = mapFrom(entry, state.from);
+  const { values, width, height } = map;
   const signs = signsOf(state.signs, entry);
   let best = 0;
   values.forEach((value, i) => {
     if (Math.abs(shownOf(value, signs)) > Math.abs(shownOf(values[best], signs))) best = i;
   });
   const place = (count, side, size, i) => Math.round((100 * (side[0] + side[1] * i + 0.5)) / size);
-  const across = place(width, entry.map.sides[1], entry.map.size[1], best % width);
-  const down = place(height, entry.map.sides[0], entry.map.size[0], Math.floor(best / width));
+  const across = place(width, map.sides[1], map.size[1], best % width);
+  const down = place(height, map.sides[0], map.size[0], Math.floor(best / width));
   const where = `strongest at ${across} % from the left and ${down} % from the top, ${told(values[best])}`;
   return `${item.name}: ${entry.method} for ${entry.target}, ${where}`;
 }
@@ -142,8 +162,8 @@ function showScale(bar, look) {
   bar.replaceChildren(strip, make("div", { class: "ends" }, ...ends.map((end) => make("span", {}, told(end)))));
 }
 
-/** Pointer, wheel and keys over a canvas. */
-function listen(canvas, view) {
+/** Pointer, wheel and keys over a canvas; where patches can be chosen, a click or Enter chooses one. */
+function listen(canvas, view, chooses) {
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
     const part = seen(view.state.zoom, view.state.x, view.state.y);
@@ -166,6 +186,8 @@ function listen(canvas, view) {
     }
   });
   canvas.addEventListener("pointerup", () => (held = null));
+  const choose = ({ x, y }) => view.change({ from: `${Number(x.toFixed(4))},${Number(y.toFixed(4))}` });
+  if (chooses) canvas.addEventListener("click", (event) => choose(place(event)));
   canvas.addEventListener("pointerleave", () => view.point(null));
   canvas.addEventListener("dblclick", (event) => {
     const { x, y } = place(event);
@@ -182,6 +204,7 @@ function listen(canvas, view) {
     { passive: false },
   );
   canvas.addEventListener("keydown", (event) => {
+    if (chooses && event.key === "Enter") choose(view.cursor || { x: 0.5, y: 0.5 });
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();

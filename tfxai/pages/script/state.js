@@ -18,6 +18,8 @@ function initial(methods, palettes) {
     zoom: 1,
     x: 0.5,
     y: 0.5,
+    from: "",
+    channel: "",
   };
 }
 
@@ -34,7 +36,9 @@ function readHash(hash, first, allowed) {
     } else if (name === "methods") {
       const given = text.split(",").map(decoded);
       state.methods = allowed.methods.filter((one) => given.includes(one));
-    } else if (name === "layer" || name === "target") {
+    } else if (name === "from") {
+      if (/^\d+$|^[01](\.\d+)?,[01](\.\d+)?$/.test(text)) state.from = text;
+    } else if (name === "layer" || name === "target" || name === "channel") {
       state[name] = text;
     } else if (name in allowed && allowed[name].includes(text)) {
       state[name] = text;

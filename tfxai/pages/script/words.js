@@ -1,9 +1,9 @@
 // Panels of what is told in words: texts on coloured backgrounds, and bars of tables.
 
-/** The look of the numbers of an entry. */
-function lookOf(view, entry, state) {
+/** The look of numbers of an entry. */
+function lookOf(view, entry, state, numbers = entry.told.map(([, value]) => value)) {
   const signs = signsOf(state.signs, entry);
-  const top = topOf(entry.told.map(([, value]) => value), signs);
+  const top = topOf(numbers, signs);
   return { signs, top: Math.max(top, 1e-30), ramp: view.ramp(signs), threshold: state.threshold / 100 };
 }
 
@@ -16,13 +16,21 @@ function wordsPanel(view, item, entry) {
   const text = make("p", { class: "text", tabindex: "0", role: "group", "aria-label": spoken(entry) });
   words.forEach((word) => text.append(word, " "));
   const bar = make("div", { class: "scale" });
-  const element = make("figure", { class: "panel wide" }, text, make("figcaption", {}, ...captionOf(entry), bar, value));
-  followWords(text, view, words.length);
+  const asks = entry.between ? chooser(view, "word") : null;
+  const caption = make("figcaption", {}, ...captionOf(entry), bar, value, asks && asks.element);
+  const element = make("figure", { class: "panel wide" }, text, caption);
+  followWords(text, view, words.length, Boolean(asks));
+  let numbers = entry.told.map(([, number]) => number);
 
   function draw(state) {
-    const look = lookOf(view, entry, state);
+    const chosen = asks ? wordAt(entry.between, state.from) : -1;
+    numbers = chosen < 0 ? entry.told.map(([, number]) => number) : [...rowOf(entry.between, chosen)];
+    if (asks) asks.show(chosen >= 0);
+    const look = lookOf(view, entry, state, numbers);
     words.forEach((word, i) => {
-      const strength = strengthOf(entry.told[i][1], look.signs, look.top, look.threshold);
+      word.title = told(numbers[i]);
+      word.classList.toggle("chosen", i === chosen);
+      const strength = strengthOf(numbers[i], look.signs, look.top, look.threshold);
       const { background, ink } = shade(strength, look.signs, look.ramp, state.opacity / 100, paper());
       word.style.background = background;
       word.style.color = ink;
@@ -33,7 +41,7 @@ function wordsPanel(view, item, entry) {
   function point(cursor) {
     words.forEach((word, i) => word.classList.toggle("pointed", cursor !== null && cursor.word === i));
     const at = cursor === null ? undefined : entry.told[cursor.word];
-    value.textContent = at ? `${at[0]}: ${told(at[1])}` : "\u00a0";
+    value.textContent = at ? `${at[0]}: ${told(numbers[cursor.word])}` : "\u00a0";
   }
 
   return { element, draw, point, said: () => `${entry.method} ${value.textContent}` };
@@ -90,8 +98,8 @@ function spoken(entry) {
   return `${entry.method} for ${entry.target}: ${order.map(([word, value]) => `${word} ${told(value)}`).join(", ")}`;
 }
 
-/** The pointer over words or lines, and arrow keys from one to the next. */
-function followWords(element, view, count) {
+/** The pointer over words or lines, and arrow keys from one to the next; where words can be chosen, a click or Enter. */
+function followWords(element, view, count, chooses = false) {
   const pointTo = (at, loud) => {
     const found = element.querySelector(`[data-at="${at}"]`);
     const name = found && found.querySelector(".name");
@@ -103,7 +111,15 @@ function followWords(element, view, count) {
   });
   element.addEventListener("pointerleave", () => view.point(null));
   element.addEventListener("blur", () => view.point(null));
+  const choose = (at) => view.change({ from: String(at) });
+  if (chooses) {
+    element.addEventListener("click", (event) => {
+      const found = event.target.closest("[data-at]");
+      if (found) choose(found.dataset.at);
+    });
+  }
   element.addEventListener("keydown", (event) => {
+    if (chooses && event.key === "Enter" && view.cursor && view.cursor.word !== undefined) choose(view.cursor.word);
     const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
     if (!step || count === 0) return;
     event.preventDefault();
