@@ -15,7 +15,7 @@ import tensorflow as tf
 
 Way = Callable[[], Any]
 
-BATCH, WINDOW, MASKS, STEPS, SAMPLES, COALITIONS = 32, 16, 128, 50, 50, 200
+BATCH, WINDOW, MASKS, STEPS, SAMPLES, COALITIONS = 32, 16, 128, 50, 50, 1000
 NOISE = 0.15  # of the range of an image
 LAYER, NARROW = "out_relu", "block_15_add"  # with 1280 and with 160 channels
 
@@ -297,7 +297,7 @@ class Lime(Package):
         def explain(image: np.ndarray) -> np.ndarray:
             explanation = LimeImageExplainer(random_state=0).explain_instance(
                 image.astype(float), task.predict, labels=(task.target,), top_labels=None, hide_color=0,
-                num_samples=COALITIONS, batch_size=BATCH, segmentation_fn=lambda _: task.labels, progress_bar=False,
+                num_samples=COALITIONS, batch_size=BATCH, segmentation_fn=lambda _: task.labels,
             )  # fmt: skip
             return np.array([value for _, value in sorted(explanation.local_exp[task.target])])
 

@@ -156,6 +156,13 @@ def test_models_that_keras_makes_steady_and_half_precision_pass():
     assert np.isfinite(tfxai.Saliency(half)(X, 0).values).all()
 
 
+@pytest.mark.parametrize("name", ["dropout", "noise", "operation in a lambda"])
+def test_random_models_are_refused_where_relevance_goes_back_through_them(name):
+    rules = dict.fromkeys(["Cast", "GreaterEqual", "Greater", "SelectV2"], tfxai.relevance.Pass())
+    with pytest.raises(ValueError, match=r"random in inference.*training=False.*draws=50"):
+        tfxai.LRP(ready(name), operations=rules)(X, 0)
+
+
 def test_looking_leaves_the_seeds_as_they_were():
     model = ready("dropout")
     before = [np.array(v) for v in model.non_trainable_variables]

@@ -54,6 +54,18 @@ def functional(rows=None):
 
 
 @pytest.mark.parametrize("make", [functional, subclass, lambda: functional(rows=2)])
+def test_relevance_goes_back_through_the_trace_that_is_looked_at_for_steadiness(make):
+    model, count = make()
+    before, lrp = count.traces, tfxai.LRP(model, composite="epsilon")
+    values = lrp(X).values
+    assert count.traces == before + 1
+    model.get_layer("conv").activation = keras.activations.linear
+    other = tfxai.LRP(model, composite="epsilon")(X).values
+    assert count.traces == before + 2
+    assert np.abs(values - other).max() > 1e-4
+
+
+@pytest.mark.parametrize("make", [functional, subclass, lambda: functional(rows=2)])
 def test_one_trace_answers_all_questions_of_all_views(make):
     model, count = make()
     before, view = count.traces, open_model(model)

@@ -247,7 +247,7 @@ def test_errors():
     with pytest.raises(ValueError, match="rule to be one of"):
         tfxai.DeepLift(networks.known("plain"), rule="linear")
     sorted_ = keras.Sequential([keras.Input((6,)), layers.Lambda(lambda x: tf.sort(x), name="ordered")])
-    with pytest.raises(ValueError, match=r"no multipliers of the operation '.*ordered.*TopK"):
+    with pytest.raises(ValueError, match=r"no multipliers for the operation '.*ordered.*TopK"):
         tfxai.DeepLift(sorted_)(np.ones((1, 6), "f"))
     looped = keras.Sequential([keras.Input((4, 3)), layers.LSTM(2)])
     with pytest.raises(ValueError, match="unroll=True"):

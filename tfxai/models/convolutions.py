@@ -18,11 +18,11 @@ from tensorflow.python.ops import handle_data_util  # nor has this
 Size: TypeAlias = int | tf.Tensor  # a number that may be known only when the graph runs
 
 GRADIENT = "Tfxai_Conv2D"
-_AT_STRIDE_1 = {
+_BACK = {
     "Conv2D": tf.raw_ops.Conv2DBackpropInput,
     "DepthwiseConv2dNative": tf.raw_ops.DepthwiseConv2dNativeBackpropInput,
-    "Conv3D": tf.raw_ops.Conv3DBackpropInputV2,
 }
+_AT_STRIDE_1 = _BACK | {"Conv3D": tf.raw_ops.Conv3DBackpropInputV2}
 
 
 def kept_apart(graph_def: tf.compat.v1.GraphDef, captured: Mapping[str, tf.Tensor]) -> tf.compat.v1.GraphDef:
@@ -40,7 +40,7 @@ def kept_apart(graph_def: tf.compat.v1.GraphDef, captured: Mapping[str, tf.Tenso
     with tf.Graph().as_default() as scratch:  # whether a convolution has groups is told by shapes
         feeds = {name: _standing_for(tensor) for name, tensor in captured.items()}
         tf.graph_util.import_graph_def(graph_def, feeds, name="")
-        grouped = [op for op in scratch.get_operations() if op.type == "Conv2D" and groups(op) > 1]
+        grouped = filter(is_grouped, scratch.get_operations())
         barriers = {op.name: unfused(op.outputs[0], f"{op.name}_apart").op.node_def for op in grouped}
     changed = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
@@ -61,6 +61,10 @@ def unfused(y: tf.Tensor, name: str | None = None) -> tf.Tensor:
     return tf.raw_ops.EnsureShape(input=y, shape=[None] * y.shape.rank, name=name)
 
 
+def is_grouped(op: tf.Operation) -> bool:
+    return op.type == "Conv2D" and groups(op) > 1
+
+
 def groups(op: tf.Operation) -> int:
     """Into how many groups a convolution divides its channels; 1 if that is not known."""
     x, kernel = (tensor.shape for tensor in op.inputs)
@@ -75,6 +79,25 @@ def gradient(op: tf.Operation, g: tf.Tensor) -> list[tf.Tensor]:
     if not _lacks_kernels(op):
         return gradient_registry.lookup(op.type)(op, g)
     return [sent_back(op, g, _with_zeros), _for_kernel(op, g)]
+
+
+def pulled_back(op: tf.Operation, g: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor | None:
+    """The ordinary gradient of a convolution at its input, with another kernel; None where `gradient` is to be asked.
+
+    That would make the gradient at the kernel too, and needs the convolution with that kernel to be in the graph.
+    """
+    make = _BACK.get(op.type)
+    if make is None or _lacks_kernels(op):
+        return None
+    names = ("strides", "explicit_paddings", "dilations")
+    return make(
+        input_sizes=tf.shape(op.inputs[0]),
+        filter=kernel,
+        out_backprop=g,
+        padding=op.get_attr("padding").decode(),
+        data_format=op.get_attr("data_format").decode(),
+        **{name: op.get_attr(name) for name in names},
+    )
 
 
 def sent_back(

@@ -52,9 +52,10 @@ class FlatGraph:
         self._captured = [tensor.name for tensor in function.inputs[arguments:]]
         self._function = function
         self._pasted = itertools.count()
-        self._graph_def = convolutions.kept_apart(
-            _inlined(function), dict(zip(self._captured, function.captured_inputs, strict=True))
-        )
+        self._graph_def = _inlined(function)
+        if any(op.type in CALLS or convolutions.is_grouped(op) for op in function.graph.get_operations()):
+            captured = dict(zip(self._captured, function.captured_inputs, strict=True))
+            self._graph_def = convolutions.kept_apart(self._graph_def, captured)
         casts = {node.attr["DstT"].type for node in _nodes(self._graph_def) if node.op == "Cast"}
         for node in _nodes(self._graph_def):
             if "_gradient_op_type" in node.attr and not gradients:

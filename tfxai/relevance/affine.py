@@ -79,7 +79,7 @@ class Affine:
         inputs = list(self.op.inputs)
         inputs[data], inputs[weights] = a, W
         y = _again(self.op, inputs)
-        if self.op.type == "Conv2D" and convolutions.groups(self.op) > 1:
+        if convolutions.is_grouped(self.op):
             y = convolutions.unfused(y)
         for op in self.behind:
             y = _again(op, [y, *op.inputs[1:]])
@@ -87,6 +87,9 @@ class Affine:
 
     def back(self, s: tf.Tensor, W: tf.Tensor) -> tf.Tensor:
         """s W^T: how much of s each input gets through W."""
+        plain = not (self.before or self.behind)
+        if plain and (direct := convolutions.pulled_back(self.op, s, W)) is not None:
+            return direct
         y = self.forward(self.a, W)
         while y.name != self.a.name:
             place = LINEAR[y.op.type][0] if y.op.type in LINEAR else 0
@@ -153,12 +156,13 @@ def find_affine(op: tf.Operation, on_path: Collection[str]) -> Affine | None:
         else:
             break
         found = replace(found, through=(*found.through, step.outputs[0]))
-    return found if found.b is None else replace(found, b=tf.reshape(found.b, own))
+    return found if found.b is None else replace(found, b=_shaped(found.b, own))
 
 
 def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Positive and negative part."""
-    return tf.nn.relu(x), -tf.nn.relu(-x)
+    positive = tf.nn.relu(x)
+    return positive, x - positive
 
 
 def _before(tensor: tf.Tensor, on_path: Collection[str]) -> tuple[tf.Operation, ...]:
@@ -231,7 +235,10 @@ def _constant(op: tf.Operation, on_path: Collection[str], tail: list[int]) -> tf
     while size and size[0] == 1:
         size = size[1:]
     fits = len(size) <= len(tail) and all(n in (1, m) for n, m in zip(reversed(size), reversed(tail), strict=False))
-    return tf.reshape(tf.broadcast_to(tf.reshape(_float(free[0]), size), tail), [-1]) if fits else None
+    if not fits:
+        return None
+    found = _shaped(_float(free[0]), size)
+    return _shaped(found if size == tail else tf.broadcast_to(found, tail), [int(np.prod(tail))])
 
 
 def _tail(tensor: tf.Tensor, tail: list[int]) -> list[int]:
@@ -243,6 +250,11 @@ def _tail(tensor: tf.Tensor, tail: list[int]) -> list[int]:
         if int(np.prod(sizes[-count:])) == int(np.prod(tail)):
             return sizes[-count:]
     return []
+
+
+def _shaped(x: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """A tensor in a shape, that it may have already."""
+    return x if x.shape.rank is not None and x.shape.as_list() == shape else tf.reshape(x, shape)
 
 
 def _float(x: tf.Tensor) -> tf.Tensor:

@@ -117,7 +117,9 @@ class Network:
             layer, earlier = parts[op.name]
             signal = next(one for one in signals if one is not None)
             if earlier is not None:
-                return [(earlier, tf.reshape(signal, tf.shape(earlier)))]
+                same = earlier.shape.rank == signal.shape.rank and earlier.shape[1:].is_fully_defined()
+                same = same and earlier.shape[1:] == signal.shape[1:]
+                return [(earlier, signal if same else tf.reshape(signal, tf.shape(earlier)))]
             return [(layer.source, rule_of(layer)(layer, signal))]
 
         return self.walk_back(R, step)
