@@ -37,7 +37,13 @@ OWN = {
     "simple_taylor": {"root"},
     "feature_inversion": {"alpha", "alpha_weight"},
     "meaningful_perturbation": {"game", "l1_weight"},
-    "guided_feature_inversion": {"base_layer", "preset", "stages", *(x.name for x in dataclasses.fields(Settings))},
+    "guided_feature_inversion": {
+        "base_layer",
+        "preset",
+        "stages",
+        "frames",
+        *(x.name for x in dataclasses.fields(Settings)),
+    },
 }
 
 

@@ -139,6 +139,7 @@ def descend(
     until: tf.Tensor | None = None,
     project: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     usable: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    note: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = lambda values, terms: terms,
 ) -> tuple[State, tf.Tensor]:
     """Minimise a loss of each row by Adam.
 
@@ -160,15 +161,17 @@ def descend(
         Brings values back to where they are allowed, after each step.
     usable : callable, optional
         From values to (n,) bool. A row whose step leads to useless or infinite values takes it back and stops.
+    note : callable
+        From values and terms of a step to what the history keeps of it, (n, numbers). Default: the terms.
 
     Returns
     -------
     tuple
-        The state, and (n, most, terms): the terms at each step; where a row has made no step, its last ones.
+        The state, and (n, most, numbers): what is noted of each step; where a row has made no step, of its last one.
     """
     first, evaluate = state.number, not_inlined(evaluate)
     end = first + most if until is None else tf.minimum(first + most, until)
-    numbers, history = first + tf.range(most)[:, None], tf.tile(state.terms[:, None], [1, most, 1])
+    numbers, history = first + tf.range(most)[:, None], tf.tile(note(state.values, state.terms)[:, None], [1, most, 1])
 
     def step(now: State, history: tf.Tensor) -> tuple[State, tf.Tensor]:
         terms, gradient, enough = evaluate(now.values, now.number)
@@ -203,7 +206,7 @@ def descend(
             reached=now.reached | reached,
             broken=now.broken | (now.active & ~finite) | (going & ~sound),
             terms=terms,
-        ), tf.where(numbers >= now.number, terms[:, None], history)
+        ), tf.where(numbers >= now.number, note(now.values, terms)[:, None], history)
 
     return tf.while_loop(
         lambda now, _: (now.number < end) & tf.reduce_any(now.active), step, (state, history), parallel_iterations=1

@@ -186,6 +186,39 @@ def test_the_loss_of_the_stages_of_guided_feature_inversion(page, tmp_path):
         loss = found.extras[f"{stage}_history/total"][0]
         np.testing.assert_allclose(heights, 34 * (loss - loss.min()) / np.ptp(loss), atol=0.2)
     assert any("loss over 3 and 4 steps" in one for one in page.texts(".more figcaption"))
+    assert not page.js("return document.querySelector('.film')")  # the masks were not kept
+
+
+def test_the_film_of_guided_feature_inversion(page, tmp_path):
+    images, _, _ = flowers.make(n=1)
+    method = tfxai.GuidedFeatureInversion(flowers.load_model(), inversion_steps=3, target_steps=4, frames=True)
+    tfxai.page(method(images), path=tmp_path / "page.html")
+    page.screen(1000)
+    page.open(tmp_path / "page.html").settled()
+
+    def seen(step=None):
+        if step is not None:
+            page.js(
+                """const slider = document.querySelector('.film input'); slider.value = arguments[0];
+                slider.dispatchEvent(new Event('input', { bubbles: true }));""",
+                step,
+            )
+        page.settled()
+        return page.js("return document.querySelector('.film canvas').toDataURL()"), page.texts(".film .soft")[0]
+
+    last, said = seen()
+    assert said == "the mask at step 4 of 4, stage 2 of 2"
+    first, said = seen(0)
+    assert said == "the mask at step 1 of 3, stage 1 of 2"
+    assert first != last
+    page.set("opacity", 30)
+    assert seen()[1] == said  # where it was before the panel was made again
+    page.set("opacity", 70)
+    assert seen(6)[0] != first
+    page.click(".film button")
+    page.wait(lambda: page.texts(".film .soft")[0].startswith("the mask at step 2 of 3"))
+    page.wait(lambda: page.texts(".film .soft")[0] == "the mask at step 4 of 4, stage 2 of 2")
+    assert seen()[0] != first
 
 
 @pytest.mark.parametrize("dark", [False, True])

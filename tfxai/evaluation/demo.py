@@ -15,7 +15,7 @@ from tfxai.explanation import Explanation
 
 # Methods with options that keep the demo short; the defaults take more samples.
 METHODS: dict[str, dict[str, Any]] = {
-    "guided_feature_inversion": {},
+    "guided_feature_inversion": {"frames": True},
     "relevant_features": {},  # and those that were fitted
     "saliency": {},
     "gradient_x_input": {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 
@@ -68,6 +68,8 @@ class GuidedFeatureInversion(Contrast):
         What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
     input : str, optional
         Which of several inputs is masked. Default: the only one with positions.
+    frames : bool
+        Keep the masks of all steps, in the size of the base layer's maps; the page shows them as a film.
     **options
         Any attribute of `tfxai.inversion.Settings`, in place of the preset's; and as for `Explainer`.
 
@@ -90,6 +92,8 @@ class GuidedFeatureInversion(Contrast):
         ``target_history/foreground``, ``/background``, ``/penalty`` and ``/total``.
     ``inversion_steps``, ``target_steps``
         Steps until the image stopped.
+    ``inversion_frames``, ``target_frames``
+        With ``frames=True``: masks at each step, before it is made, (n, steps, h, w).
     ``degenerate``
         0, or 1: the base layer makes no mask, which is zero; 2: the input is its own background, so that nothing can be
         learnt; 3: the weights ran to zero or out of bounds and were brought back.
@@ -116,13 +120,14 @@ class GuidedFeatureInversion(Contrast):
         stages: Stages = "both",
         head: Head | None = None,
         input: str | None = None,
+        frames: bool = False,
         **options: Unpack[SettingsOptions],
     ):
         own = {field.name for field in fields(Settings)}
         changes: dict[str, Any] = {name: value for name, value in options.items() if name in own}
         of_model: dict[str, Any] = {name: value for name, value in options.items() if name not in own}
         super().__init__(model, head=head, **of_model)
-        self.input = input
+        self.input, self.frames = input, frames
         self.settings = resolve(preset, changes)
         self.reference = self.settings.fill
         one_of("stages", stages, get_args(Stages))
@@ -153,7 +158,7 @@ class GuidedFeatureInversion(Contrast):
         if self.stages != "target":
             once = run.once()
             first, history = self._invert(once, p[:: run.repeats], active[:: run.repeats])
-            history = reported(first, history, ("error", "penalty"), "inversion_")
+            history = self._told(first, history, ("error", "penalty"), "inversion", mask)
             weights, moments, broken, history = tf.nest.map_structure(
                 lambda rows: repeated(rows, run.repeats), (self._kept(first), first.moments, first.broken, history)
             )
@@ -163,7 +168,7 @@ class GuidedFeatureInversion(Contrast):
                 mask = self._mask(run, evidence(run, *self.reads))
             second, history = self._discriminate(run, mask, p, active, weights, moments)
             weights, broken = self._kept(second), broken | second.broken
-            run.extras |= reported(second, history, ("foreground", "background", "penalty"), "target_")
+            run.extras |= self._told(second, history, ("foreground", "background", "penalty"), "target", mask)
 
         values = mask(weights)
         run.extras |= {
@@ -173,6 +178,16 @@ class GuidedFeatureInversion(Contrast):
             "degenerate": tf.where(~exists, NO_MASK, tf.where(~contrast, NO_CONTRAST, tf.where(broken, BROKEN, 0))),
         }
         return values
+
+    def _told(
+        self, state: State, noted: tf.Tensor, terms: Sequence[str], stage: str, mask: ChannelMask
+    ) -> dict[str, tf.Tensor]:
+        """What a stage leaves for the user."""
+        found = reported(state, noted[..., : len(terms)], terms, f"{stage}_")
+        if self.frames:
+            shape = [*tf.unstack(tf.shape(noted)[:2]), *mask.activations.shape[1:-1]]
+            found[f"{stage}_frames"] = tf.reshape(noted[..., len(terms) :], shape)
+        return found
 
     def _base(self, run: Run) -> tf.Tensor:
         """Maps of the base layer."""
@@ -224,7 +239,13 @@ class GuidedFeatureInversion(Contrast):
     def _descend(self, state: State, evaluate: Callable, steps: int, mask: ChannelMask) -> tuple[State, tf.Tensor]:
         s = self.settings
         schedule = Schedule(s.learning_rate, s.decay, s.patience, s.tolerance)
-        return descend(state, evaluate, schedule, steps, project=self._project, usable=mask.exists)
+
+        def note(weights: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
+            if not self.frames:
+                return terms
+            return tf.concat([terms, tf.reshape(mask.coarse(weights), [tf.shape(weights)[0], -1])], 1)
+
+        return descend(state, evaluate, schedule, steps, project=self._project, usable=mask.exists, note=note)
 
     def _kept(self, state: State) -> tf.Tensor:
         return state.best if self.settings.keep_best else state.values

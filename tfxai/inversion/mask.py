@@ -74,8 +74,11 @@ class ChannelMask:
             q = self._enlarged(q)
             low, high = _extremes(q)
             return _divided(q - low, high, where=_varies(low, high))
-        low, high = _extremes(q)
-        return self._enlarged(_divided(q - low, high - low, where=_varies(low, high)))
+        return self._enlarged(_scaled(q))
+
+    def coarse(self, weights: tf.Tensor) -> tf.Tensor:
+        """(n, h, w) in [0, 1]: the masks in the size of the layer's maps, scaled before they would be enlarged."""
+        return _scaled(self._combined(weights))
 
     def exists(self, weights: tf.Tensor) -> tf.Tensor:
         """(n,) whether the weights are alive and their map varies."""
@@ -102,6 +105,11 @@ def interpolation(old: int, new: int, align_corners: bool = False) -> np.ndarray
 def _extremes(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     axes = list(range(1, maps.shape.rank))
     return tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)
+
+
+def _scaled(q: tf.Tensor) -> tf.Tensor:
+    low, high = _extremes(q)
+    return _divided(q - low, high - low, where=_varies(low, high))
 
 
 def _varies(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:

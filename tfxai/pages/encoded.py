@@ -71,6 +71,15 @@ def pairs(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int], d
     }
 
 
+def film(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int]) -> dict[str, Any]:
+    """Maps (steps, h, w) of one size, as `grey_map`: a row of the picture for each; ``grid`` is their size."""
+    return numbers(values.reshape(len(values), -1), fine=False) | {
+        "grid": [int(one) for one in values.shape[1:]],
+        "sides": [_side(one) for one in sides],
+        "size": [int(one) for one in size],
+    }
+
+
 def numbers(values: np.ndarray, fine: bool = True) -> dict[str, Any]:
     """Rows of numbers as a grey PNG: its codes less ``zero``, to the ``power``, times ``scale``."""
     signed = bool((values < 0).any())

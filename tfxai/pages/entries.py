@@ -145,16 +145,26 @@ def _besides(one: Explanation, detail: int, pixels: Pixels | None) -> list[dict[
 
 
 def _steps(one: Explanation) -> list[dict[str, Any]]:
-    """The loss of guided feature inversion from step to step, of each stage."""
-    lines = []
+    """The loss of guided feature inversion from step to step of each stage, and the masks, if they were kept."""
+    lines, frames = [], []
     for stage in ("inversion", "target"):
         if f"{stage}_history/total" in one.extras:
             count = int(one.extras[f"{stage}_steps"][0])
             lines.append([float(f"{value:.6g}") for value in one.extras[f"{stage}_history/total"][0][:count]])
+            frames.append(one.extras.get(f"{stage}_frames", np.empty((1, 0)))[0][:count])
     if not any(lines) or not np.isfinite(np.concatenate(lines)).all():
         return []
     told = " and ".join(str(len(line)) for line in lines)
-    return [{"caption": f"the loss over {told} steps (the masks on the way are not kept)", "lines": lines}]
+    loss = {"caption": f"the loss over {told} steps", "lines": lines}
+    return [*_film(frames, one.extras["foreground"].shape[1:3]), loss] if frames[0].size else [loss]
+
+
+def _film(stages: Sequence[np.ndarray], size: Sequence[int]) -> list[dict[str, Any]]:
+    """Masks (steps, h, w) of each stage: a row of the picture for each."""
+    masks = np.concatenate(stages)
+    sides = stretched(masks.shape[1:], size).sides
+    film = encoded.film(masks, (sides[0], sides[1]), (size[0], size[1]))
+    return [{"caption": "the mask", "film": film, "steps": [len(one) for one in stages]}]
 
 
 def _small(caption: str, heatmap: np.ndarray, detail: int) -> dict[str, Any]:

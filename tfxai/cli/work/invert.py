@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
                 base_layer=arguments.base_layer,
                 preset=arguments.preset,
                 classes=names,
+                frames=arguments.html is not None,
                 **options,
             )
         ],

@@ -6,6 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 function moreOf(view, item, more) {
   const shown = more.map((one) => {
     if (one.lines) return stepsOf(one);
+    if (one.film) return filmOf(view, item, one);
     const canvas = make("canvas", { role: "img", "aria-label": one.caption, width: 160 });
     canvas.height = Math.max(1, Math.round((160 * item.height) / item.width));
     view.afterwards.push((state) => drawMore(view, item, one, canvas, state));
@@ -35,6 +36,46 @@ async function drawMore(view, item, one, canvas, state) {
     alpha: state.opacity / 100,
   });
   context.putImageData(data, 0, 0);
+}
+
+/** The masks of all steps: a slider that chooses one, and a button that lets them run. */
+function filmOf(view, item, one) {
+  const last = one.steps.reduce((sum, count) => sum + count) - 1;
+  one.at = one.at ?? last; // the panel is made again with each change
+  const canvas = make("canvas", { role: "img", width: 160 });
+  canvas.height = Math.max(1, Math.round((160 * item.height) / item.width));
+  const slider = make("input", { type: "range", min: 0, max: last, value: one.at, "aria-label": `step of ${one.caption}` });
+  const said = make("span", { class: "soft" });
+  const play = make("button", { type: "button", class: "back" }, "play");
+  let shown = null;
+  async function show(state) {
+    shown = state;
+    if (!one.film.values) one.film = await decodeMap(one.film);
+    const [height, width] = one.film.grid;
+    const map = { values: rowOf(one.film, one.at), height, width, sides: one.film.sides, size: one.film.size };
+    const later = one.steps.length > 1 && one.at >= one.steps[0];
+    const stage = later ? one.at - one.steps[0] : one.at;
+    said.textContent = `${one.caption} at step ${stage + 1} of ${one.steps[later ? 1 : 0]}, stage ${later ? 2 : 1} of ${one.steps.length}`;
+    canvas.setAttribute("aria-label", said.textContent);
+    slider.value = one.at;
+    await drawMore(view, item, { map, signed: false, unsigned: true }, canvas, state);
+  }
+  slider.addEventListener("input", () => {
+    one.at = Number(slider.value);
+    show(shown);
+  });
+  play.addEventListener("click", () => {
+    clearInterval(one.running);
+    one.at = 0;
+    show(shown);
+    one.running = setInterval(() => {
+      if (one.at >= last || !canvas.isConnected) return clearInterval(one.running);
+      one.at += 1;
+      return show(shown);
+    }, 250);
+  });
+  view.afterwards.push(show);
+  return make("figure", { class: "film" }, canvas, slider, make("figcaption", {}, said, " ", play));
 }
 
 /** A picture from its address, decoded. */
