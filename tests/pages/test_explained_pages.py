@@ -347,6 +347,16 @@ class TestGrowing:
             assert one["caption"] == f"{evidence.layer} {evidence.channel}: {evidence.contribution:.2g}"
             np.testing.assert_allclose(values(one["map"]), evidence.heatmap, atol=0.01)
 
+        learned = features.interpret(images, verbose=0)
+        more = items(tfxai.page(found, interpretation=learned))[0]["entries"][0]["more"]
+        assert [one["caption"] for one in more[::2]] == [
+            f"{one.layer} {one.channel}: {one.contribution:.2g}" for one in expected
+        ]
+        for one, evidence in zip(more[1::2], expected, strict=True):
+            assert one["caption"] == f"what {evidence.layer} {evidence.channel} looks for"
+            average = learned.averages[int(found.target[0])][evidence.layer, evidence.channel].average
+            np.testing.assert_allclose(picture(one["photo"]).mean((0, 1)), average.mean((0, 1)), atol=6)
+
 
 class TestNotebooks:
     def test_pictures_with_their_signs(self):

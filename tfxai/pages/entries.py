@@ -12,6 +12,7 @@ from tfxai.explanation import Explanation
 from tfxai.inversion.figures import first_stage
 from tfxai.maps import Side, stretched
 from tfxai.neurons.evidence import FeatureExplanation
+from tfxai.neurons.interpretation import Interpretation
 from tfxai.pages import attends, encoded
 from tfxai.reading import read
 from tfxai.tables import Table, is_table
@@ -54,6 +55,7 @@ def map_entry(
     probability: float | None = None,
     input: str | None = None,
     pixels: Pixels | None = None,
+    interpretation: Interpretation | None = None,
 ) -> Entry:
     """An explanation of one image.
 
@@ -71,6 +73,8 @@ def map_entry(
         Which input, if the model has several.
     pixels : callable, optional
         From preprocessed images to uint8 pictures, for images that a method made.
+    interpretation : Interpretation, optional
+        Average images of relevant features, which stand behind their heat-maps.
     """
     reading = read(one, input=input)
     return (
@@ -84,7 +88,7 @@ def map_entry(
             "note": reading.notes[0].replace(
                 ' not shown: polarity="signed"', ' is not shown: choose "for and against"'
             ),
-            "more": _besides(one, detail, pixels),
+            "more": _besides(one, detail, pixels, interpretation),
         }
         | attends.to_patches(one, input, detail)
     )
@@ -97,14 +101,20 @@ def told_entry(title: str, one: Explanation, told: Told, kind: str, probability:
     return entry(title, one, probability) | {"kind": kind, "told": words, "unsigned": unsigned}
 
 
-def any_entry(title: str, one: Explanation, detail: int, input: str | None = None) -> Entry:
+def any_entry(
+    title: str,
+    one: Explanation,
+    detail: int,
+    input: str | None = None,
+    interpretation: Interpretation | None = None,
+) -> Entry:
     """An explanation of one input, of whichever kind it is."""
     if is_read(one, input):
         told = one.words(0, input=input)
         return told_entry(title, one, told, "words") | attends.to_words(one, input, len(told))
     if is_table(one, input):
         return told_entry(title, one, Table(one, input=input).told(0, FEATURES), "bars")
-    return map_entry(title, one, detail, input=input)
+    return map_entry(title, one, detail, input=input, interpretation=interpretation)
 
 
 def _grey(one: Explanation, input: str | None, detail: int) -> dict[str, Any]:
@@ -124,14 +134,20 @@ def _whole(size: Sequence[int]) -> tuple[Side, ...]:
     return stretched(size, size).sides
 
 
-def _besides(one: Explanation, detail: int, pixels: Pixels | None) -> list[dict[str, Any]]:
+def _besides(
+    one: Explanation, detail: int, pixels: Pixels | None, interpretation: Interpretation | None
+) -> list[dict[str, Any]]:
     """What a method found beside its heat-map."""
+    found: list[dict[str, Any]] = []
     if isinstance(one, FeatureExplanation):
-        return [
-            _small(f"{found.layer} {found.channel}: {found.contribution:.2g}", found.heatmap, detail)
-            for found in one.evidence()[0]
-        ]
-    found = []
+        averages = {} if interpretation is None else interpretation.averages.get(int(one.target[0]), {})
+        for feature in one.evidence()[0]:
+            name = f"{feature.layer} {feature.channel}"
+            found.append(_small(f"{name}: {feature.contribution:.2g}", feature.heatmap, detail))
+            if (known := averages.get((feature.layer, feature.channel))) is not None:
+                picture = np.clip(np.rint(known.average), 0, 255).astype(np.uint8)
+                found.append({"caption": f"what {name} looks for", "photo": encoded.photo(picture)})
+        return found
     if "inversion_values" in one.extras:
         stage = first_stage(one)
         map_ = _grey(stage, None, detail)

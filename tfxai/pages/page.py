@@ -14,6 +14,7 @@ from tfxai.display import channels_last, photographs
 from tfxai.explanation import Explanation
 from tfxai.joining import method_of, side_by_side
 from tfxai.metrics.curves import Curve
+from tfxai.neurons.interpretation import Interpretation
 from tfxai.pages import resampled
 from tfxai.pages.entries import Entry, any_entry
 from tfxai.pages.explained import detail_for, explorer, item, shell
@@ -34,6 +35,7 @@ def page(
     names: Sequence[str] | None = None,
     detail: int | None = None,
     input: str | None = None,
+    interpretation: Interpretation | None = None,
 ) -> str:
     """One HTML file in which explanations of the same inputs are explored, side by side.
 
@@ -63,6 +65,9 @@ def page(
         and 96 for more, so that 20 images by 8 methods take about 1 MB.
     input : str, optional
         Which input is shown, if the model has several.
+    interpretation : Interpretation, optional
+        What ``features.interpret`` gives, for explanations by relevant features: the average image of each feature
+        stands beside its heat-map.
 
     Returns
     -------
@@ -115,7 +120,7 @@ def page(
             [],
             _distinct(
                 [
-                    any_entry(name, one[number], kept, input) | _curve(curve, number)
+                    any_entry(name, one[number], kept, input, interpretation) | _curve(curve, number)
                     for name, one, curve in zip(titles, columns, drawn, strict=True)
                 ]
             )

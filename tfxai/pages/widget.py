@@ -10,6 +10,7 @@ import numpy as np
 
 from tfxai.checks import positive
 from tfxai.metrics.curves import Curve
+from tfxai.neurons.interpretation import Interpretation
 from tfxai.pages.page import Shown, page
 from tfxai.pages.parts import file
 
@@ -23,6 +24,7 @@ def widget(
     names: Sequence[str] | None = None,
     detail: int | None = None,
     input: str | None = None,
+    interpretation: Interpretation | None = None,
     height: int = 720,
     state: str = "",
 ) -> Any:
@@ -44,6 +46,8 @@ def widget(
         Values along the longer side of maps that are kept.
     input : str, optional
         Which input is shown, if the model has several.
+    interpretation : Interpretation, optional
+        Average images of relevant features.
     height : int
         Of the widget, in pixels: what is longer is scrolled. Default 720.
     state : str
@@ -72,7 +76,16 @@ def widget(
     """
     make = _class()  # before the page, which may take long
     positive("height", height)
-    html = page(explanations, images, curves=curves, title=title, names=names, detail=detail, input=input)
+    html = page(
+        explanations,
+        images,
+        curves=curves,
+        title=title,
+        names=names,
+        detail=detail,
+        input=input,
+        interpretation=interpretation,
+    )
     return make(html=html, state=state, height=height)
 
 
