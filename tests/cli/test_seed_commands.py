@@ -251,10 +251,14 @@ class TestResample:
             names = ["patches", "sets", "overlap", *(f"scores-{layer}" for layer in layers)]
             assert {file.name for file in (tmp_path / str(number)).iterdir()} == {
                 "resampling.npz",
+                "channels.html",
                 *(f"{name}.png" for name in names),
             }
             for name in names:
                 drawn(tmp_path / str(number) / f"{name}.png")
+            html = (tmp_path / str(number) / "channels.html").read_text(encoding="utf-8")
+            assert f"Channels of {number}.png" in html
+            assert html.count('"kind":"scatter"') == len(layers)
         with (tmp_path / "channels.csv").open(newline="") as lines:
             rows = list(csv.DictReader(lines))
         assert {row["file"][-5:] for row in rows} == {"0.png", "1.png"}
@@ -287,7 +291,8 @@ class TestResample:
         monkeypatch.setattr(tfxai.InputResampling, "__call__", interrupted)
         options = ["--layers", "block1_relu", "--samples", "3", "--output", tmp_path]
         assert run(folder, "resample", "{}/flowers.keras", "{}/few", *options) == 130
-        written = ["channels.csv", "overlap.png", "patches.png", "resampling.npz", "scores-block1_relu.png", "sets.png"]
+        written = ["channels.csv", "channels.html", "overlap.png", "patches.png", "resampling.npz"]
+        written += ["scores-block1_relu.png", "sets.png"]
         assert seen == [[], written]
 
     @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ copies, its precision how little it changes. Each image gets a folder:
   sets.png          the same, of channels that one score alone selects, or both
   overlap.png       how far the two scores agree in each layer
   scores-LAYER.png  all channels of a layer, one score against the other
+  channels.html     the same to explore: choose a channel, see its patch
   resampling.npz    all numbers, which tfxai.resampling.Resampling.load(FILE) reads
 channels.csv has the best channels of all images by every score.
 """

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from tfxai.cli.work import files
 from tfxai.cli.work.explaining import chosen_target, class_names
 from tfxai.cli.work.given import check_batch_size, check_folder, opened
+from tfxai.pages import page
 from tfxai.resampling import InputResampling
 from tfxai.resampling.result import Resampling
 from tfxai.resampling.selection import ranked
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             begun = True
             for name, figure in pictures(method, result, photograph, arguments.best):
                 files.save(figure, folder / f"{name}.png")
+            page(result, [photograph], path=folder / "channels.html", names=[path.name], title=f"Channels of {path.name}")
     print(f"\nbest channels: {table}")
     return given.status("resampled")
 
