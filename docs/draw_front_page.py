@@ -29,14 +29,15 @@ METHODS = {
 def main(model: str, classes: str) -> None:
     with open(classes) as file:
         names = [row[-1].split(",")[0] for row in csv.reader(file)][1:]
-    photographs = np.stack([_square(photograph) for photograph in (data.chelsea(), data.coffee(), data.rocket())])
+    photographs = np.stack([square(photograph) for photograph in (data.chelsea(), data.coffee(), data.rocket())])
     network, images = keras.models.load_model(model), photographs / np.float32(127.5) - 1
     found = {title: tfxai.explain(network, images, classes=names, **how) for title, how in METHODS.items()}
     figure = tfxai.plot_grid(found, photographs)
     figure.savefig(Path(__file__).parent / "images" / "front_page.png", dpi=72)
 
 
-def _square(image: np.ndarray) -> np.ndarray:
+def square(image: np.ndarray) -> np.ndarray:
+    """The middle of a photograph, as large as the network takes it."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
