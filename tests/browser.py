@@ -1,4 +1,4 @@
-"""A real browser, and what a reader does with a page in it: fixtures of modules that name this in `pytest_plugins`."""
+"""A real browser, and what a reader does with a page in it: fixtures that conftest.py hands to all tests."""
 
 import shutil
 import time

@@ -15,6 +15,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import networks
 import tensorflow as tf
+from browser import driver, page  # noqa: F401 - fixtures
 from tensorflow.python.framework import ops  # has no public name
 
 # TensorFlow notes for each operation which lines made it, for messages of its own. Below pytest and a loop in a graph

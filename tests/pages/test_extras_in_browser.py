@@ -9,7 +9,6 @@ import pytest
 import tfxai
 from tfxai.datasets import flowers
 
-pytest_plugins = ("browser",)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 

@@ -10,7 +10,6 @@ import pytest
 import tfxai
 from tfxai.datasets import flowers
 
-pytest_plugins = ("browser",)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 NASTY = "<img src=x onerror=alert(1)></script><script>alert(2)</script>'\"&"
 SETTINGS = {

@@ -9,7 +9,6 @@ import tfxai
 from tfxai.datasets import flowers
 from tfxai.pages.parts import file
 
-pytest_plugins = ("browser",)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 HOST = """<!doctype html><body><div id="one"></div><div id="two"></div><script type="module">
 const known = SYNCED, listeners = {}, saved = [];

@@ -59,7 +59,7 @@ class TestClasses:
     def test_of_one_logit(self, residual, x):
         model = keras.Sequential([residual, layers.Dense(1)])
         np.testing.assert_allclose(value(o.class_score(0), model, x), model.predict(x, verbose=0)[:, 0], rtol=1e-5)
-        with pytest.raises(ValueError, match="no probability is known"):
+        with pytest.raises(ValueError, match="probabilities are unknown"):
             value(o.class_score(0, on="probability"), model, x)
 
 

@@ -60,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
             begun = True
             for name, figure in pictures(method, result, photograph, arguments.best):
                 files.save(figure, folder / f"{name}.png")
-            page(result, [photograph], path=folder / "channels.html", names=[path.name], title=f"Channels of {path.name}")
+            page(
+                result, [photograph], path=folder / "channels.html", names=[path.name], title=f"Channels of {path.name}"
+            )
     print(f"\nbest channels: {table}")
     return given.status("resampled")
 
