@@ -179,16 +179,17 @@ def test_inversion(folder, model, painted, tmp_path, capsys, monkeypatch):
     html = (tmp_path / "out" / page).read_text(encoding="utf-8")
     entries = [one["entries"][0] for one in items(html)]
     assert [[more["caption"] for more in one["more"]] for one in entries] == [
-        [
-            "inversion mask",
-            "foreground",
-            "background",
-            "the loss over 2 and 3 steps (the masks on the way are not kept)",
-        ]
+        ["inversion mask", "foreground", "background", "the mask", "the loss over 2 and 3 steps"]
     ] * 2
     found = tfxai.Explanation.load(tmp_path / "out" / values)
     expected = tfxai.GuidedFeatureInversion(
-        model, "block5_relu", base_layer="block3_relu", preset="authors", inversion_steps=2, target_steps=3
+        model,
+        "block5_relu",
+        base_layer="block3_relu",
+        preset="authors",
+        inversion_steps=2,
+        target_steps=3,
+        frames=True,
     )(painted[0][:2])
     np.testing.assert_allclose(found.values, expected.values, atol=1e-3)
     assert found.extras.keys() == expected.extras.keys()
