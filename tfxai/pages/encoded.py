@@ -48,10 +48,7 @@ def grey_map(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int]
         ``sides`` and ``size``.
     """
     values, sides = _averaged(np.asarray(values, np.float32), sides, detail)
-    return numbers(values, values.size <= FINE) | {
-        "sides": [_side(one) for one in sides],
-        "size": [int(one) for one in size],
-    }
+    return numbers(values, values.size <= FINE) | _placed(sides, size)
 
 
 def pairs(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int], detail: int) -> dict[str, Any]:
@@ -64,20 +61,16 @@ def pairs(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int], d
     looking, _ = _averaged(values.reshape(height, width, -1), sides, longest)
     rows, columns = looking.shape[:2]
     seen, kept = _averaged(looking.reshape(rows * columns, height, width).transpose(1, 2, 0), sides, longest)
-    return numbers(seen.reshape(rows * columns, -1).T, fine=False) | {
-        "grid": [rows, columns],
-        "sides": [_side(one) for one in kept],
-        "size": [int(one) for one in size],
-    }
+    return numbers(seen.reshape(rows * columns, -1).T, fine=False) | {"grid": [rows, columns]} | _placed(kept, size)
 
 
 def film(values: np.ndarray, sides: tuple[Side, Side], size: tuple[int, int]) -> dict[str, Any]:
     """Maps (steps, h, w) of one size, as `grey_map`: a row of the picture for each; ``grid`` is their size."""
-    return numbers(values.reshape(len(values), -1), fine=False) | {
-        "grid": [int(one) for one in values.shape[1:]],
-        "sides": [_side(one) for one in sides],
-        "size": [int(one) for one in size],
-    }
+    return (
+        numbers(values.reshape(len(values), -1), fine=False)
+        | {"grid": [int(one) for one in values.shape[1:]]}
+        | _placed(sides, size)
+    )
 
 
 def numbers(values: np.ndarray, fine: bool = True) -> dict[str, Any]:
@@ -98,8 +91,10 @@ def numbers(values: np.ndarray, fine: bool = True) -> dict[str, Any]:
     }
 
 
-def _side(side: Side) -> list[float]:
-    return [float(side.first), float(side.step), float(side.low), float(side.high)]
+def _placed(sides: tuple[Side, Side], size: tuple[int, int]) -> dict[str, Any]:
+    """Where values lie in an input of a size."""
+    told = [[float(side.first), float(side.step), float(side.low), float(side.high)] for side in sides]
+    return {"sides": told, "size": [int(one) for one in size]}
 
 
 def as_json(content: Any) -> str:

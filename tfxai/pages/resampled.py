@@ -30,7 +30,7 @@ def entries(title: str, result: Resampling, number: int) -> list[dict[str, Any]]
     """An entry for each layer of one image: of each channel number, influence, precision, and the box that it sees."""
     one = result[number]
     boxes = one.boxes({layer: np.arange(count)[None] for layer, count in one.channels.items()})
-    target = _label(one)
+    target = label(one)
     common = {"method": title, "target": target, "short": target.split(",")[0], "score": float(one.score[0])}
     common |= {"scale": "", "probability": None, "note": "", "kind": "scatter", "chance": one.chance}
     first = one.inputs if isinstance(one.inputs, np.ndarray) else next(iter(one.inputs.values()))
@@ -45,7 +45,8 @@ def entries(title: str, result: Resampling, number: int) -> list[dict[str, Any]]
     return found
 
 
-def _label(one: Resampling) -> str:
+def label(one: Resampling) -> str:
+    """What the score is of, for the first image."""
     if isinstance(one.target, str):
         return one.target
     number = int(one.target[0])

@@ -14,6 +14,7 @@ from tfxai.cli.work import files
 from tfxai.cli.work.explaining import chosen_target, class_names
 from tfxai.cli.work.given import check_batch_size, check_folder, opened
 from tfxai.pages import page
+from tfxai.pages.resampled import label
 from tfxai.resampling import InputResampling
 from tfxai.resampling.result import Resampling
 from tfxai.resampling.selection import ranked
@@ -65,12 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
     print(f"\nbest channels: {table}")
     return given.status("resampled")
-
-
-def label(result: Resampling) -> str:
-    """What the score is of, for the first image."""
-    number = int(result.target[0])
-    return result.classes[number] if result.classes else f"class {number}"
 
 
 def best(result: Resampling, count: int) -> Iterator[tuple[Any, ...]]:
