@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from tfxai.evaluation import stored
 from tfxai.evaluation.image_files import ImageFiles
 from tfxai.explainer import Explainer
+from tfxai.explanation import Explanation
 from tfxai.progress import bar
 from tfxai.scale import kept
 from tfxai.scale.reader import Results
@@ -64,13 +66,15 @@ def heatmaps(
         For shards without pyarrow.
     """
 
+    def explain(inputs: np.ndarray, rows: slice) -> Explanation:
+        return explainer.explain(inputs, None if target is None else target[rows], batch_size, 0)
+
     if _in_shards(folder, images):
-        return _sharded(title, explainer, images, target, folder, facts, batch_size)
+        return _sharded(title, explain, images, folder, facts, batch_size)
 
     def explained(inputs: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
         begin = time.perf_counter()
-        own = None if target is None else target[rows]
-        found = explainer.explain(inputs, own, batch_size, 0).heatmaps()
+        found = explain(inputs, rows).heatmaps()
         return {"heatmaps": found, "seconds": np.asarray((time.perf_counter() - begin) / len(inputs))}
 
     parts = stored.batches(explained, images, folder, facts, batch_size)
@@ -87,9 +91,8 @@ def _in_shards(folder: Path, images: ImageFiles) -> bool:
 
 def _sharded(
     title: str,
-    explainer: Explainer,
+    explain: Callable[[np.ndarray, slice], Explanation],
     images: ImageFiles,
-    target: np.ndarray | None,
     folder: Path,
     facts: dict[str, Any],
     batch_size: int,
@@ -108,8 +111,7 @@ def _sharded(
             for start in range(done, last, batch_size):
                 rows = slice(start, min(start + batch_size, last))
                 inputs, begin = images[rows], time.perf_counter()
-                own = None if target is None else target[rows]
-                explanation = explainer.explain(inputs, own, batch_size, 0)
+                explanation = explain(inputs, rows)
                 seconds.append((time.perf_counter() - begin) / len(inputs))
                 shard.add(gathered([(images.keys[rows], {title: explanation})], "float32", {}))
                 progress.add(len(inputs))
