@@ -226,6 +226,20 @@ def test_tables_are_bars():
     assert len(wide.get_xticks()) == 10
 
 
+def test_bars_of_tables_have_the_names_of_columns():
+    names = ["age", "$price_$", "a name that is longer than the space", "d", "e"]
+    figure = plot_grid(explanation(shape=(5,)), features=names)
+    for cell in figure.axes:
+        told = [tick.get_text() for tick in cell.get_xticklabels()]
+        assert told == ["age", "$price_$", "a name that is…", "d", "e"]
+    wide = plot_grid(explanation(shape=(95,)), features=[f"column{n}" for n in range(95)]).axes[1]
+    assert [tick.get_text() for tick in wide.get_xticklabels() if tick.get_text()][:2] == ["column0", "column4"]
+    with pytest.raises(ValueError, match="name each of 5 columns, got 1"):
+        plot_grid(explanation(shape=(5,)), features=["one"])
+    with pytest.raises(ValueError, match=r"no features= for inputs of shape \(8, 8, 3\)"):
+        plot_grid(explanation(), features=["one"])
+
+
 def test_grid_shows_the_chosen_of_several_inputs():
     both = {"left": np.zeros((2, 8, 8, 3), np.float32), "right": np.ones((2, 4, 4, 3), np.float32)}
     figure = plot_grid(explanation(values=both, inputs=both), input="right")
