@@ -6,7 +6,13 @@ import argparse
 from typing import get_args
 
 from tfxai.choices import Store
-from tfxai.cli.options import add_method_options, add_model_options, add_output_option, add_target_options
+from tfxai.cli.options import (
+    add_crop_option,
+    add_method_options,
+    add_model_options,
+    add_output_option,
+    add_target_options,
+)
 
 NAME = "explain-all"
 HELP = "Explain a whole data set, on one machine or a cluster, and go on where a run has stopped."
@@ -34,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a folder or file of inputs, see below")
     add_method_options(parser)
     add_target_options(parser)
+    add_crop_option(parser)
     add_output_option(parser, "tfxai-results")
     parser.add_argument(
         "--size", metavar="PIXELS", type=int, nargs="+", help="height and width, or one number, for a model of any size"
