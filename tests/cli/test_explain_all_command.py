@@ -10,7 +10,7 @@ import pytest
 import tfxai
 from tfxai import images
 from tfxai.cli import main
-from tfxai.scale import read
+from tfxai.scale import Explain, read
 
 pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfxai[scale]"')
 
@@ -45,7 +45,7 @@ def test_a_folder_tree(given, capsys):
     assert "5 of 5 inputs were done before" in capsys.readouterr().err
 
 
-def test_the_middle_of_photographs(given, capsys):
+def test_the_middle_of_photographs(given):
     more = ["--method", "saliency", "--target", "1", "--crop", "0.5", "--store", "float32"]
     assert main(words(given, *more)) == 0
     (_, found), *_ = read(given / "out").explanations()
@@ -53,8 +53,8 @@ def test_the_middle_of_photographs(given, capsys):
     middle = np.array([cv2.imread(str(file))[5:14, 4:13, ::-1] for file in files])
     expected = tfxai.Saliency(networks.known("small"))(images.prepare(middle, (16, 16)), target=1)
     np.testing.assert_allclose(found.heatmaps(), expected.heatmaps(), atol=1e-5)
-    assert main(words(given, "--method", "saliency", "--crop", "2")) == 2
-    assert "above 0 and at most 1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="above 0 and at most 1, got 2"):
+        Explain(given / "model.keras", crop=2)
 
 
 def test_failures(given, capsys):

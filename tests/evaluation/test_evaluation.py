@@ -285,7 +285,7 @@ def test_boxes_are_cropped_with_the_image(tmp_path):
         rows, columns = np.nonzero(picture[..., 0])
         seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         np.testing.assert_allclose(found, [seen])
-    with pytest.raises(ValueError, match="No box lies in the middle of its image"):
+    with pytest.raises(ValueError, match="Expected boxes in the middle of images"):
         BoxedImages(tmp_path, {("outside.png", 0): boxes["outside.png", 7]}, (8, 8), crop=0.75)
 
 
@@ -295,7 +295,7 @@ def test_a_crop_of_the_command_leaves_out_images_and_says_so(folder, tmp_path, c
         file.write("4.png,0,0,0,9,9\n")
     options = ["--method", "grad_cam", "--crop", "0.5"]
     assert evaluate(folder, tmp_path, *options, boxes=tmp_path / "boxes.csv") == 0
-    assert "left out: 1 of 5 images, of which --crop takes no box, such as" in capsys.readouterr().err
+    assert "left out: 1 of 5 images whose boxes lie outside --crop, such as" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

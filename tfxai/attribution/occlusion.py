@@ -191,8 +191,8 @@ class Occlusion(Explainer):
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
         if any(step > length for step, length in zip(stride, window, strict=True)):
             raise ValueError(
-                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
-                f"and {tuple(window)}."
+                f"Expected stride to be no longer than window, since parts between windows would stay "
+                f"uncovered; got {tuple(stride)} and {tuple(window)}."
             )
         return [cover(*axis) for axis in zip(size, window, stride, strict=True)]
 

@@ -20,7 +20,8 @@ stored, half open), and a row for each box. Images are cropped and resized to wh
 them; an image whose boxes all lie outside the crop is left out, and that is said.
 
 Where the foreground of a heat-map begins (alpha) is tuned on each half of the images and used on the other. Intervals
-are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs are centred.
+are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs tend to show
+their subject in the middle.
 
 Heat-maps are stored batch by batch. The same command continues a run that was interrupted, and recomputes nothing.
 """

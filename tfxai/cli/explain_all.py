@@ -15,7 +15,7 @@ from tfxai.cli.options import (
 )
 
 NAME = "explain-all"
-HELP = "Explain a whole data set, on one machine or a cluster, and go on where a run has stopped."
+HELP = "Explain a whole data set, on one machine or a cluster, and resume where a run stopped."
 EXAMPLES = """examples:
   tfxai explain-all model.keras photos/ --method grad_cam --preprocess caffe --output results
   tfxai explain-all model.keras train.parquet --column image --method grad_cam rise:masks=500 --output results
@@ -24,8 +24,8 @@ EXAMPLES = """examples:
   tfxai explain-all model.keras /data/photos --output /data/results --engine ray --address auto --workers 16
 
 SOURCE is a folder tree of images, a .csv file with a column of paths, a Parquet or TFRecord file, a folder of such, or
-a .npy file of inputs. --target column:NAME explains of each input the class that a column of SOURCE says, by number or
-by name; a folder tree has the column "folder", which is the first folder below SOURCE.
+a .npy file of inputs. --target column:NAME explains for each input the class that a column of SOURCE gives, by number
+or by name; a folder tree has the column "folder", which is the first folder below SOURCE.
 
 Results are Parquet files in DIR/shards, each of --shard-rows inputs, that are there whole or not
 at all: the same command again makes those that are missing. Inputs that cannot be explained are listed in DIR/failed,
@@ -60,10 +60,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="default: %(default)s")
     parser.add_argument(
-        "--workers", metavar="N", type=int, help="processes (default: one; of ray as many as there is room for)"
+        "--workers",
+        metavar="N",
+        type=int,
+        help="processes (default: one; with ray, as many as the cluster has room for)",
     )
     parser.add_argument(
-        "--cpus-per-worker", metavar="N", type=int, default=1, help="of --engine ray (default: %(default)s)"
+        "--cpus-per-worker",
+        metavar="N",
+        type=int,
+        default=1,
+        help="for each worker of --engine ray (default: %(default)s)",
     )
-    parser.add_argument("--gpus-per-worker", metavar="N", type=int, help="default: of ray none")
-    parser.add_argument("--address", help="of the Ray cluster (default: a new one on this machine)")
+    parser.add_argument(
+        "--gpus-per-worker",
+        metavar="N",
+        type=int,
+        help="for each worker (default: with ray none, otherwise all there are)",
+    )
+    parser.add_argument("--address", help="address of the Ray cluster (default: a new one on this machine)")

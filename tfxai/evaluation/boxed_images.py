@@ -149,7 +149,7 @@ class BoxedImages(ImageFiles):
             self.keys.append(f"{name} {class_id} {checksum(pixels)}")
 
         if not self.boxes:
-            raise ValueError(f"No box lies in the middle of its image that a crop of {crop} takes: take more of each.")
+            raise ValueError(f"Expected boxes in the middle of images, which crop={crop} takes; all lie outside it.")
         self.classes = np.array(classes)
 
     def check_classes(self, count: int) -> None:

@@ -44,7 +44,7 @@ def explain_dataset(
     verbose: Verbose = "auto",
     **options: Unpack[ExplainOptions],
 ) -> Results:
-    """Explain a whole data set; a run that was killed goes on where it stopped when it is called again.
+    """Explain a whole data set; called again, a run that was killed resumes where it stopped.
 
     Results are Parquet files, each of ``shard_rows`` inputs, that are there whole or not at all. Inputs that cannot be
     explained are listed beside them with the reason.

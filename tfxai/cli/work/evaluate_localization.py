@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     if given.left_out:
         left = f"{len(given.left_out)} of {len(boxes)}"
         print(
-            f"tfxai: left out: {left} images, of which --crop takes no box, such as {given.left_out[0]!r}",
+            f"tfxai: left out: {left} images whose boxes lie outside --crop, such as {given.left_out[0]!r}",
             file=sys.stderr,
         )
     given.check_classes(predict(view, given[:1], arguments.batch_size).values.shape[1])
