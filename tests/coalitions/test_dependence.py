@@ -117,7 +117,7 @@ def test_hsic_does_not_move_with_the_score():
 
 @pytest.mark.parametrize("method", [SobolAttribution, HSICAttribution])
 def test_a_constant_score_gives_zeros(method):
-    with pytest.warns(UserWarning, match="does not change"):
+    with pytest.warns(UserWarning, match="do not change the score"):
         found = method(lambda x: np.full((len(x), 1), 3.0))(games.ONES, 0)
     np.testing.assert_array_equal(found.values, 0)
 

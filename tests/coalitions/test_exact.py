@@ -189,7 +189,7 @@ def test_a_background_of_the_wrong_shape():
 
 
 def test_a_constant_score_gives_zeros():
-    with pytest.warns(UserWarning, match="does not change"):
+    with pytest.warns(UserWarning, match="do not change the score"):
         found = ShapleyValues(lambda x: np.ones((len(x), 1)))(games.ONES, 0)
     np.testing.assert_array_equal(found.values, 0)
     np.testing.assert_array_equal(found.extras["interactions"], 0)
