@@ -112,7 +112,7 @@ class CoalitionMethod(Explainer):
             return of_inputs(run, self.rerun)
         if isinstance(groups, str) and groups == "auto":
             groups = self.usual(run)
-        return of_positions(run, self.rerun, groups, self.around)
+        return of_positions(run, self.rerun, groups, self.around, self.jit_compile)
 
     def usual(self, run: Run) -> Parts:
         """What players are if the user does not say."""
