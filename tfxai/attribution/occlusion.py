@@ -81,6 +81,7 @@ class Occlusion(Explainer):
     """
 
     facts = Facts.of("occlusion")
+    lowers = True
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class CoalitionMethod(Explainer):
         As for `Explainer`.
     """
 
+    lowers = True
     additive = True  # whether values are to sum to what the score gains by all players
     shared = True  # whether positions share the value of their player, or each has all of it
     grid: int | None = None  # by how many patches along the longest axis images are divided; None: by super-pixels
