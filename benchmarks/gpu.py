@@ -1,7 +1,7 @@
 """What methods cost on the device that TensorFlow finds first, written as JSON: run it on a GPU.
 
-Batches grow until the device is busy, with XLA and without; methods without gradients also run in fewer bits. A cost is in forward passes of the same batch, by wall
-time: on a GPU the host's CPU time says little.
+Batches grow until the device is busy, with XLA and without; methods without gradients also run in fewer bits. A cost is
+in forward passes of the same batch, by wall time: on a GPU the host's CPU time says little.
 
     python benchmarks/gpu.py --json gpu.json
 """
@@ -67,7 +67,7 @@ def measured(
 def _compared(
     model: keras.Model, name: str, images: np.ndarray, compiled: bool, explainer: tfxai.Explainer
 ) -> dict[str, float]:
-    """How far maps are from those of float32: the rank correlation, and the largest difference as a share of the map."""
+    """How far maps are from those of float32: rank correlation, and largest difference as a share of the largest."""
     options = {"target": 1, "batch_size": len(images), "verbose": 0}
     exact = tfxai.methods()[name](model, jit_compile=compiled, **METHODS[name])(images, **options).values
     found = explainer(images, **options).values
