@@ -362,7 +362,8 @@ def test_scores_of_attention_are_not_kept_for_the_way_back(net):
     assert explainer.maps
     for one in explainer.maps:
         scores = one.weights.op.inputs[0]
-        assert one.weights.op.type == "Softmax" and later(one.weights)
+        assert one.weights.op.type == "Softmax"
+        assert later(one.weights)
         while scores.op.type not in ("Einsum", "BatchMatMulV2"):
             assert not later(scores), scores.name
             scores = next(x for x in scores.op.inputs if x.dtype.is_floating and x.shape.rank == 4)
