@@ -301,6 +301,19 @@ def test_pictures_of_heads_and_of_layers():
     np.testing.assert_allclose(alone.extras["between"][:, 0, 2], both.extras["heads"][:, 1, 3, 1:].reshape(2, 4, 4))
 
 
+def test_the_end_of_a_name_does_where_only_one_map_has_it():
+    tokens = keras.Input((6, 8))
+    x = layers.MultiHeadAttention(2, 4, name="look")(tokens, tokens)
+    inner = keras.Model(tokens, layers.MultiHeadAttention(2, 4, name="again")(x, x), name="inner")
+    model = keras.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(inner(tokens))))
+    assert [one.name for one in tfxai.attention(model)] == ["inner/look", "inner/again"]
+    found = [tfxai.AttentionGradient(model, layer)(rows(), 0).values for layer in ("inner/look", "look", 0)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    with pytest.raises(ValueError, match="Expected layer to be one of"):
+        tfxai.AttentionGradient(model, "ook")(rows(), 0)
+
+
 def test_pictures_show_the_head_the_layer_and_the_token_that_were_asked_for():
     model, x = token_networks.known("vit"), token_networks.inputs("vit")[:2]
 
