@@ -30,3 +30,22 @@ def test_tables_and_options():
 def test_inputs_that_fit_in_no_order(small):
     with pytest.raises(ValueError, match="or these with channels first"):
         explain_func(small, np.zeros((2, 4, 16, 16)), [0, 0])
+
+
+@pytest.mark.filterwarnings("ignore")  # those of Quantus
+def test_the_metrics_of_quantus_call_it():
+    quantus = pytest.importorskip("quantus", reason='Quantus is not installed: pip install ".[quantus]"')
+    images, labels, masks = tfxai.datasets.flowers.make(n=3)
+    model = tfxai.datasets.flowers.load_model()
+    maps = tfxai.explain(model, images, "grad_cam", labels)
+
+    def of(metric, **more):
+        asked = {"explain_func": explain_func, "explain_func_kwargs": {"method": "grad_cam"}, "channel_first": False}
+        return metric(disable_warnings=True)(model, images.astype("float32"), labels, **asked, **more)
+
+    np.testing.assert_allclose(of(quantus.Sparseness), tfxai.metrics.sparseness(maps), rtol=1e-4)
+    shares = tfxai.metrics.rank_accuracy(maps, masks)
+    np.testing.assert_allclose(of(quantus.RelevanceRankAccuracy, s_batch=masks[:, None]), shares, atol=1e-3)
+    last = list(of(quantus.MPRT).values())[-1]  # all weights are random
+    assert np.shape(last) == (3,)
+    assert np.max(last) < 0.95

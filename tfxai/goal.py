@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models.head import one_each
-from tfxai.output_targets import Kind, OutputTarget, advice
+from tfxai.output_target import Kind, OutputTarget, advice
 from tfxai.targets import PREDICTED, Channel, Neuron, Rows
 
 SCOPE = "target_function"  # where its operations are, so that errors can be told from those of the model

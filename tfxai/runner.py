@@ -22,7 +22,7 @@ from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.view import Forward, by_name, cut, padded
 from tfxai.options import by_xla
-from tfxai.output_targets import Kind, OutputTarget
+from tfxai.output_target import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
 from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Preprocessor, Score, Target, Verbose

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.output_targets import Box, Class, Continuation, Kind, Output, OutputTarget, Pixel, Region, Token
+from tfxai.output_target import Kind, OutputTarget
+from tfxai.output_targets import Box, Class, Continuation, Output, Pixel, Region, Token
 
 __all__ = [
     "PREDICTED",

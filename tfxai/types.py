@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import ModelView
-from tfxai.output_targets import OutputTarget
+from tfxai.output_target import OutputTarget
 from tfxai.targets import Channel, Neuron, Rows
 
 # A Keras model, a SavedModel as loaded, any function of a batch, or the path of a file or folder; or an opened one.
