@@ -145,10 +145,8 @@ class Occlusion(Explainer):
         grid = [len(rows) for rows in covers]
         places = np.unravel_index(np.arange(math.prod(grid)), grid)  # of each window, along each axis
         region = _boxes(covers, places)
-        passes, within = (
-            incremental_passes(run, region, self.incremental, self.jit_compile),
-            _within(covers, places, region),
-        )
+        passes = incremental_passes(run, region, self.incremental, self.jit_compile)
+        within = _within(covers, places, region)
 
         def hiding(window: tf.Tensor) -> tf.Tensor:
             return outer([tf.gather(axis, window) for axis in within])
