@@ -48,6 +48,7 @@ class CoalitionMethod(Explainer):
         As for `Explainer`.
     """
 
+    lowers = True
     additive = True  # whether values are to sum to what the score gains by all players
     shared = True  # whether positions share the value of their player, or each has all of it
     grid: int | None = None  # by how many patches along the longest axis images are divided; None: by super-pixels
@@ -112,7 +113,7 @@ class CoalitionMethod(Explainer):
             return of_inputs(run, self.rerun)
         if isinstance(groups, str) and groups == "auto":
             groups = self.usual(run)
-        return of_positions(run, self.rerun, groups, self.around)
+        return of_positions(run, self.rerun, groups, self.around, self.jit_compile)
 
     def usual(self, run: Run) -> Parts:
         """What players are if the user does not say."""
