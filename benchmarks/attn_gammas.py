@@ -6,6 +6,9 @@ in decisive pixels.
 
     python benchmarks/attn_gammas.py
     python benchmarks/attn_gammas.py --name double-12c --epochs 40
+    python benchmarks/attn_gammas.py --weights vit-single-6c.weights.h5 --patches 0 0.25 1 --dense 0 0.05 0.25
+
+The last is of a network that `tfxai.datasets.train_flowers` has trained, on which no gamma was chosen.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ import numpy as np
 from keras import layers
 
 import tfxai
-from tfxai.datasets import flowers
-from tfxai.relevance import Composite, Epsilon, Gamma, Rule, ZPlus, convolution
+from tfxai.datasets import flowers, vision_transformer
+from tfxai.relevance import Composite, Epsilon, Gamma, Rule, ZPlus, first
 
 SIZE, PATCH, WIDTH, HEADS, BLOCKS = 48, 6, 64, 4, 4
 PATCHES, DENSE = (0, 0.1, 0.25, 1, np.inf), (0, 0.01, 0.05, 0.1, 0.25, 1)
@@ -53,6 +56,15 @@ def vit(classes: int) -> keras.Model:
     return keras.Model(images, layers.Dense(classes)(x))
 
 
+def network(given: argparse.Namespace) -> tuple[keras.Model, int]:
+    """A ViT and the size of its images: one that was trained before, or one that is trained now."""
+    if given.weights is None:
+        return train(given.name, given.train, given.epochs, given.seed), SIZE
+    model = flowers.new_model(given.name, "vit")
+    model.load_weights(given.weights)
+    return model, vision_transformer.SIZE
+
+
 def train(name: flowers.Name, images: int, epochs: int, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
     x, y, _ = flowers.make(name, images, SIZE, seed=1_000_003)
@@ -71,7 +83,7 @@ def rule(gamma: float) -> Rule:
 
 
 def composite(patches: float, dense: float) -> Composite:
-    return Composite([(convolution, rule(patches))], rule(dense), norms="share", epsilon=NEARLY_ZERO)
+    return Composite([(first, rule(patches))], rule(dense), norms="share", epsilon=NEARLY_ZERO)
 
 
 def accuracies(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -89,19 +101,23 @@ def main() -> None:
     parser.add_argument("--name", default="single-6c", choices=list(flowers.CLASSES))
     parser.add_argument("--train", type=int, default=6000, help="images to train on")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--weights", metavar="FILE", help="of a ViT that train_flowers has trained, to train none")
+    parser.add_argument("--patches", type=float, nargs="+", default=PATCHES, help="gammas of the patches to try")
+    parser.add_argument("--dense", type=float, nargs="+", default=DENSE, help="gammas of dense layers to try")
     parser.add_argument("--choose", type=int, default=120, help="images on which gammas are chosen")
     parser.add_argument("--report", type=int, default=360, help="other images, on which they are compared")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    model = train(given.name, given.train, given.epochs, given.seed)
-    x, y, masks = flowers.make(given.name, given.choose + given.report, SIZE, seed=2_000_003)
+    model, size = network(given)
+    x, y, masks = flowers.make(given.name, given.choose + given.report, size, seed=2_000_003)
     right = model.predict(x, batch_size=64, verbose=0).argmax(-1) == y
     print(f"{right.mean():.1%} of {len(x)} new images are classified rightly")
     kept = right & masks.any((1, 2))
     x, y, masks, chosen_on = x[kept], y[kept], masks[kept], np.arange(len(right))[kept] < given.choose
 
     found = {}
-    for gammas in itertools.product(PATCHES, DENSE):
+    grid = dict.fromkeys([(0, 0), PAPER, OURS, *itertools.product(given.patches, given.dense)])
+    for gammas in grid:
         explanation = tfxai.LRP(model, composite=composite(*gammas))(x, y, verbose=0)
         found[gammas] = accuracies(explanation.values.sum(-1), masks)
         rank, mass = found[gammas][:, chosen_on].mean(1)

@@ -99,10 +99,9 @@ def cost(subject: Subject, stage: str, repeats: int) -> str:
 def peak(subject: Subject, stage: str, steps: int) -> float:
     """MB that this process holds at most during a run, above what it holds with the model before."""
     model, images = subject.load()
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak, which loading may have set
-    before = _peak_so_far()
+    before = peak_anew()
     runner(model, images, stage, steps)()
-    return _peak_so_far() - before
+    return peak_so_far() - before
 
 
 def growth(subject: Subject, stage: str) -> str:
@@ -113,7 +112,13 @@ def growth(subject: Subject, stage: str) -> str:
     return f"| {stage} | {few:.0f} | {many:.0f} | {many / few:.2f} | {'ok' if many <= LIMIT * few else 'OVER'} |"
 
 
-def _peak_so_far() -> float:
+def peak_anew() -> float:
+    """What this process holds now, in MB, from which the peak is counted: loading may have set a higher one."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_so_far()
+
+
+def peak_so_far() -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 

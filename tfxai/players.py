@@ -147,7 +147,7 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         for number, (_, columns) in enumerate(partition(groups, numbered(size[0]))):
             labels[columns] = number
     else:
-        raise ValueError(f"Groups of columns are of tables, and the input has the positions {tuple(size)}.")
+        raise ValueError(f"Groups of columns need a table, but the input has the positions {tuple(size)}.")
     return Players(size, int(labels.max()) + 1, tf.constant(labels.reshape(1, -1), tf.int32), kept, cells)
 
 

@@ -152,8 +152,8 @@ class Runner:
         integers: dict[str, Any] = {}
         if model is None and self.at:
             raise ValueError(
-                f"at={list(self.at)} says where integers are embedded, and the model takes none. Relevance at a layer "
-                "has LRP(model, at=layer); maps of a layer have CAM methods, with layer=."
+                f"at={list(self.at)} says where integers are embedded, but the model takes none. For relevance at a "
+                "layer, use LRP(model, at=layer); for maps of a layer, a CAM method with layer=."
             )
         if model is not None:
             forward, values = model.forward(inputs, self.backward, numbers)

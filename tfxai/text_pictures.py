@@ -25,7 +25,7 @@ WIDTH, MARGIN = 7.0, 0.15  # inches
 SIZE, SMALL = 10.5, 8.5  # points
 LINE, PAD, SPACE = 0.26, 0.035, 0.03  # inches: height of a line, beside a word, between words
 _LETTERS = RendererAgg(1, 1, 100)  # draws nothing: it knows how wide letters are
-KEY = [("against", -1.0), ("for", 1.0)]
+KEYS = {False: [("nothing", 0.0), ("most", 1.0)], True: [("against", -1.0), ("for", 1.0)]}
 
 Shade = tuple[str, float]  # a word and what it says, from -1 to 1
 
@@ -65,7 +65,10 @@ def figure(
         for number, line in enumerate(lines, 1):
             _draw(page, y + number * LINE, line, cmap)
         y += (1.5 + len(lines)) * LINE
-    _draw(page, y, KEY, cmap)
+    signed = any(one.polarity == "signed" for one in explanations) or any(
+        share < 0 for _, lines in blocks for line in lines for _, share in line
+    )
+    _draw(page, y, KEYS[signed], cmap)
     return shown
 
 

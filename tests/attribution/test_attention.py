@@ -250,7 +250,7 @@ def test_other_softmaxes_are_no_attention():
 
 def test_what_cannot_be_explained_is_told():
     model, x = blocks(Look(), tokens=6), rows()
-    with pytest.raises(ValueError, match=r"one of \['look.*or a number of one, got 'nothing'"):
+    with pytest.raises(ValueError, match=r"one of \['look.*or the number of one, got 'nothing'"):
         tfxai.AttentionGradient(model, "nothing")(x, 0)
     with pytest.raises(ValueError, match="head to be 0 to 1 in"):
         tfxai.AttentionGradient(model, head=2)(x, 0)
@@ -299,6 +299,66 @@ def test_pictures_of_heads_and_of_layers():
     pairs = both.extras["heads"].mean(1)[:, 1:, 1:].reshape(2, 4, 4, 4, 4)
     np.testing.assert_allclose(both.extras["between"], pairs, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(alone.extras["between"][:, 0, 2], both.extras["heads"][:, 1, 3, 1:].reshape(2, 4, 4))
+
+
+def test_the_end_of_a_name_does_where_only_one_map_has_it():
+    tokens = keras.Input((6, 8))
+    x = layers.MultiHeadAttention(2, 4, name="look")(tokens, tokens)
+    inner = keras.Model(tokens, layers.MultiHeadAttention(2, 4, name="again")(x, x), name="inner")
+    model = keras.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(inner(tokens))))
+    assert [one.name for one in tfxai.attention(model)] == ["inner/look", "inner/again"]
+    found = [tfxai.AttentionGradient(model, layer)(rows(), 0).values for layer in ("inner/look", "look", 0)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    with pytest.raises(ValueError, match="Expected layer to be one of"):
+        tfxai.AttentionGradient(model, "ook")(rows(), 0)
+
+
+def test_pictures_show_the_head_the_layer_and_the_token_that_were_asked_for():
+    model, x = token_networks.known("vit"), token_networks.inputs("vit")[:2]
+
+    def cells(figure, columns):
+        return [np.asarray(cell.images[0].get_array()) for cell in figure.axes[: 2 * columns]]
+
+    heads = cells(tfxai.plot_attention(model, x, layer=0, query=3, weight="attention_x_gradient", target=0), 4)
+    for head in range(2):
+        alone = tfxai.AttentionGradient(model, 0, head=head, query=3)(x, 0)
+        for row, cell in enumerate(cells(tfxai.plot_grid([alone]), 2)[1::2]):
+            np.testing.assert_array_equal(heads[4 * row + 1 + head], cell)
+    assert (heads[1] != heads[2]).any()
+    strip = cells(tfxai.plot_attention(model, x), 3)
+    for layer in range(2):
+        alone = tfxai.AttentionGradient(model, layer, weight="attention")(x)
+        for row, cell in enumerate(cells(tfxai.plot_grid([alone]), 2)[1::2]):
+            np.testing.assert_array_equal(strip[3 * row + 1 + layer], cell)
+    assert (strip[1] != strip[2]).any()
+
+
+def test_pictures_of_attention_over_words():
+    """The words that are read, each the redder the more it is looked at; nothing speaks for or against."""
+    vectorize = layers.TextVectorization(vocabulary=["the", "cat", "sat", "here"], output_sequence_length=4)
+    strings = keras.Input((1,), dtype="string")
+    apart = keras.initializers.RandomNormal(stddev=2.0, seed=0)
+    x = layers.Embedding(6, 8, embeddings_initializer=apart)(vectorize(strings))
+    x = x + layers.MultiHeadAttention(2, 4, name="look")(x, x)
+    model = keras.Model(strings, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    text = ["the cat sat here"]
+    explanation = tfxai.AttentionGradient(model, weight="attention", query=1)(text)
+    figure = tfxai.plot_attention(model, text, layer="look", query=1)
+    (page,) = figure.axes
+    written = [one.get_text() for one in page.texts]
+    assert [one.partition(":")[0] for one in written if one.startswith(("head", "all"))] == [
+        "head 0",
+        "head 1",
+        "all heads",
+    ]
+    assert written[-2:] == ["nothing", "most"]
+    shares = explanation.extras["heads"][0, :, 1]
+    paleness = np.array([patch.get_facecolor()[2] for patch in page.patches])[:-2].reshape(3, 4)
+    for head in range(2):
+        order = np.argsort(shares[head])
+        assert (np.diff(paleness[head][order]) <= 1e-6).all()
+        assert np.ptp(paleness[head]) > 0
 
 
 def test_causal_attention_is_told_from_all_others():

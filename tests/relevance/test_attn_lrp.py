@@ -11,6 +11,7 @@ from keras import layers, ops
 from networks import oracle
 
 import tfxai
+from tfxai.models.attention import find
 from tfxai.relevance import Composite, Gamma, convolution
 from tfxai.targets import Token
 
@@ -338,6 +339,35 @@ def test_conventions_that_do_not_exist():
         Composite([], attention="all")
     with pytest.raises(ValueError, match=r"Expected norms to be one of .*'pass', 'share'.* got None"):
         Composite([], norms=None)
+
+
+class Watched(tfxai.LRP):
+    """Notes the maps of attention, and the operations of the pass before relevance goes back."""
+
+    def attribute(self, run):
+        self.forward = {op.name for op in run.outputs.graph.get_operations()}
+        self.maps = find(tf.nest.flatten(run.floating), run.outputs)
+        return super().attribute(run)
+
+
+@pytest.mark.parametrize("net", ["vit", "causal"])
+def test_scores_of_attention_are_not_kept_for_the_way_back(net):
+    """They are made again from queries and keys: no operation of the way back takes those of the forward pass."""
+    explainer = Watched(token_networks.known(net), composite="attn_lrp")
+    explainer(token_networks.inputs(net)[:2], Token(0) if net == "causal" else 0)
+
+    def later(tensor):
+        return {user.name for user in tensor.consumers()} - explainer.forward
+
+    assert explainer.maps
+    for one in explainer.maps:
+        scores = one.weights.op.inputs[0]
+        assert one.weights.op.type == "Softmax"
+        assert later(one.weights)
+        while scores.op.type not in ("Einsum", "BatchMatMulV2"):
+            assert not later(scores), scores.name
+            scores = next(x for x in scores.op.inputs if x.dtype.is_floating and x.shape.rank == 4)
+        assert not later(scores), scores.name
 
 
 def test_relevance_of_a_map_of_attention():

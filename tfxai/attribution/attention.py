@@ -238,7 +238,8 @@ class AttentionGradient(TokenMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str or int, optional
-        Which map, as `tfxai.attention` calls or numbers it. Default: the last.
+        Which map, as `tfxai.attention` calls or numbers it; the end of a name does where only one has it. Default: the
+        last.
     weight : {"attention_x_gradient", "attention", "gradient"}
         What is shown of it. Default: A G, what each share adds to the score to first order.
     head : int, optional
@@ -300,9 +301,12 @@ class AttentionGradient(TokenMap):
 
     def _number(self, described: Sequence[AttentionMap]) -> int:
         names = [one.name for one in described]
-        number = -1 if self.layer is None else names.index(self.layer) if self.layer in names else self.layer
+        ends = [number for number, name in enumerate(names) if f"/{name}".endswith(f"/{self.layer}")]
+        number = -1 if self.layer is None else self.layer
+        if self.layer in names or len(ends) == 1:
+            number = names.index(self.layer) if self.layer in names else ends[0]
         if not isinstance(number, int) or not -len(names) <= number < len(names):
-            raise ValueError(f"Expected layer to be one of {names}, or a number of one, got {self.layer!r}.")
+            raise ValueError(f"Expected layer to be one of {names}, or the number of one, got {self.layer!r}.")
         heads = described[number].heads
         if self.head is not None and heads is not None and not 0 <= self.head < heads:
             raise ValueError(f"Expected head to be 0 to {heads - 1} in {names[number]!r}, got {self.head}.")

@@ -145,10 +145,8 @@ class Occlusion(Explainer):
         grid = [len(rows) for rows in covers]
         places = np.unravel_index(np.arange(math.prod(grid)), grid)  # of each window, along each axis
         region = _boxes(covers, places)
-        passes, within = (
-            incremental_passes(run, region, self.incremental, self.jit_compile),
-            _within(covers, places, region),
-        )
+        passes = incremental_passes(run, region, self.incremental, self.jit_compile)
+        within = _within(covers, places, region)
 
         def hiding(window: tf.Tensor) -> tf.Tensor:
             return outer([tf.gather(axis, window) for axis in within])
@@ -199,8 +197,8 @@ class Occlusion(Explainer):
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
         if any(step > length for step, length in zip(stride, window, strict=True)):
             raise ValueError(
-                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
-                f"and {tuple(window)}."
+                f"Expected stride to be no longer than window, since parts between windows would stay "
+                f"uncovered; got {tuple(stride)} and {tuple(window)}."
             )
         return [cover(*axis) for axis in zip(size, window, stride, strict=True)]
 

@@ -143,9 +143,9 @@ class CoalitionMethod(Explainer):
         constant = int((most <= ROUNDING * score).sum())
         if constant:
             warnings.warn(
-                f"All values are 0 for {constant} of {len(outcome.found['score'])} inputs: the score does not change "
-                "by the players, or what they do cancels out. Check whether fill= is what the inputs hold already, and "
-                "whether the target is meant.",
+                f"All values are 0 for {constant} of {len(outcome.found['score'])} inputs: the players do not change "
+                "the score, or their effects cancel out. Check whether fill= equals what the inputs hold already, and "
+                "whether the target is the one you mean.",
                 stacklevel=2,
             )
         return super()._explanation(outcome)

@@ -17,9 +17,8 @@ from tfxai.models.span_rules import slices
 
 MANY = 10_007  # stands for the number of rows, and is a divisor of no other size
 SAME = -1  # in place of an axis: nothing has changed but the number of rows, as in sizes and what is made of them
-CORNER = (
-    -2
-)  # nothing but where one of two axes is behind the first change, as of masks of queries and keys; all is there
+# Nothing but where one of two axes is behind the first change, as of masks of queries and keys; all is there.
+CORNER = -2
 
 
 class Copies(Protocol):

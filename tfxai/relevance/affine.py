@@ -69,7 +69,7 @@ class Affine:
     @property
     def z(self) -> tf.Tensor:
         """Output, in the shape that it has before scales and shifts."""
-        return tf.reshape(_float(self.through[-1]), tf.shape(self.through[0]))
+        return shaped_as(_float(self.through[-1]), self.through[0])
 
     def forward(self, a: tf.Tensor, W: tf.Tensor) -> tf.Tensor:
         """a W, for any a and W, without b."""
@@ -163,6 +163,15 @@ def parts(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Positive and negative part."""
     positive = tf.nn.relu(x)
     return positive, x - positive
+
+
+def shaped_as(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """x in the shape of another tensor, which need not be kept for that where its shape is known but for the batch."""
+    sizes = [None, None] if other.shape.rank is None else other.shape.as_list()
+    if sizes.count(None) > 1:
+        return tf.reshape(x, tf.shape(other))
+    known = x.shape.rank is not None and x.shape.as_list() == sizes
+    return x if known else tf.reshape(x, [-1 if n is None else n for n in sizes])
 
 
 def _before(tensor: tf.Tensor, on_path: Collection[str]) -> tuple[tf.Operation, ...]:

@@ -28,6 +28,8 @@ from tfxai.models.operations import (
 
 # Rounding is straight-through: what is rounded gets what the rounded number gets.
 ROUNDS = ROUNDINGS | {"Cast", "FloorDiv", "Sign"}
+# What becomes of scores before the softmax: scales, shifts, masks, soft caps.
+TO_SOFTMAX = PASSING | ADDITIONS | SCALES | {"SelectV2", "Sub", "Tanh"}
 _SCALING = PRODUCTS | SCALES | {"DivNoNan", "MulNoNan"}
 
 Ruled = Callable[[tf.Operation], bool]  # whether the user gives a rule for an operation
@@ -101,7 +103,7 @@ class Flow:
         """Whether a choice that an operation takes only decides how much of what else it takes comes through."""
         if op.type in LOOPS or op.type == "IdentityN":
             return True  # the first have no rule at all, the second keeps its tensors apart
-        return op.type in _SCALING or (op.type in ADDITIONS | {"Sub"} and _leads_to_softmax(op))
+        return op.type in _SCALING or (op.type in ADDITIONS | {"Sub"} and leads_to_softmax(op))
 
     def _lost(self, tensor: tf.Tensor) -> ValueError:
         op = tensor.op
@@ -109,8 +111,8 @@ class Flow:
             op = next(x.op for x in op.inputs if x.name in self._depending)
         return ValueError(
             f"Relevance would be lost in the operation {op.name!r} ({op.type}). It makes a choice, such as a class, a "
-            "position or a truth value, and numbers that add to the output are made of this alone; so the inputs that "
-            f"decide have no share to be given. Give LRP one by operations={{{op.type!r}: function}}, {self._instead}."
+            "position or a truth value, and only that choice reaches the output; so the inputs that decide it "
+            f"cannot be given a share. Give LRP one by operations={{{op.type!r}: function}}, {self._instead}."
         )
 
 
@@ -165,14 +167,14 @@ def _types(op: tf.Operation, args: Sequence[Any]) -> list[str]:
     return found
 
 
-def _leads_to_softmax(op: tf.Operation) -> bool:
-    kinds = PASSING | ADDITIONS | SCALES | {"SelectV2", "Sub"}
+def leads_to_softmax(op: tf.Operation) -> bool:
+    """Whether what an operation makes are scores: only scaled, shifted and masked before a softmax takes them."""
     waiting, seen = [op], {op.name}
     while waiting:
         for user in (user for y in waiting.pop().outputs for user in y.consumers()):
             if user.type in SOFTMAXES | {"Exp"}:
                 return True
-            if user.type in kinds and user.name not in seen:
+            if user.type in TO_SOFTMAX and user.name not in seen:
                 seen.add(user.name)
                 waiting.append(user)
     return False

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.models import graph
-from tfxai.relevance.affine import Affine, find_affine
+from tfxai.relevance.affine import Affine, find_affine, shaped_as
 from tfxai.relevance.composites import LayerFacts, fits
 from tfxai.relevance.flow import Flow
 from tfxai.relevance.given import shares_by
@@ -117,9 +117,7 @@ class Network:
             layer, earlier = parts[op.name]
             signal = next(one for one in signals if one is not None)
             if earlier is not None:
-                same = earlier.shape.rank == signal.shape.rank and earlier.shape[1:].is_fully_defined()
-                same = same and earlier.shape[1:] == signal.shape[1:]
-                return [(earlier, signal if same else tf.reshape(signal, tf.shape(earlier)))]
+                return [(earlier, shaped_as(signal, earlier))]
             return [(layer.source, rule_of(layer)(layer, signal))]
 
         return self.walk_back(R, step)

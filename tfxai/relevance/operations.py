@@ -34,7 +34,7 @@ from tfxai.models.operations import (
     SHIFTS,
 )
 from tfxai.relevance.centring import find_centred
-from tfxai.relevance.flow import data_of, in_floats, is_number
+from tfxai.relevance.flow import TO_SOFTMAX, data_of, in_floats, is_number, leads_to_softmax
 from tfxai.relevance.origins import ELEMENTWISE, function_of, is_attention, is_spread, made_by
 from tfxai.relevance.rules import EPSILON, stabilized
 
@@ -120,7 +120,7 @@ def shares(
     if op.type in PRODUCTS:
         return _of_factors(op, r, data, on_path, conventions)
     if op.type == "Softmax":
-        x, s = tf.cast(data[0], tf.float32), tf.cast(op.outputs[0], tf.float32)
+        x, s = tf.cast(made_again(data[0], on_path), tf.float32), tf.cast(op.outputs[0], tf.float32)
         x = tf.where(x > -1e8, x, 0.0)  # what a mask has taken out
         return [(data[0], x * (r - s * tf.reduce_sum(r, -1, keepdims=True)))]
     return None
@@ -133,9 +133,12 @@ def hands_on(op: tf.Operation) -> bool:
     )
 
 
-def _by_part(op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], epsilon: float) -> list[Share]:
-    """Each value by what it adds to the output."""
-    s = [r / stabilized(tf.cast(op.outputs[0], tf.float32), epsilon), *[None] * (len(op.outputs) - 1)]
+def _by_part(
+    op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], epsilon: float, y: tf.Tensor | None = None
+) -> list[Share]:
+    """Each value by what it adds to the output, which is ``y`` if that has been made again."""
+    y = op.outputs[0] if y is None else y
+    s = [r / stabilized(tf.cast(y, tf.float32), epsilon), *[None] * (len(op.outputs) - 1)]
     return [(x, tf.cast(x, tf.float32) * g) for x, g in pulled_back(op, s, data)]
 
 
@@ -169,11 +172,28 @@ def _of_factors(
     op: tf.Operation, r: tf.Tensor, data: list[tf.Tensor], on_path: Collection[str], conventions: Conventions
 ) -> list[Share]:
     """Of a matrix product of data: half to each factor, or all to the values that constant weights mix."""
-    found = _by_part(op, r, data, conventions.epsilon)
+    scores = made_again(op.outputs[0], on_path) if leads_to_softmax(op) else None
+    found = _by_part(op, r, data, conventions.epsilon, scores)
     values = [(x, share) for x, share in found if not is_attention(x, on_path)]
     if conventions.attention == "constant" and len(values) == 1 < len(found):
         return values
     return [(x, share / len(data)) for x, share in found]
+
+
+def made_again(tensor: tf.Tensor, on_path: Collection[str]) -> tf.Tensor:
+    """Scores of attention, once more made of queries and keys; any other tensor as it is.
+
+    Scores of all layers, before and behind their scale, are most of what a pass would have to keep for the way back.
+    """
+    op, data = tensor.op, data_of(tensor.op, on_path)
+    if op.type in PRODUCTS and len(data) == 2:
+        return graph.again(op, op.inputs)[0]
+    if op.type in TO_SOFTMAX:
+        wanted = {x.name for x in data}
+        inputs = [made_again(x, on_path) if x.name in wanted else x for x in op.inputs]
+        if any(new is not x for new, x in zip(inputs, op.inputs, strict=True)):
+            return graph.again(op, inputs)[tensor.value_index]
+    return tensor
 
 
 def way_out(op: tf.Operation) -> str:
