@@ -1,7 +1,7 @@
 """What methods cost on the device that TensorFlow finds first, written as JSON: run it on a GPU.
 
-Batches grow until the device is busy, with XLA and without. A cost is in forward passes of the same batch, by wall
-time: on a GPU the host's CPU time says little.
+Batches grow until the device is busy, with XLA and without; methods without gradients also run in fewer bits. A cost is
+in forward passes of the same batch, by wall time: on a GPU the host's CPU time says little.
 
     python benchmarks/gpu.py --json gpu.json
 """
@@ -9,6 +9,7 @@ time: on a GPU the host's CPU time says little.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.stats import spearmanr
 
 import tfxai
 
@@ -29,12 +31,15 @@ METHODS: dict[str, dict[str, Any]] = {
     "occlusion": {"window": 32, "stride": 32},
     "rise": {"masks": 128},
 }
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def measured(model: keras.Model, name: str, images: np.ndarray, compiled: bool, repeats: int) -> dict[str, Any]:
-    """Seconds of the first call, of later ones, and of forward passes in turn with these."""
+def measured(
+    model: keras.Model, name: str, images: np.ndarray, compiled: bool, repeats: int, precision: str
+) -> dict[str, Any]:
+    """Seconds of the first call, of later ones, and of forward passes in float32 in turn with these."""
     forward = tf.function(lambda x: model(x, training=False), jit_compile=compiled)
-    explainer = tfxai.methods()[name](model, jit_compile=compiled, **METHODS[name])
+    explainer = tfxai.methods()[name](model, jit_compile=compiled, precision=precision, **METHODS[name])
     options = {"target": 1, "batch_size": len(images), "verbose": 0}
     start = time.perf_counter()
     explainer(images, **options)
@@ -55,6 +60,20 @@ def measured(model: keras.Model, name: str, images: np.ndarray, compiled: bool, 
         "forward_s": float(np.median(passes)),
         "forward_passes": float(np.median(ratios)),
         "spread": float(np.subtract(*np.percentile(ratios, [75, 25])) / 2),
+        **(_compared(model, name, images, compiled, explainer) if precision != "float32" else {}),
+    }
+
+
+def _compared(
+    model: keras.Model, name: str, images: np.ndarray, compiled: bool, explainer: tfxai.Explainer
+) -> dict[str, float]:
+    """How far maps are from those of float32: rank correlation, and largest difference as a share of the largest."""
+    options = {"target": 1, "batch_size": len(images), "verbose": 0}
+    exact = tfxai.methods()[name](model, jit_compile=compiled, **METHODS[name])(images, **options).values
+    found = explainer(images, **options).values
+    return {
+        "rank_correlation": float(spearmanr(exact.ravel(), found.ravel())[0]),
+        "largest_difference": float(np.abs(exact - found).max() / np.abs(exact).max()),
     }
 
 
@@ -75,10 +94,11 @@ def main() -> None:
     for batch in given.batches:
         images = np.random.default_rng(0).uniform(-1, 1, (batch, *model.input_shape[1:])).astype("float32")
         for name in given.methods:
-            for compiled in (False, True):
-                row = {"method": name, "batch": batch, "xla": compiled}
+            types = PRECISIONS if tfxai.methods()[name].lowers else PRECISIONS[:1]
+            for compiled, precision in itertools.product((False, True), types):
+                row = {"method": name, "batch": batch, "xla": compiled, "precision": precision}
                 try:
-                    row |= measured(model, name, images, compiled, given.repeats)
+                    row |= measured(model, name, images, compiled, given.repeats, precision)
                 except (ValueError, tf.errors.OpError) as error:  # out of memory, or what XLA cannot compile
                     row["error"] = str(error).splitlines()[0]
                 rows.append(row)

@@ -271,6 +271,13 @@ CASES = [
     Case("feature_ablation", dense, TABLE, then=tfxai.plot_force, better={"partition_shap": {"background": ROWS}}),
     Case("kernel_shap", dense, TABLE, then=tfxai.plot_interactions),
     Case("occlusion", convolutional, IMAGES, then=tfxai.plot_players),
+    Case(
+        "grad_cam",
+        convolutional,
+        IMAGES,
+        {"precision": "float16"},
+        {name: {"precision": "float16"} for name in ("occlusion", "rise", "kernel_shap")},
+    ),
 ]
 
 

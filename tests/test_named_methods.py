@@ -72,7 +72,10 @@ def test_options_of_the_model_reach_the_innermost(painted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("grad_cam(saliency)", "grad_cam wraps no other method. Those that do are smooth_grad, square_grad, var_grad"),
+        (
+            "grad_cam(saliency)",
+            "grad_cam does not wrap another method. Those that do are smooth_grad, square_grad, var_grad",
+        ),
         ("smooth_grad(grad_camm)", "Unknown method 'grad_camm'. Expected one of .'grad_cam'"),
         ("smooth_grad()", "Unknown method ''"),
         ("smooth_grad(saliency", "parentheses of 'smooth_grad.saliency' are not balanced"),
@@ -82,7 +85,7 @@ def test_options_of_the_model_reach_the_innermost(painted):
         ("smooth_grad(saliency)samples=3", "Expected METHOD:OPTION=VALUE"),
         ("smooth_grad(saliency:window=3)", "The method saliency has no option 'window'"),
         ("smooth_grad(saliency:score)", "Expected options as NAME:OPTION=VALUE"),
-        ("input_resampling", "explains no predictions. Use it as tfxai.InputResampling"),
+        ("input_resampling", "does not explain predictions. Use it as tfxai.InputResampling"),
     ],
 )
 def test_what_is_no_method_is_told(text, message):

@@ -226,6 +226,20 @@ def test_tables_are_bars():
     assert len(wide.get_xticks()) == 10
 
 
+def test_bars_of_tables_have_the_names_of_columns():
+    names = ["age", "$price_$", "a name that is longer than the space", "d", "e"]
+    figure = plot_grid(explanation(shape=(5,)), features=names)
+    for cell in figure.axes:
+        told = [tick.get_text() for tick in cell.get_xticklabels()]
+        assert told == ["age", "$price_$", "a name that is…", "d", "e"]
+    wide = plot_grid(explanation(shape=(95,)), features=[f"column{n}" for n in range(95)]).axes[1]
+    assert [tick.get_text() for tick in wide.get_xticklabels() if tick.get_text()][:2] == ["column0", "column4"]
+    with pytest.raises(ValueError, match="name each of 5 columns, got 1"):
+        plot_grid(explanation(shape=(5,)), features=["one"])
+    with pytest.raises(ValueError, match=r"no features= for inputs of shape \(8, 8, 3\)"):
+        plot_grid(explanation(), features=["one"])
+
+
 def test_grid_shows_the_chosen_of_several_inputs():
     both = {"left": np.zeros((2, 8, 8, 3), np.float32), "right": np.ones((2, 4, 4, 3), np.float32)}
     figure = plot_grid(explanation(values=both, inputs=both), input="right")
@@ -265,3 +279,14 @@ def test_long_titles_break_where_words_end_and_are_not_cut_off():
     assert cell.get_title() == "relevant_features:\nfeatures=a-file.npz,\ntop=2"
     figure.canvas.draw()
     assert cell.title.get_window_extent().y1 <= figure.bbox.y1
+
+
+def test_what_was_made_of_inputs_is_shown_in_their_range():
+    """A blurred copy is no brighter than the image that it was made of, as when each is stretched by itself."""
+    inputs = np.array([[[0, 200]]], np.float32)[..., None]
+    assert display.in_range_of(inputs, inputs / 2)[0, 0, :, 0].tolist() == [0, 100]
+    assert display.in_range_of(inputs.astype(np.uint8), inputs + 0.4)[0, 0, :, 0].tolist() == [0, 200]
+    assert display.in_range_of(inputs / 400, inputs / 800)[0, 0, :, 0].tolist() == [0, 64]  # 0.25 of 1
+    assert display.in_range_of(inputs - 100, np.zeros_like(inputs))[0, 0, :, 0].tolist() == [128, 128]
+    assert display.in_range_of(inputs - 100, inputs + 900)[0, 0, :, 0].tolist() == [255, 255]
+    assert display.in_range_of(np.zeros((1, 2, 2, 5)), np.zeros((1, 2, 2, 5))).shape == (1, 2, 2, 3)

@@ -14,7 +14,7 @@ from tfxai.options import InputOptions, ModelOptions
 from tfxai.provenance import ELSEWHERE
 
 METHODS = tfxai.methods("decision")
-OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws", "preprocessor"}
+OF_MODEL = {"output", "signature", "score", "classes", "jit_compile", "draws", "preprocessor", "precision"}
 SHARED = {"samples", "steps", "masks", "noise", "seed", "baseline", "background", "fill", "layer", "at", "input"}
 SHARED |= {"window", "stride", "quadrature", "reduction", "composite", "rule", "strided", "pooling", "interpolation"}
 SHARED |= {"cells", "learning_rate", "tv_weight", "beta", "jitter", "start", "patience", "objective", "head"}
@@ -85,7 +85,7 @@ def test_no_parameter_is_one_of_explain(name):
 def test_defaults_come_from_base_classes():
     defaults = {one.name: one.default for one in parameters(tfxai.DeepTaylor)}
     none = dict.fromkeys(("at", "low", "high", "operations", *OF_MODEL))
-    assert defaults == none | {"bias": True, "jit_compile": "auto"}
+    assert defaults == none | {"bias": True, "jit_compile": "auto", "precision": "float32"}
     assert {one.name: one.default for one in parameters(tfxai.RISE)}["score"] == "auto"
     assert str(inspect.signature(tfxai.XGradCAM)).startswith(
         "(model: 'Model', layer: 'Layer | Sequence[Layer] | None' ="

@@ -156,7 +156,7 @@ class TestGrid:
         assert is_blue(drawn[0, 0])
         assert is_grey(drawn[0, 1])
         assert drawn[0, 3, 0] > drawn[0, 3, 2] + 20  # a faint red: 1.07 beside 5.46
-        assert "blue speaks against, red for it" in texts(figure)
+        assert "blue speaks against the target, red for it" in texts(figure)
 
     def test_a_hidden_part_is_told_beneath(self):
         figure = cam(TRUCK).plot()
@@ -166,7 +166,7 @@ class TestGrid:
 
     def test_each_kind_of_colours_has_its_key(self):
         written = texts(plot_grid([explanation(TRUCK), cam(TRUCK)]))
-        assert "blue speaks against, red for it" in written
+        assert "blue speaks against the target, red for it" in written
         assert "from nothing to most" in written
         assert "from against to for" in texts(explanation(TRUCK).plot(cmap="PiYG"))
         figure = explanation(TRUCK).plot(cmap="PiYG")

@@ -285,7 +285,7 @@ def test_a_place_behind_no_embedding_is_refused():
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
     )
-    with pytest.raises(ValueError, match=r"at=\['conv'\] says where integers are embedded, and the model takes none"):
+    with pytest.raises(ValueError, match=r"at=\['conv'\] says where integers are embedded, but the model takes none"):
         tfxai.Saliency(model, at="conv")(np.ones((1, 4, 4, 1)), 0)
 
 

@@ -194,7 +194,7 @@ def test_inversion_of_an_average_goes_by_its_probabilities():
         for end in (both[0], layers.Average()([both[0], both[0]]))
     )
     np.testing.assert_allclose(one, same, atol=1e-4)
-    with pytest.raises(ValueError, match="Say by head="):
+    with pytest.raises(ValueError, match="Say with head="):
         tfxai.GuidedFeatureInversion(keras.Model(inputs, ops.tanh(both[0])), **options)(x, 1)
 
 

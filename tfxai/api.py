@@ -58,7 +58,7 @@ def by_name(name: str) -> type[Explainer]:
     if chosen is None:
         other = methods().get(name)
         if other is not None:
-            raise ValueError(f"The method {name} explains no predictions. Use it as tfxai.{other.__name__}.")
+            raise ValueError(f"The method {name} does not explain predictions. Use it as tfxai.{other.__name__}.")
         within = [one for one in known if wanted in one.split("_")]  # "shap" is the end of several
         close = list(dict.fromkeys([*within, *difflib.get_close_matches(wanted, known, n=3)])) or list(known)
         raise ValueError(f"Unknown method {name!r}. Expected one of {close}.")
@@ -141,7 +141,9 @@ def named(text: str) -> Named:
         inside = named(found.inside)
         if not cls.wraps:
             wrapping = [name for name, one in methods("decision").items() if one.wraps]
-            raise ValueError(f"The method {title} wraps no other method. Those that do are {', '.join(wrapping)}.")
+            raise ValueError(
+                f"The method {title} does not wrap another method. Those that do are {', '.join(wrapping)}."
+            )
         title += f"({inside.title})"
     return Named(f"{title}:{found.given}" if found.given else title, cls, found.options, inside)
 
@@ -156,7 +158,7 @@ def _by_features(model: Model, features: Any = None, **options: Any) -> Predicti
     if features is None:
         raise ValueError(
             "The method relevant_features needs features=, which are fitted first: features = "
-            "tfxai.RelevantFeatures(model).fit(images, labels). The file that features.save(file) writes serves too."
+            "tfxai.RelevantFeatures(model).fit(images, labels). The file written by features.save(file) works too."
         )
     if isinstance(features, str | PathLike):
         features = RelevantFeatures.load(features, model, **_of_model(options))  # type: ignore[misc]
@@ -164,8 +166,8 @@ def _by_features(model: Model, features: Any = None, **options: Any) -> Predicti
         raise TypeError(f"Expected features= to be RelevantFeatures or their file, got {type(features).__name__}.")
     elif isinstance(model, keras.Model) and getattr(features.view, "model", model) is not model:
         raise ValueError(
-            "The features were fitted to another model. If it has the same layers, save them, and give features= the "
-            "file, which is read for this one."
+            "The features were fitted to another model. If it has the same layers, save them, and give the file as "
+            "features=: it is then loaded for this model."
         )
     return PredictionByFeatures(features, **(features.options | options))
 

@@ -246,8 +246,8 @@ def _several(
     numbers = all(isinstance(one, int | float) for one in given)
     if not background.stated and numbers and len(given) == x.shape[-1] > 1:
         raise ValueError(
-            f"{len(given)} numbers may mean a colour or as many baselines. Give np.array({list(given)!r}) for the "
-            "colour, or background= for the baselines."
+            f"{len(given)} numbers may be a colour or as many separate baselines. Give np.array({list(given)!r}) for "
+            "the colour, or background= for the baselines."
         )
     return tf.concat([references(one, x, draws, positions, kept) for one in given], 0)
 

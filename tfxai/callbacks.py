@@ -295,7 +295,9 @@ class ExplanationCallback(keras.callbacks.Callback):
                 self._photographs = list(map(_fit, display.composite(shown)[0]))
             else:
                 self._photographs = []
-                LOG.warning("Inputs of shape %s are no images: no pictures, only similarities.", shown.shape)
+                LOG.warning(
+                    "Inputs of shape %s are not images: no pictures are drawn, only similarities computed.", shown.shape
+                )
         if not self._photographs:
             return None
         rows = [(f"{self.unit} {number}", self._photographs, [""] * len(self._photographs))]

@@ -187,6 +187,29 @@ def composite(x: np.ndarray) -> tuple[np.ndarray, str]:
     return to_display(_stretched(x.astype(np.float32), (1, 2)).mean(-1)), f"mean of {channels} channels"
 
 
+def in_range_of(inputs: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """What was made of inputs, such as blurred copies, as pictures in the range in which `composite` shows the inputs.
+
+    Parameters
+    ----------
+    inputs, images : ndarray
+        (n, h, w, channels).
+
+    Returns
+    -------
+    ndarray
+        uint8, (n, h, w, 3); numbers beyond the range are cut.
+    """
+    inputs, images = np.asarray(inputs), np.asarray(images, np.float32)
+    if images.shape[-1] not in (1, 3):
+        return composite(images)[0]
+    low, high = inputs.min((1, 2, 3), keepdims=True), inputs.max((1, 2, 3), keepdims=True)
+    if full := 255 if inputs.dtype == np.uint8 else _full(inputs):
+        low, high = np.zeros_like(low), np.full_like(high, full)
+    shown = (images - low) / np.where(high > low, high - low, 1).astype(np.float32)
+    return to_display(np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8))
+
+
 def channels_last(inputs: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """A batch of inputs with channels behind the positions, whose number along each axis is that of a heat-map."""
     first = inputs.ndim == len(size) + 2 and inputs.shape[1:-1] != size and inputs.shape[2:] == size

@@ -51,6 +51,11 @@ class Explainer(Runner):
         From a list of strings to what the model takes, an array or a dict, or a tuple of which that is the first. It is
         called where the inputs are strings. If it has a ``tokenizer`` or a vocabulary, explanations know the words.
         Default: that of the model, if it has one as tasks of KerasHub have, or begins with a `TextVectorization`.
+    precision : {"float32", "bfloat16", "float16"}
+        In what type convolutions and products of matrices run in the passes of `Occlusion`, `RISE` and the methods of
+        coalitions, which pays on GPUs; sums, norms, softmaxes and scores stay in float32. ``extras["precision_error"]``
+        has what that does to the score of each input, for scale: drops are differences of such scores. Other methods
+        take gradients, and are refused.
     """
 
     facts: ClassVar[Facts]

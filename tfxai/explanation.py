@@ -111,7 +111,7 @@ class Explanation(OfWords, Shown):
         """One input, or a slice of them, as an explanation that keeps its batch axis."""
         if isinstance(key, int | np.integer):
             if not -len(self) <= key < len(self):
-                raise IndexError(f"There are {len(self)} explanations, no number {key}.")
+                raise IndexError(f"There are {len(self)} explanations, so none has the number {key}.")
             key = slice(key % len(self), key % len(self) + 1)
         return replace(
             self,
@@ -186,7 +186,7 @@ class Explanation(OfWords, Shown):
         if self.places == {}:
             raise ValueError(
                 f"The units of the layer {self.facts.get('layer')!r} have no places in the input, since each of them "
-                "sees all of it. The values hold the map; or choose a layer before, or a method without layers, such "
+                "sees all of it. The values hold the map; or choose an earlier layer, or a method without layers, such "
                 "as Occlusion."
             )
         return (self.places or {}).get(self._name(input)) or _guessed(*self.of(input))

@@ -147,8 +147,8 @@ def meaning(what: Any, known: bool, doubled: bool, of_classes: bool, ids: np.nda
         return "class" if known else "output"
     if not ids.any():
         raise ValueError(
-            "The model has one output unit, so target=0 may mean class 0 of two, for which the opposite of the output "
-            "speaks, or the output itself. For two classes, give the explainer their names, such as "
+            "The model has one output unit, so target=0 may mean class 0 of two, whose score is the negative of the "
+            "output, or the output itself. For two classes, give the explainer their names, such as "
             'classes=("no", "yes"); for the output itself, give target=1, or no target.'
         )
     return "class" if (ids == 0).any() else "only output"

@@ -181,13 +181,21 @@ def centre(image: np.ndarray, share: float, size: tuple[int | None, int | None] 
     >>> images.centre(np.zeros((256, 400, 3), np.uint8), 0.875).shape
     (224, 224, 3)
     """
+    left, top, right, bottom = middle(image.shape[:2], share, size)
+    return image[top:bottom, left:right]
+
+
+def middle(
+    shape: tuple[int, int], share: float, size: tuple[int | None, int | None] = (None, None)
+) -> tuple[int, int, int, int]:
+    """Where `centre` cuts a photograph of this height and width: xmin, ymin, xmax, ymax, half open."""
     if not 0 < share <= 1:
         raise ValueError(f"Expected the share of a photograph to be above 0 and at most 1, got {share!r}.")
     wanted = np.array([1 if None in size else side for side in size], float)
-    largest = (np.array(image.shape[:2]) / wanted).min() * wanted
-    height, width = np.maximum(1, np.round(share * largest)).astype(int)
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top : top + height, left : left + width]
+    largest = (np.array(shape) / wanted).min() * wanted
+    height, width = np.maximum(1, np.round(share * largest)).astype(int).tolist()
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    return left, top, left + width, top + height
 
 
 def preprocessing(mode: str) -> Callable[[np.ndarray], np.ndarray]:

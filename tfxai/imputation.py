@@ -127,7 +127,7 @@ def from_surroundings(fill: Any, options: ModelOptions) -> Around | None:
         return None
     if fill == "inpaint":
         if options.get("jit_compile") is True:
-            raise ValueError('fill="inpaint" is OpenCV\'s, which XLA cannot compile. Use fill="interpolate".')
+            raise ValueError('fill="inpaint" runs in OpenCV, which XLA cannot compile. Use fill="interpolate".')
         options["jit_compile"] = False
     return SURROUNDINGS[fill]
 

@@ -60,7 +60,7 @@ class RaggedExplanation(Explanation):
         if not isinstance(key, int | np.integer):
             return join([self[number] for number in np.arange(len(self))[key]])
         if not -len(self) <= key < len(self):
-            raise IndexError(f"There are {len(self)} explanations, no number {key}.")
+            raise IndexError(f"There are {len(self)} explanations, so none has the number {key}.")
         rest = int(key) % len(self)
         for part in self.parts:
             if rest < len(part):

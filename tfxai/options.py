@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import tensorflow as tf
 
-from tfxai.types import Classes, JitCompile, Preprocessor, Score
+from tfxai.types import Classes, JitCompile, Precision, Preprocessor, Score
 
 
 class ModelOptions(TypedDict, total=False):
@@ -20,6 +20,7 @@ class ModelOptions(TypedDict, total=False):
     jit_compile: JitCompile
     draws: int | None
     preprocessor: Preprocessor | None
+    precision: Precision
 
 
 class InputOptions(ModelOptions, total=False):

@@ -84,8 +84,8 @@ class OutputTarget:
                 low = -size if size is not None and field == "position" else 0
                 if size is not None and (value.min() < low or value.max() >= size):
                     raise ValueError(
-                        f"Expected {field} of {one} to lie from {low} to {size - 1}, for the model's outputs have the "
-                        f"shape {shape}."
+                        f"Expected {field} of {one} to lie from {low} to {size - 1}, since the model's outputs have "
+                        f"the shape {shape}."
                     )
 
     @staticmethod

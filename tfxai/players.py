@@ -56,7 +56,9 @@ class Players:
 
     def boxes(self) -> Region | None:
         """The least box that holds each part, all as large as the largest; None if inputs have parts of their own."""
-        known = None if self.labels is None or not self.alike else constant_value(self.labels)
+        if self.labels is None:
+            return Region(np.stack([index.ravel() for index in np.indices(self.size)], 1), (1,) * len(self.size))
+        known = constant_value(self.labels) if self.labels.shape[0] == 1 else None
         if known is None:
             return None
         labels = known.reshape(self.size)
@@ -145,7 +147,7 @@ def players(run: Run, x: tf.Tensor, groups: Parts = None) -> Players:
         for number, (_, columns) in enumerate(partition(groups, numbered(size[0]))):
             labels[columns] = number
     else:
-        raise ValueError(f"Groups of columns are of tables, and the input has the positions {tuple(size)}.")
+        raise ValueError(f"Groups of columns need a table, but the input has the positions {tuple(size)}.")
     return Players(size, int(labels.max()) + 1, tf.constant(labels.reshape(1, -1), tf.int32), kept, cells)
 
 

@@ -30,6 +30,7 @@ from tfxai.display import (
 )
 from tfxai.explanation import Explanation
 from tfxai.figure_parts import ABOVE, BAR, BENEATH, CELL, add_key, add_scale, bare, told
+from tfxai.groups import column_names
 from tfxai.joining import method_of, side_by_side
 from tfxai.reading import Reading, read, scored
 from tfxai.tables import Table, is_table
@@ -38,7 +39,8 @@ from tfxai.words import is_read
 __all__ = ["CELL", "GAP", "INK", "LINE", "overlay", "plot_grid", "saturate", "sheet", "to_display"]
 
 MAX_ROWS = 16
-NUMBERED = 10  # features that have their number beneath their bar
+NUMBERED, NAMED = 10, 24  # features that have their number or name beneath their bar
+LETTER, SHORT = 0.06, 20  # inches of a letter of these names, and letters of a name
 STRONG = 0.8  # where bars have their colour, on the way from the middle to an end
 LINE_HEIGHT = 0.13  # inches, of the text beneath a cell
 HEADING, HEADING_HEIGHT = 22, 0.17  # letters in a line above a column, and inches of another line
@@ -87,14 +89,15 @@ def plot_grid(
     percentile: float = 99.0,
     input: str | None = None,
     slice: int | Sequence[int] | None = None,
+    features: Sequence[str] | Any = None,
 ) -> Figure:
     """Compare explanations of the same inputs: a row for each input, a column for each explanation.
 
     The first column shows the input with the class that is explained and its score. Images get the heat-map laid over
     them, as do slices of volumes and frames of clips; series are drawn as lines before a background in the colours of
-    the heat-map; of tables, the attributions are drawn as bars above the numbers of their columns (`tfxai.tables.Table`
-    draws them by name). Of texts the words are drawn on coloured backgrounds, a
-    paragraph for each explanation, for which of the options below titles, cmap and input count.
+    the heat-map; of tables, the attributions are drawn as bars above the names or numbers of their columns. Of texts
+    the words are drawn on coloured backgrounds, a paragraph for each explanation, for which of the options below
+    titles, cmap and input count.
 
     Values that speak for and against the target are drawn signed: red and blue on one scale, over the image in grey.
     Every heat-map over an image has its own scale, whose values stand beneath it.
@@ -112,7 +115,7 @@ def plot_grid(
     alpha : float
         Opacity of the heat-maps, from 0 to 1.
     cmap : str or matplotlib Colormap, optional
-        Colours of the heat-maps. Default ``"jet"``, and for signed ones from blue to red.
+        Colours of the heat-maps. Default ``"viridis"``, and for signed ones from blue to red.
     polarity : {"positive", "negative", "absolute", "energy", "signed"}, optional
         As for `Explanation.heatmaps`; default: what suits each method.
     titles : sequence of str, optional
@@ -124,6 +127,8 @@ def plot_grid(
     slice : int or sequence of int, optional
         Of volumes (n, d, h, w, ...): which slices along their first axis. Default: for each input the one in which its
         heat-maps have most.
+    features : sequence of str or DataFrame, optional
+        Of tables: names of the columns, or a table that has them. Default: their numbers.
 
     Returns
     -------
@@ -149,13 +154,16 @@ def plot_grid(
     """
     columns, titles = _columns(explanations, titles)
     if all(is_read(one, input) for one in columns):
-        if images is not None or slice is not None or polarity not in (None, "signed"):
-            raise ValueError("Expected no images=, slice= or polarity= for texts: words are drawn, with their signs.")
+        if images is not None or slice is not None or features is not None or polarity not in (None, "signed"):
+            raise ValueError(
+                "Expected no images=, slice=, features= or polarity= for texts: words are drawn, with their signs."
+            )
         return text_pictures.figure(columns, titles, cmap, input)
     readings = [read(one, polarity, percentile, input) for one in columns]
     rows, draw = _rows(readings, images, slice)
     labels = [[one.label(row.number) for one in columns] for row in rows]
     table = draw is _draw_bars  # which shows its values themselves, and of words the sum over their numbers
+    named = _column_names(features, rows[0].drawn, table)
     values = [one.tokens(input) if table else one.of(input)[0] for one in columns]
     texts = []
     for row, label in zip(rows, labels, strict=True):
@@ -170,6 +178,7 @@ def plot_grid(
     aspects = [row.drawn.shape[0] / row.drawn.shape[1] if draw is _draw_overlay else 0.75 for row in rows]
     heights = [CELL * aspect for aspect in aspects]
     bar = ABOVE + BAR + BENEATH if draw is _draw_overlay else BENEATH if table else 0
+    bar += LETTER * max(map(len, named), default=0)
     beneath = [max(_beneath(row[0], 0), *(_beneath(text, bar) for text in row[1:])) for row in texts]
     headings = [_heading(title) for title in ["input", *titles]]
     above = 0.55 + HEADING_HEIGHT * max(title.count("\n") for title in headings)
@@ -191,10 +200,24 @@ def plot_grid(
             draw(cell, what, row.maps[column], reading.signed, alpha, cmap)
             if draw is _draw_overlay:
                 add_scale(cell, reading.ends[row.number], reading.signed, cmap, height)
+    if named:
+        for cell in axes.flat:
+            cell.set_xticks(range(len(named)), named, rotation=90, parse_math=False)
     for cell, title in zip(axes[0], headings, strict=True):
         cell.set_title(title, fontsize=10, color=INK, parse_math=False)
     add_key(figure, {reading.signed for reading in readings}, cmap)
     return figure
+
+
+def _column_names(features: Any, row: np.ndarray, table: bool) -> list[str]:
+    """What stands beneath bars instead of their numbers; nothing, if no names are given."""
+    if features is None:
+        return []
+    if not table:
+        raise ValueError(f"Expected no features= for inputs of shape {row.shape}: only tables have columns with names.")
+    names = [textwrap.shorten(name, SHORT, placeholder="…") for name in column_names(features, [("", len(row))])]
+    every = -(-len(names) // NAMED)
+    return [name if number % every == 0 else "" for number, name in enumerate(names)]
 
 
 def _rows(readings: Sequence[Reading], images: Any, slice: Any) -> tuple[list[Row], Callable]:

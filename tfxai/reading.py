@@ -10,7 +10,7 @@ from tfxai.display import channels_last, last_colour, saturate
 from tfxai.explanation import Explanation, normalize, symmetric
 
 NEGLIGIBLE = 0.01  # of the largest positive value: a negative one of this size has no colour
-SIGNED_KEY = "blue speaks against, red for it"
+SIGNED_KEY = "blue speaks against the target, red for it"
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,27 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai import baselines, provenance, steadiness, text
 from tfxai import inputs as given
-from tfxai.checks import positive
+from tfxai.checks import one_of, positive
 from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
+from tfxai.models.precision import lowered
 from tfxai.models.view import Forward, by_name, cut, padded
 from tfxai.options import by_xla
 from tfxai.output_target import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
-from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Preprocessor, Score, Target, Verbose
+from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Precision, Preprocessor, Score, Target, Verbose
 
 MOST_TRACES = 32  # kept by one runner; the oldest goes
 
@@ -77,6 +78,7 @@ class Runner:
     backward: Backward | None = None  # how gradients are modified, see `ModelView.forward`
     reads: tuple[str, ...] = ()  # layers that `compute` looks at
     input: str | None = None  # which of several inputs is masked or drawn on; None: the only one with positions
+    lowers: bool = False  # whether its passes may run in fewer bits, as those of methods without gradients may
     embeds: bool = False  # whether it looks at numbers, so that words are taken where they have become such
     without_relus: str = "Use Saliency or IntegratedGradients."  # where there is no ReLU whose gradient it modifies
     reference: Any = None  # what inputs are compared with or hidden by, see `tfxai.baselines`
@@ -94,6 +96,7 @@ class Runner:
         jit_compile: JitCompile = "auto",
         draws: int | None = None,
         preprocessor: Preprocessor | None = None,
+        precision: Precision = "float32",
         at: str | Sequence[str] | None = None,
     ):
         if score not in (None, "logit", "probability", "auto"):
@@ -102,6 +105,15 @@ class Runner:
         self.view: ModelView = open_model(model, output, signature)
         if jit_compile is True and self.view.opaque:
             raise ValueError("A Python function cannot be compiled by XLA; leave jit_compile out.")
+        one_of("precision", precision, get_args(Precision))
+        self.precision: Precision = precision
+        if precision != "float32" and (not self.lowers or self.view.opaque):
+            of = "a Python function" if self.view.opaque else type(self).__name__
+            raise ValueError(
+                f"precision={precision!r} is for Occlusion, RISE and the methods of coalitions, such as KernelSHAP, of "
+                f"models in TensorFlow; {of} runs in the model's own types. Leave precision= out, or build the model "
+                "with keras.mixed_precision."
+            )
         self.score: Score | None = score
         self.classes = class_names(classes)
         self.of_classes = len(self.classes or ()) > 1  # whether a number as target is known to be a class
@@ -140,8 +152,8 @@ class Runner:
         integers: dict[str, Any] = {}
         if model is None and self.at:
             raise ValueError(
-                f"at={list(self.at)} says where integers are embedded, and the model takes none. Relevance at a layer "
-                "has LRP(model, at=layer); maps of a layer have CAM methods, with layer=."
+                f"at={list(self.at)} says where integers are embedded, but the model takes none. For relevance at a "
+                "layer, use LRP(model, at=layer); for maps of a layer, a CAM method with layer=."
             )
         if model is not None:
             forward, values = model.forward(inputs, self.backward, numbers)
@@ -156,10 +168,25 @@ class Runner:
                 f"would be the plain gradient. {self.without_relus}"
             )
         found = self._scores(forward.outputs, goal.what)
-        score, goal = goal.score(found.values, forward.read, found.doubled)
-        run = Run(inputs, score, goal, found.values, forward.read, batch_size, found.scale, found.kind)
+        outputs, read = self._lowered(inputs, found.values, forward.read)
+        score, goal = goal.score(outputs, read, found.doubled)
+        run = Run(inputs, score, goal, outputs, read, batch_size, found.scale, found.kind)
+        if self.precision != "float32":
+            exact, _ = goal.score(found.values, forward.read, found.doubled)
+            run.extras["precision_error"] = tf.abs(score - exact)
+            run.facts["precision"] = self.precision
         run = replace(run, doubled=found.doubled, modified_relus=forward.modified_relus, masks=forward.masks)
         return replace(run, view=self.view, chosen=self.input, integers=integers, embedding=model)
+
+    def _lowered(
+        self, inputs: Any, outputs: tf.Tensor, read: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Outputs and layers by a pass in the type that is wanted."""
+        if self.precision == "float32":
+            return outputs, read
+        ends, dtype = [outputs, *read.values()], tf.as_dtype(self.precision)
+        outputs, *rest = lowered(tf.nest.flatten(inputs), ends, dtype, self.jit_compile)
+        return outputs, dict(zip(read, rest, strict=True))
 
     def _layers_at(self, inputs: Any) -> list[str]:
         """Of the places at which the model is looked at, those that are layers."""

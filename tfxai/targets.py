@@ -60,7 +60,7 @@ class Neuron:
             size is None or 0 <= i < size for i, size in zip(self.index, shape, strict=False)
         )
         if not inside:
-            raise ValueError(f"The layer {self.layer!r} has outputs of shape {tuple(shape)}, no unit {self.index}.")
+            raise ValueError(f"The layer {self.layer!r} has outputs of shape {tuple(shape)}, so no unit {self.index}.")
         return activation[(slice(None), *self.index)]
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Channel:
     def score(self, activation: tf.Tensor) -> tf.Tensor:
         count = activation.shape[-1]
         if not 0 <= self.channel < count:
-            raise ValueError(f"The layer {self.layer!r} has channels 0 to {count - 1}, no channel {self.channel}.")
+            raise ValueError(f"The layer {self.layer!r} has channels 0 to {count - 1}, so no channel {self.channel}.")
         maps = tf.reshape(activation[..., self.channel], [tf.shape(activation)[0], -1])
         if self.reduction == "energy":
             return tf.reduce_sum(tf.square(maps), 1) / 2

@@ -34,6 +34,7 @@ Preprocessor: TypeAlias = Callable[[list[str]], Any]  # from strings to inputs, 
 
 Score: TypeAlias = Literal["logit", "probability", "auto"]
 JitCompile: TypeAlias = bool | Literal["auto"]
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 Verbose: TypeAlias = Literal["auto", 0, 1]
 
 BaselineName: TypeAlias = Literal["mean", "blur", "noise"]

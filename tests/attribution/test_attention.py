@@ -250,7 +250,7 @@ def test_other_softmaxes_are_no_attention():
 
 def test_what_cannot_be_explained_is_told():
     model, x = blocks(Look(), tokens=6), rows()
-    with pytest.raises(ValueError, match=r"one of \['look.*or a number of one, got 'nothing'"):
+    with pytest.raises(ValueError, match=r"one of \['look.*or the number of one, got 'nothing'"):
         tfxai.AttentionGradient(model, "nothing")(x, 0)
     with pytest.raises(ValueError, match="head to be 0 to 1 in"):
         tfxai.AttentionGradient(model, head=2)(x, 0)

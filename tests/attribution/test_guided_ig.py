@@ -1,4 +1,4 @@
-"""GuidedIG against the straight way, and against its algorithm written as loops."""
+"""GuidedIG against the straight path, and against its algorithm written as loops."""
 
 import functools
 

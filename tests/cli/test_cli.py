@@ -387,7 +387,7 @@ def test_what_is_done_is_written_before_the_next_begins(folder, tmp_path, capsys
         loaded = tfxai.Explanation.load(tmp_path / "out" / f"{method}.npz")
         assert len(loaded) == len(loaded.facts["files"]) == done
     printed = capsys.readouterr().out
-    assert printed.index("b.png") < printed.index("the same command goes on from here")
+    assert printed.index("b.png") < printed.index("the same command resumes from here")
 
     def once(self, inputs, *args, **options):
         seen.append(len(inputs))
@@ -627,7 +627,7 @@ def test_every_package_that_is_imported_is_declared():
 def test_pixels_that_a_model_may_not_expect_are_told(folder, tmp_path, capsys):
     own = ["--method", "saliency"]
     assert explain(folder, tmp_path, *own) == 0
-    assert "note: the model scales no pixels itself" in capsys.readouterr().out
+    assert "note: the model does not rescale pixels itself" in capsys.readouterr().out
     for chosen in ("none", "-1..1"):
         assert explain(folder, tmp_path, *own, "--preprocess", chosen) == 0
         assert "note:" not in capsys.readouterr().out

@@ -7,8 +7,10 @@ import networks
 import numpy as np
 import pytest
 
+import tfxai
+from tfxai import images
 from tfxai.cli import main
-from tfxai.scale import read
+from tfxai.scale import Explain, read
 
 pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfxai[scale]"')
 
@@ -16,9 +18,9 @@ pytest.importorskip("pyarrow", reason='an extra of the package: pip install "tfx
 @pytest.fixture
 def given(tmp_path):
     networks.known("small").save(tmp_path / "model.keras")
-    images = np.random.default_rng(0).integers(0, 256, (5, 20, 18, 3), np.uint8)
+    drawn = np.random.default_rng(0).integers(0, 256, (5, 20, 18, 3), np.uint8)
     (tmp_path / "photos" / "deep").mkdir(parents=True)
-    for number, image in enumerate(images):
+    for number, image in enumerate(drawn):
         cv2.imwrite(str(tmp_path / "photos" / ("deep" if number % 2 else ".") / f"{number}.png"), image)
     (tmp_path / "names.txt").write_text("oak\nelm\nash\nfir\nyew\n")
     return tmp_path
@@ -41,6 +43,18 @@ def test_a_folder_tree(given, capsys):
     assert {row["label"] for row in rows} == {"elm"}
     assert main(words(given, *more)) == 0
     assert "5 of 5 inputs were done before" in capsys.readouterr().err
+
+
+def test_the_middle_of_photographs(given):
+    more = ["--method", "saliency", "--target", "1", "--crop", "0.5", "--store", "float32"]
+    assert main(words(given, *more)) == 0
+    (_, found), *_ = read(given / "out").explanations()
+    files = [given / "photos" / name for name in ("0.png", "2.png", "4.png", "deep/1.png", "deep/3.png")]
+    middle = np.array([cv2.imread(str(file))[5:14, 4:13, ::-1] for file in files])
+    expected = tfxai.Saliency(networks.known("small"))(images.prepare(middle, (16, 16)), target=1)
+    np.testing.assert_allclose(found.heatmaps(), expected.heatmaps(), atol=1e-5)
+    with pytest.raises(ValueError, match="above 0 and at most 1, got 2"):
+        Explain(given / "model.keras", crop=2)
 
 
 def test_failures(given, capsys):

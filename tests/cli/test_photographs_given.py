@@ -92,7 +92,7 @@ def test_the_preprocessing_of_a_network_that_is_known_is_advised(folder, tmp_pat
     outer = keras.Sequential([keras.Input((16, 16, 3)), inner, keras.layers.Dense(2)], name="mine")
     assert "--preprocess caffe" in _advice(open_model(outer))
     inner.name = "something"
-    assert "If it was trained on others" in _advice(open_model(outer))
+    assert "If it was trained on rescaled pixels" in _advice(open_model(outer))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class TestFit:
         by_order = features_fit.read_labels(folder / "sorted", None, None)
         assert {label: path.parent.name for path, label in by_order.items()} == dict(enumerate(sorted(NAMES)))
         features_fit.check_folders(by_order, 6)
-        with pytest.raises(ValueError, match="has 7 classes, and there are 6 folders"):
+        with pytest.raises(ValueError, match="has 7 classes, but there are 6 folders"):
             features_fit.check_folders(by_order, 7)
         features_fit.check_folders(features_fit.read_labels(folder / "numbered", None, None), 7)
 
@@ -148,7 +148,7 @@ class TestFit:
         (tmp_path / "sorted" / "one").mkdir(parents=True)
         (tmp_path / "sorted" / "one" / "a.png").write_bytes((folder / "few" / "0.png").read_bytes())
         assert run(folder, "features", "fit", "{}/flowers.keras", tmp_path / "sorted") == 2
-        assert "The model has 6 classes, and there are 1 folders" in capsys.readouterr().err
+        assert "The model has 6 classes, but there are 1 folders" in capsys.readouterr().err
 
 
 def test_explanations_by_features(folder, fitted, painted, tmp_path, capsys):

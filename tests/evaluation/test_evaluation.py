@@ -265,6 +265,39 @@ def test_boxes_are_scaled_with_the_image_and_refer_to_the_file_as_stored(tmp_pat
     assert images[1:3].shape == (2, 16, 16, 3)
 
 
+def test_boxes_are_cropped_with_the_image(tmp_path):
+    """Boxes are painted, and looked for in what the network gets."""
+    painted = {"within": (12, 6, 16, 12), "over the edge": (0, 2, 14, 8), "outside": (0, 0, 9, 9)}
+    lines = []
+    for name, (left, top, right, bottom) in painted.items():
+        pixels = np.zeros((16, 32, 3), np.uint8)
+        pixels[top:bottom, left:right] = 255
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        lines.append(f"{name}.png,{len(name)},{left},{top},{right},{bottom}\n")
+    (tmp_path / "boxes.csv").write_text(COLUMNS + "".join(lines))
+    boxes = read_boxes(tmp_path / "boxes.csv")
+    images = BoxedImages(tmp_path, boxes, (8, 8), crop=0.75)  # columns 10 to 21 and rows 2 to 13
+    assert len(images) == len(images.keys) == 2
+    assert images.classes.tolist() == [len("within"), len("over the edge")]
+    assert images.left_out == [str(tmp_path / "outside.png")]
+    wide = BoxedImages(tmp_path, boxes, (12, 12), crop=0.75)  # pixel for pixel
+    for picture, found in zip(wide[:2], wide.boxes, strict=True):
+        rows, columns = np.nonzero(picture[..., 0])
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(found, [seen])
+    with pytest.raises(ValueError, match="Expected boxes in the middle of images"):
+        BoxedImages(tmp_path, {("outside.png", 0): boxes["outside.png", 7]}, (8, 8), crop=0.75)
+
+
+def test_a_crop_of_the_command_leaves_out_images_and_says_so(folder, tmp_path, capsys):
+    (tmp_path / "boxes.csv").write_text(COLUMNS + "".join(f"{n}.png,0,40,40,70,70\n" for n in range(4)))
+    with (tmp_path / "boxes.csv").open("a") as file:
+        file.write("4.png,0,0,0,9,9\n")
+    options = ["--method", "grad_cam", "--crop", "0.5"]
+    assert evaluate(folder, tmp_path, *options, boxes=tmp_path / "boxes.csv") == 0
+    assert "left out: 1 of 5 images whose boxes lie outside --crop, such as" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

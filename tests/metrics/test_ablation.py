@@ -248,7 +248,7 @@ def test_relevant_channels_of_flowers_matter_more_than_others():
     ("change", "error", "message"),
     [
         ({"features": [("relu9", 0)]}, ValueError, "Unknown layer 'relu9'"),
-        ({"features": [("relu1", 8)]}, ValueError, "channels 0 to 7, no channel 8"),
+        ({"features": [("relu1", 8)]}, ValueError, "channels 0 to 7, so no channel 8"),
         ({"features": [("relu1", -1)]}, ValueError, "no channel -1"),
         ({"features": [("relu1", 1.5)]}, TypeError, r"\('relu1', 1\.5\)"),
         ({"features": ["relu1"]}, TypeError, "pairs"),

@@ -224,7 +224,7 @@ def test_what_does_not_fit(small, x):
         (ValueError, "groups to be one of", (values, x[:3]), {"groups": "squares"}),
         (ValueError, "number of a part for each position", (values, x[:3]), {"groups": np.zeros((4, 4), int)}),
         (ValueError, "whole numbers from 0", (values, x[:3]), {"groups": np.full((16, 16), 0.5)}),
-        (ValueError, "Groups of columns are of tables", (values, x[:3]), {"groups": {"left": [0, 1]}}),
+        (ValueError, "Groups of columns need a table", (values, x[:3]), {"groups": {"left": [0, 1]}}),
         (ValueError, "steps to be a positive integer", (values, x[:3]), {"steps": 0}),
         (ValueError, "baseline", (values, x[:3]), {"fill": "black"}),
     ]

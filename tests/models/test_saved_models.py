@@ -253,7 +253,7 @@ def test_objects_without_signatures_give_their_only_function(tmp_path, zoo, x):
     agree(tfxai.Saliency(tmp_path / "bare")(x, 1).values[..., 1], x[..., 1] / 128)
     bare.__call__.get_concrete_function(tf.TensorSpec([None, 8, 8, 3]))
     tf.saved_model.save(bare, str(tmp_path / "two"), signatures={})
-    with pytest.raises(ValueError, match="to have signatures, and it has none"):
+    with pytest.raises(ValueError, match="to have signatures, but it has none"):
         tfxai.Saliency(tmp_path / "two")
     agree(tfxai.Saliency(tf.saved_model.load(str(tmp_path / "two")).__call__)(x, 1).values[..., 1], x[..., 1] / 128)
 

@@ -268,7 +268,7 @@ def test_interpret(model, data, features):
     assert list(own.averages) == [2]
     assert list(own.averages[2]) == [("logits", 2)]
     assert sorted(own.averages[2]["logits", 2].images) == np.flatnonzero(data[1] == 2).tolist()
-    for classes, message in (([1], "None of the classes"), ([0, 7], "no class 7, but 0 to 2")):
+    for classes, message in (([1], "None of the classes"), ([0, 7], "no class 7: the classes are 0 to 2")):
         with pytest.raises(ValueError, match=message):
             interpret(features, data[0], classes=classes)
 

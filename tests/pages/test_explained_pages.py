@@ -276,7 +276,7 @@ class TestPage:
         with pytest.raises(ValueError, match=r"got \[1, 2\] inputs"):
             tfxai.page([tfxai.GradCAM(model)(images[:1]), found])
         rows = tfxai.Occlusion(lambda x: x[:, :1])(np.ones((2, 3)), target=0)
-        with pytest.raises(ValueError, match="explanations are of no images"):
+        with pytest.raises(ValueError, match="explanations are not of images"):
             tfxai.page([rows, found])
 
     def test_json_holds_what_it_was_given(self):

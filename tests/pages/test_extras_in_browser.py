@@ -120,6 +120,9 @@ def test_pages_without_attention_ask_for_nothing(page, tmp_path):
     assert page.drawn() == before
 
 
+LOOK = "return document.querySelector('.controls details').offsetHeight"
+
+
 @pytest.fixture(scope="module")
 def resampled():
     images, _, _ = flowers.make(n=2)
@@ -132,6 +135,7 @@ def test_a_channel_shows_its_patch(page, resampled, tmp_path):
     tfxai.page([cam, found], path=tmp_path / "page.html")
     page.open(tmp_path / "page.html")
     assert page.texts(".panel b") == ["input", "grad_cam", "input_resampling", "input_resampling"]
+    assert page.js(LOOK) > 0
     before = page.drawn()
     influence, precision = (found.scores[name]["block2_relu"][0] for name in ("correlation", "precision"))
     best = np.nanargmax(np.where(np.isfinite(precision), influence, np.nan))
@@ -167,6 +171,7 @@ def test_channels_alone(page, resampled, tmp_path):
     page.screen(360)
     page.open(tmp_path / "page.html").settled()
     assert page.texts(".panel b") == ["input", "input_resampling", "input_resampling"]
+    assert page.js(LOOK) == 0  # no maps are drawn
     assert page.js("return document.documentElement.scrollWidth") <= 360
     unnamed = page.js("""return [...document.querySelectorAll('canvas, [role=group]')].filter((one) =>
         !one.getAttribute('aria-label')).length""")

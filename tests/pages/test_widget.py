@@ -23,6 +23,7 @@ def test_it_has_the_page_and_its_state(shown):
     assert made.html == tfxai.page(found, names=["one", "two"])
     assert (made.state, made.height) == ("#image=2", 500)
     assert {"html", "state", "height", "_esm"} <= set(made.get_state())
+    assert repr(made) == "PageWidget(state='#image=2', height=500)"
     seen = []
     made.observe(lambda change: seen.append(change["new"]), "state")
     made.set_state({"state": "#hide=10"})  # as a message of the front end does

@@ -283,7 +283,7 @@ def test_parts_of_a_result(result):
     assert len(part) == 1
     np.testing.assert_array_equal(part.scores["precision"]["relu3"], result.scores["precision"]["relu3"][1:2])
     np.testing.assert_array_equal(result[-1].target, result.target[2:])
-    with pytest.raises(IndexError, match="no number 3"):
+    with pytest.raises(IndexError, match="none has the number 3"):
         result[3]
 
 

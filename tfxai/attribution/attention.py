@@ -306,7 +306,7 @@ class AttentionGradient(TokenMap):
         if self.layer in names or len(ends) == 1:
             number = names.index(self.layer) if self.layer in names else ends[0]
         if not isinstance(number, int) or not -len(names) <= number < len(names):
-            raise ValueError(f"Expected layer to be one of {names}, or a number of one, got {self.layer!r}.")
+            raise ValueError(f"Expected layer to be one of {names}, or the number of one, got {self.layer!r}.")
         heads = described[number].heads
         if self.head is not None and heads is not None and not 0 <= self.head < heads:
             raise ValueError(f"Expected head to be 0 to {heads - 1} in {names[number]!r}, got {self.head}.")

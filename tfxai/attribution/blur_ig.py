@@ -21,7 +21,7 @@ NOTHING = 5.7  # exp(-NOTHING^2 / 2) is what float32 rounds away
 
 
 class BlurIG(Explainer):
-    """The gradient on the way from a blurred image to the sharp one, times the way: which details, of which size.
+    """The gradient along the path from a blurred image to the sharp one, times the path: which details, of which size.
 
     Xu et al. (2020): integrated gradients along x(s), the image under a Gaussian blur whose sigma s falls from
     ``max_sigma`` to 0. The values sum to S(x) - S(x(max_sigma)); what is missing is reported as

@@ -121,7 +121,7 @@ class GradCAMPlusPlus(GradientMap):
 
 
 class XGradCAM(GradientMap):
-    """Grad-CAM with gradients weighted by the activations, so that the map keeps the score best.
+    """Grad-CAM with gradients weighted by the activations, so that the map preserves the score best.
 
     Fu et al. (2020): sum_k (sum(G_k A_k) / sum(A_k)) A_k.
 

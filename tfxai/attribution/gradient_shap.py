@@ -20,7 +20,7 @@ GOLDEN = (5**0.5 - 1) / 2  # no multiple of it comes near a whole number, for it
 
 
 class GradientSHAP(Sampled):
-    """Integrated gradients over a whole background, by random points on the ways: expected gradients.
+    """Integrated gradients over a whole background, by random points on the paths: expected gradients.
 
     Lundberg and Lee (2017), Erion et al. (2021): the mean over baselines b of the background and a from [0, 1] of
     (x - b) * dS(b + a (x - b))/dx. Its values sum to S(x) minus the mean score of the background, as well as the number

@@ -119,7 +119,7 @@ def nodes_and_weights(quadrature: Quadrature, steps: int) -> tuple[np.ndarray, n
 
 
 class IntegratedGradients(Explainer):
-    """The gradient averaged on the way from a baseline to the input, times the way.
+    """The gradient averaged along the path from a baseline to the input, times their difference.
 
     Sundararajan et al. (2017), eq. 1: (x - x0) * integral over t in [0, 1] of dS(x0 + t (x - x0))/dx. The values sum
     to S(x) - S(x0); what is missing is reported as ``extras["completeness_gap"]``.

@@ -22,11 +22,11 @@ SORTED = 8192  # values by which is told in which quarter a gradient is: to sort
 
 
 class GuidedIG(Explainer):
-    """Integrated gradients on a way of each input's own, which first moves the values that matter least.
+    """Integrated gradients along a path of each input's own, which first moves the values that matter least.
 
     Kapishnikov et al. (2021). In each step, the values with the smallest gradients move towards the input, a
     ``fraction`` of all after the other, until the way from baseline to input is shorter by 1/steps, in the L1 norm; no
-    value is further than ``max_dist`` from where it would be on the straight way. So the way keeps out of places with
+    value is further than ``max_dist`` from where it would be on the straight path. So the way keeps out of places with
     large gradients that mean nothing, and the map has less noise. The gradient is averaged over the ends of each step;
     the values sum to S(x) - S(x0), and what is missing is reported as ``extras["completeness_gap"]``.
 
@@ -43,8 +43,8 @@ class GuidedIG(Explainer):
     fraction : float
         Share of all values that move together. Default 0.25 (the authors' code).
     max_dist : float
-        How far a value may be ahead of the straight way or behind, as a share of all its way. Default 0.02 (the
-        authors' code); 0 is the straight way, 1 leaves every value free.
+        How far a value may be ahead of the straight path or behind, as a share of all its way. Default 0.02 (the
+        authors' code); 0 is the straight path, 1 leaves every value free.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
         the embedding. Default: the input of words.

@@ -15,9 +15,10 @@ from tfxai.checks import one_of, positive
 from tfxai.explainer import Explainer
 from tfxai.facts import Facts
 from tfxai.groups import Groups, numbered, partition
-from tfxai.hidden_boxes import IncrementalOption, incremental_passes, scores_hidden
+from tfxai.hidden_boxes import IncrementalOption, incremental_passes, scores_behind, scores_hidden
 from tfxai.loops import collect, merge, split
 from tfxai.maps import outer
+from tfxai.models.incremental import Incremental
 from tfxai.models.regions import Region
 from tfxai.options import ModelOptions
 from tfxai.run import Run
@@ -52,9 +53,10 @@ class Occlusion(Explainer):
         ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.
     incremental : bool or "auto"
         Run only what a window can change, layer by layer, and take the rest from the pass of the whole input: the same
-        values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass. Default
-        "auto": where it is estimated to save a tenth, as for convolutional networks whose layers do not mix all
-        positions early. ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
+        values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass. Of words
+        in a causal model only those from the first hidden one on run again. Default "auto": where it is estimated to
+        save a tenth, as for causal models, and for convolutional networks whose layers do not mix all positions early.
+        ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
     refine : float, optional
         Run only this share of the windows, such as 0.4: every third along each axis at first, then those of which it is
         least sure whether they are among the 5 % with the largest drops. The others are estimated from their neighbours
@@ -79,6 +81,7 @@ class Occlusion(Explainer):
     """
 
     facts = Facts.of("occlusion")
+    lowers = True
 
     def __init__(
         self,
@@ -142,19 +145,22 @@ class Occlusion(Explainer):
         grid = [len(rows) for rows in covers]
         places = np.unravel_index(np.arange(math.prod(grid)), grid)  # of each window, along each axis
         region = _boxes(covers, places)
-        passes, within = incremental_passes(run, region, self.incremental), _within(covers, places, region)
+        passes = incremental_passes(run, region, self.incremental, self.jit_compile)
+        within = _within(covers, places, region)
 
         def hiding(window: tf.Tensor) -> tf.Tensor:
             return outer([tf.gather(axis, window) for axis in within])
 
         def score(window: tf.Tensor, fill: tf.Tensor) -> tf.Tensor:
-            if passes is not None:
+            if isinstance(passes, Incremental):
                 return scores_hidden(run, passes, window, hiding, fills, fill)
             flat = tf.reshape(window, [-1])
             hidden = outer([tf.gather(c, tf.gather(i, flat)) for c, i in zip(covers, places, strict=True)])
             hidden = run.over(tf.reshape(hidden, [tf.size(fill), -1, *hidden.shape[1:]]), image)
             filling = fills if fills.shape[0] == 1 else tf.gather(fills, fill)
             occluded = x * (1 - hidden) + filling * hidden  # hidden is 0 or 1, so the sum is a choice
+            if passes is not None:
+                return scores_behind(run, passes, merge(occluded), tf.size(fill))
             copies = run.with_image(merge(occluded), tf.size(fill))
             return split(self.rerun(run, copies, tf.size(fill)).score, run.count)
 
@@ -191,8 +197,8 @@ class Occlusion(Explainer):
         stride = _per_axis("stride", self.stride, [max(1, length // 2) for length in window])
         if any(step > length for step, length in zip(stride, window, strict=True)):
             raise ValueError(
-                f"Expected stride to be no longer than window, or places between stay uncovered; got {tuple(stride)} "
-                f"and {tuple(window)}."
+                f"Expected stride to be no longer than window, since parts between windows would stay "
+                f"uncovered; got {tuple(stride)} and {tuple(window)}."
             )
         return [cover(*axis) for axis in zip(size, window, stride, strict=True)]
 

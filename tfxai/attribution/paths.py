@@ -1,4 +1,4 @@
-"""Gradients along straight ways from baselines to the inputs."""
+"""Gradients along straight paths from baselines to the inputs."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from tfxai.loops import (
 )
 from tfxai.maps import enlarge
 from tfxai.run import Run
-from tfxai.types import Baseline, Classes, JitCompile, Model, Preprocessor, Score
+from tfxai.types import Baseline, Classes, JitCompile, Model, Precision, Preprocessor, Score
 
 MaskKind: TypeAlias = Literal["smooth", "words", "columns"]
 
@@ -83,7 +83,7 @@ class RISE(Explainer, Seeded):
         took. Includes ``uncertainty``.
     score : {"auto", "probability", "logit"}, optional
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
-    output, signature, classes, jit_compile, draws, preprocessor
+    output, signature, classes, jit_compile, draws, preprocessor, precision
         As for `Explainer`.
 
     Raises
@@ -101,6 +101,7 @@ class RISE(Explainer, Seeded):
     """
 
     facts = Facts.of("rise")
+    lowers = True
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class RISE(Explainer, Seeded):
         jit_compile: JitCompile = "auto",
         draws: int | None = None,
         preprocessor: Preprocessor | None = None,
+        precision: Precision = "float32",
     ):
         Explainer.__init__(
             self,
@@ -133,6 +135,7 @@ class RISE(Explainer, Seeded):
             jit_compile=jit_compile,
             draws=draws,
             preprocessor=preprocessor,
+            precision=precision,
         )
         self.input = input
         Seeded.__init__(self, seed)

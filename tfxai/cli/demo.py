@@ -21,7 +21,7 @@ Needs neither data nor a network connection: a small network that comes with tfx
   classes.png     what each class looks like: activation maximisation
   demo.png        methods compared; as the part that decides the class is known, each is scored by how well its
                   heat-maps hit it
-  demo.html       all of it, with a word on what one sees
+  demo.html       all of it, with a note on what to see
 """
 
 

@@ -16,7 +16,7 @@ from tfxai.cli.options import (
 )
 
 NAME = "faithfulness"
-HELP = "Score methods by what the model does when they are believed: no masks or boxes are needed."
+HELP = "Score methods by how the model reacts to what they mark: needs no masks or boxes."
 EXAMPLES = """examples:
   tfxai evaluate faithfulness model.keras photos/ --method grad_cam lrp --preprocess -1..1
   tfxai evaluate faithfulness model.keras photos/ --method saliency lrp --steps 25 --csv trust.csv --html trust.html

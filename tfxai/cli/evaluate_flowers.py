@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train a network for each fold, which takes minutes (default: the one that comes with tfxai)",
     )
-    parser.add_argument("--only-correct", action="store_true", help="leave out what is classified wrongly")
+    parser.add_argument("--only-correct", action="store_true", help="leave out misclassified images")
     add_seed_option(parser, "the flowers")
     add_batch_size_option(parser)
     add_csv_option(parser)

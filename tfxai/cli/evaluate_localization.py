@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from tfxai.choices import Component, Threshold
-from tfxai.cli.options import add_csv_option, add_method_options, add_model_options, add_seed_option
+from tfxai.cli.options import add_crop_option, add_csv_option, add_method_options, add_model_options, add_seed_option
 
 NAME = "localization"
 HELP = "Score methods by boxes in image files."
@@ -16,10 +16,12 @@ EXAMPLES = """examples:
   tfxai evaluate localization model.keras photos/ boxes.csv --method grad_cam:layer=conv5 rise:masks=500 --csv table.csv
 
 BOXES.csv has the columns file (relative to IMAGES), class (its number), xmin, ymin, xmax, ymax (pixels of the file as
-stored, half open), and a row for each box. Images are resized to what the model takes, and boxes with them.
+stored, half open), and a row for each box. Images are cropped and resized to what the model takes, and boxes with
+them; an image whose boxes all lie outside the crop is left out, and that is said.
 
 Where the foreground of a heat-map begins (alpha) is tuned on each half of the images and used on the other. Intervals
-are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs are centred.
+are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs tend to show
+their subject in the middle.
 
 Heat-maps are stored batch by batch. The same command continues a run that was interrupted, and recomputes nothing.
 """
@@ -30,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("images", metavar="IMAGES", help="folder of the image files")
     parser.add_argument("boxes", metavar="BOXES.csv", help="table of boxes, see below")
+    add_crop_option(parser)
     add_method_options(parser)
     parser.add_argument(
         "--target", choices=["boxes", "predicted"], default="boxes", help="explained class (default: that of the boxes)"

@@ -118,7 +118,7 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
 def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
     """Which images, and which part of each; the next words that the command takes."""
     add_crop_option(parser)
-    what = "image files, folders of them, or patterns; - reads one from the standard input"
+    what = "image files, folders of them, or patterns; - reads one from standard input"
     return parser.add_argument("images", metavar="IMAGE", nargs="+", help=what)
 
 
@@ -168,7 +168,8 @@ def add_result_options(parser: argparse.ArgumentParser, folder: str) -> None:
         nargs="?",
         type=html_file,
         const=True,
-        help=f"write a page to explore too, one file that opens anywhere (without a name: {PAGE} in the output folder)",
+        help="also write a page to explore, one file that opens anywhere "
+        f"(without a name: {PAGE} in the output folder)",
     )
 
 
@@ -188,14 +189,14 @@ PREPROCESSOR_HELP = (
 
 def add_text_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
     """Which texts, in place of images, and what makes numbers of them."""
-    what = "explain texts, one a line; - reads the standard input"
+    what = "explain texts, one a line; - reads standard input"
     parser.add_argument("--text", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument("--preprocessor", metavar="MODULE:NAME", help=PREPROCESSOR_HELP)
 
 
 def add_table_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
     """Which table, in place of images, and what its columns are."""
-    what = "explain the rows of a .csv file, whose first line has the names of columns; - reads the standard input"
+    what = "explain the rows of a .csv file, whose first line has the names of columns; - reads standard input"
     parser.add_argument("--table", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument(
         "--without",

@@ -23,8 +23,8 @@ EXAMPLES = """examples:
   tfxai resample model.keras photos/ --preprocess -1..1 --samples 200 --perturbation additive --output out
   tfxai resample model.keras cat.jpg --layers conv2 conv4 --target "tabby cat" --classes names.txt
 
-Input resampling, Lengerich et al. (2017): the influence of a channel is how far it correlates with the output over the
-copies, its precision how little it changes. Each image gets a folder:
+Input resampling, Lengerich et al. (2017): the influence of a channel is how strongly it correlates with the output over
+the copies, its precision how little it changes. Each image gets a folder:
   patches.png       what the best channels look at, by each score, in layers that see less than half of the image
   sets.png          the same, of channels that one score alone selects, or both
   overlap.png       how far the two scores agree in each layer

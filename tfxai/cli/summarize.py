@@ -8,7 +8,7 @@ from pathlib import Path
 from tfxai.cli.options import add_seed_option
 
 NAME = "summarize"
-HELP = "Summarize the explanations of a data set: groups of similar heat-maps reveal short cuts."
+HELP = "Summarize the explanations of a data set: groups of similar heat-maps reveal shortcuts."
 EXAMPLES = """examples:
   tfxai summarize results
   tfxai summarize results --method grad_cam --most 1000 --html summary.html

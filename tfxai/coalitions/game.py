@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfxai.baselines import input_references
-from tfxai.hidden_boxes import incremental_passes, scores_hidden
+from tfxai.hidden_boxes import incremental_passes, scores_behind, scores_hidden
 from tfxai.imputation import Around
 from tfxai.layer_edits import masked_scores
 from tfxai.loops import BLOCK, accumulate_until, collect, merge, split
 from tfxai.models import graph
 from tfxai.models.incremental import Copies
+from tfxai.models.suffix import Suffix
 from tfxai.models.view import by_name
 from tfxai.players import Parts, players
 from tfxai.run import Run, cast
@@ -135,36 +136,48 @@ class Game:
         return tf.where(self.playing, values, 0)
 
 
-def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = None) -> Game:
+def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = None, compiled: bool = False) -> Game:
     """The parts of one of the inputs are the players; who is absent is replaced by what inputs are compared with.
 
-    ``around``: or by what this finds in the surroundings.
+    ``around``: or by what this finds in the surroundings. ``compiled``: whether XLA compiles what is run.
     """
     run = run.chosen_or_only()
     image, x = run.image, run.pixels
     parts, fills = players(run, image, groups), input_references(run, image)
     sizes = parts.totals(tf.ones([1 if parts.alike else run.count, *parts.size]))
 
-    def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+    def copies_of(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
         there = run.over(parts.over(coalition), image)
         if around is not None:
             fill = around(x, 1 - there)
         else:
             fill = fills if fills.shape[0] == 1 else tf.gather(fills, absence)
-        copies = run.with_padding(x * there + fill * (1 - there), image)
+        return merge(run.with_padding(x * there + fill * (1 - there), image))
+
+    def score(coalition: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
         times = tf.size(absence)
-        return split(rerun(run, run.with_image(merge(copies), times), times).score, run.count)
+        return split(rerun(run, run.with_image(copies_of(coalition, absence), times), times).score, run.count)
 
     def spread(values: tf.Tensor, shared: bool) -> tf.Tensor:
         each = tf.math.divide_no_nan(values, sizes) if shared else values
         return run.unpadded(parts.over(each[None])[0])
 
     def lacking() -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None:
-        boxes = None if around is not None or image.shape.rank < 3 else parts.boxes()
-        passes = None if boxes is None else incremental_passes(run, boxes)
-        if passes is None:
+        pixels = parts.labels is None and len(parts.size) > 1
+        boxes = None if around is not None or pixels else parts.boxes()
+        passes = None if boxes is None else incremental_passes(run, boxes, compiled=compiled)
+        if isinstance(passes, Suffix):
+
+            def behind(player: tf.Tensor, absence: tf.Tensor) -> tf.Tensor:
+                copies = copies_of(1 - tf.one_hot(player, parts.count)[:, None], absence)
+                return scores_behind(run, passes, copies, tf.size(absence))
+
+            return behind
+        if passes is None or parts.kept is not None:
+            run.facts["incremental"] = None
             return None
-        labels = tf.reshape(parts.labels, [1, *parts.size, 1])
+        labels = tf.range(parts.count) if parts.labels is None else parts.labels
+        labels = tf.reshape(labels, [1, *parts.size, 1])
 
         def hiding(player: tf.Tensor) -> tf.Tensor:
             own = Copies(player, tf.zeros_like(player)).before(labels, passes.region)[..., 0]

@@ -48,6 +48,7 @@ class CoalitionMethod(Explainer):
         As for `Explainer`.
     """
 
+    lowers = True
     additive = True  # whether values are to sum to what the score gains by all players
     shared = True  # whether positions share the value of their player, or each has all of it
     grid: int | None = None  # by how many patches along the longest axis images are divided; None: by super-pixels
@@ -112,7 +113,7 @@ class CoalitionMethod(Explainer):
             return of_inputs(run, self.rerun)
         if isinstance(groups, str) and groups == "auto":
             groups = self.usual(run)
-        return of_positions(run, self.rerun, groups, self.around)
+        return of_positions(run, self.rerun, groups, self.around, self.jit_compile)
 
     def usual(self, run: Run) -> Parts:
         """What players are if the user does not say."""
@@ -142,9 +143,9 @@ class CoalitionMethod(Explainer):
         constant = int((most <= ROUNDING * score).sum())
         if constant:
             warnings.warn(
-                f"All values are 0 for {constant} of {len(outcome.found['score'])} inputs: the score does not change "
-                "by the players, or what they do cancels out. Check whether fill= is what the inputs hold already, and "
-                "whether the target is meant.",
+                f"All values are 0 for {constant} of {len(outcome.found['score'])} inputs: the players do not change "
+                "the score, or their effects cancel out. Check whether fill= equals what the inputs hold already, and "
+                "whether the target is the one you mean.",
                 stacklevel=2,
             )
         return super()._explanation(outcome)

@@ -83,9 +83,13 @@ class BoxedImages(ImageFiles):
         (file, class) to boxes in pixels of the file as stored, half open, as `read_boxes` gives them.
     size, channels, mode
         As for `tfxai.images.prepare`.
+    crop : float, optional
+        Which share of each image is taken, as for `tfxai.images.centre`; boxes are cut with it. Default: all of it.
 
     Attributes
     ----------
+    left_out : list of str
+        Images without a box in the part that is taken.
     boxes : list of ndarray
         (k, 4) for each image, in pixels of the network's input.
     classes : ndarray
@@ -108,19 +112,22 @@ class BoxedImages(ImageFiles):
         size: tuple[int | None, int | None],
         channels: int = 3,
         mode: str = "none",
+        crop: float | None = None,
     ):
         if not Path(folder).is_dir():
             raise ValueError(f"Expected a folder of images, and {str(folder)!r} is not one.")
-        files = [Path(folder) / file for file, _ in boxes]
-        self._files, self._channels, self._mode = files, channels, mode
-        self._upright, self._crop = False, None
-        self.classes = np.array([class_id for _, class_id in boxes])
+        self._channels, self._mode = channels, mode
+        self._upright, self._crop = False, crop
+        self._files: list[Path] = []
         self.boxes: list[np.ndarray] = []
         self.keys: list[str] = []
-        for file, ((name, class_id), own) in zip(self._files, boxes.items(), strict=True):
+        self.left_out: list[str] = []
+        classes = []
+        for (name, class_id), own in boxes.items():
+            file = Path(folder) / name
             pixels = images.read(file, upright=False)
             height, width = pixels.shape[:2]
-            if not self.boxes:
+            if not self.boxes and not self.left_out:
                 self.size = size[0] or height, size[1] or width
             scale = np.array([width, height] * 2)
             corners = np.array(own)
@@ -130,8 +137,20 @@ class BoxedImages(ImageFiles):
                     f"The box {own[outside.argmax()]} lies outside {str(file)!r}, whose width and height are {width} "
                     f"and {height}. Expected xmin, ymin, xmax, ymax in pixels of the file as stored."
                 )
-            self.boxes.append(corners / scale * (self.size[::-1] * 2))
+            taken = (0, 0, width, height) if crop is None else images.middle((height, width), crop, self.size)
+            inside = _cut(corners, taken)
+            if not len(inside):
+                self.left_out.append(str(file))
+                continue
+            scale = np.array([taken[2] - taken[0], taken[3] - taken[1]] * 2)
+            self._files.append(file)
+            classes.append(class_id)
+            self.boxes.append(inside / scale * (self.size[::-1] * 2))
             self.keys.append(f"{name} {class_id} {checksum(pixels)}")
+
+        if not self.boxes:
+            raise ValueError(f"Expected boxes in the middle of images, which crop={crop} takes; all lie outside it.")
+        self.classes = np.array(classes)
 
     def check_classes(self, count: int) -> None:
         """ValueError if there is a box of a class that a network with so many classes does not know."""
@@ -141,3 +160,10 @@ class BoxedImages(ImageFiles):
                 f"{str(file)!r} has boxes of class {self.classes.max()}, which is out of range: the model has {count} "
                 f"classes, 0 to {count - 1}."
             )
+
+
+def _cut(boxes: np.ndarray, taken: tuple[int, int, int, int]) -> np.ndarray:
+    """What of boxes lies in a part of an image, from the corner of that part."""
+    low, high = np.array(taken[:2] * 2), np.array(taken[2:] * 2)
+    inside = np.clip(boxes, low, high) - low
+    return inside[(inside[:, 2:] > inside[:, :2]).all(1)]

@@ -27,7 +27,7 @@ NO_FEATURES, NO_CONTRAST, BROKEN = 1, 2, 3  # kinds of degenerate cases
 
 
 class FeatureInversion(Explainer, Seeded):
-    """An image with the features that a layer has of the input, and otherwise as plain as can be.
+    """An image that gives a layer the same features as the input, and is otherwise as plain as possible.
 
     Mahendran and Vedaldi (2015). The reconstruction y of an input x minimises ``||f(y) - f(x)||^2 / ||f(x)||^2``, f the
     features of a layer, plus an alpha-norm, which bounds it, and a total variation, which smooths it. What it shows,

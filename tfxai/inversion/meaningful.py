@@ -30,7 +30,7 @@ NO_GAIN, NO_CONTRAST, BROKEN = 1, 2, 3  # kinds of degenerate cases
 
 
 class MeaningfulPerturbation(Contrast, Seeded):
-    """The smallest smooth region whose blurring takes the class away, or whose sharpness alone gives it.
+    """The smallest smooth region whose blurring removes the class, or that alone suffices for it.
 
     Fong and Vedaldi (2017). A map s in [0, 1] of a few cells, enlarged and smoothed, divides the input x from a
     background p. Deleting, it minimises the probability of the class in x (1 - s) + p s; preserving, it maximises that

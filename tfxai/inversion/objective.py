@@ -57,8 +57,8 @@ def losses(run: Run, objective: Objective, head: Head | None = None) -> tuple[tf
         return -logit, logit
     if run.scale == "output" and head is None:
         raise ValueError(
-            "The outputs of the model do not seem to be logits or probabilities. Say by head= what "
-            'makes probabilities of them, or give objective="logit" for the output as it is.'
+            "The outputs of the model do not seem to be logits or probabilities. Say with head= what "
+            'turns them into probabilities, or give objective="logit" for the output as it is.'
         )
     if run.scale == "probability":
         log_p, log_rest = (tf.math.log(tf.maximum(p, LEAST_P)) for p in (logit, 1 - logit))

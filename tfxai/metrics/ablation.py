@@ -261,7 +261,9 @@ def _selected(groups: Mapping[int, Pairs], channels: Mapping[str, int], rows: in
             if layer not in found:  # out of scope
                 continue
             if not 0 <= channel < channels[layer]:
-                raise ValueError(f"The layer {layer!r} has channels 0 to {channels[layer] - 1}, no channel {channel}.")
+                raise ValueError(
+                    f"The layer {layer!r} has channels 0 to {channels[layer] - 1}, so no channel {channel}."
+                )
             found[layer][row, channel] = True
     return found
 

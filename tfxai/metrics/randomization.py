@@ -201,7 +201,9 @@ def model_randomization(
     view = detached(open_model(model, output))
     explainer = _made(method, view, options)
     if explainer.view is not view:
-        raise ValueError("Expected method to make the explainer of the model that it is given, and it is of another.")
+        raise ValueError(
+            "Expected method to make an explainer of the model that it is given, but it made one of another."
+        )
     original = explainer.explain(inputs, target, batch_size, verbose=0)
     inputs, target = explained(original, None, target)
     weights = view.layer_weights(original.parts[0].inputs)

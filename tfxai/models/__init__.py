@@ -50,7 +50,7 @@ def open_model(model: Any, output: str | int | None = None, signature: str | Non
         return model
     if not tf.compat.v1.executing_eagerly_outside_functions():
         raise ValueError(
-            "Expected eager execution, and it is switched off. Leave out tf.compat.v1.disable_eager_execution() or "
+            "Expected eager execution, but it is switched off. Leave out tf.compat.v1.disable_eager_execution() or "
             "tf.compat.v1.disable_v2_behavior(), and restart Python."
         )
     path = os.fspath(model) if isinstance(model, str | os.PathLike) else None

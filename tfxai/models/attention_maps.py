@@ -107,10 +107,10 @@ def attention(
         view.layers()  # tells why nothing is known
     given = view.declared if inputs is None else tf.nest.map_structure(np.asarray, inputs)
     maps = known(view, given).maps
-    return [one._replace(causal=causal) for one, causal in zip(maps, _causal(view, given), strict=True)] if maps else []
+    return [one._replace(causal=seen) for one, seen in zip(maps, causal(view, given), strict=True)] if maps else []
 
 
-def _causal(view: ModelView, inputs: Any) -> list[bool]:
+def causal(view: ModelView, inputs: Any) -> list[bool]:
     """For each map, whether tokens look at none behind them, seen in one pass."""
     specs = view.one_row(inputs)
 
@@ -131,7 +131,7 @@ def _causal(view: ModelView, inputs: Any) -> list[bool]:
             found.append(own & (tf.shape(shares)[-1] > 1) & (beyond < 1e-6) & (one.stream == one.source))
         return found
 
-    with view.running():
+    with tf.init_scope(), view.running():  # at once, also while something else is traced
         return [bool(one) for one in behind(tf.nest.map_structure(any_number, specs))]
 
 

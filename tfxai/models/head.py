@@ -103,7 +103,7 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
         return Scores(values, scale, head.kind)
     if scale == "output":
         raise ValueError(
-            "Expected one output unit with two named classes to be a logit or a probability, and cannot tell which of "
+            "Expected one output unit with two named classes to be a logit or a probability, but cannot tell which of "
             "them this one is. Let the model end in a sigmoid or a linear layer, or leave out classes=."
         )
     return Scores(tf.concat([1 - values if scale == "probability" else -values, values], -1), scale, head.kind, True)

@@ -57,7 +57,7 @@ def _function(model: Any, name: str, signature: str | None) -> ConcreteFunction:
     functions = getattr(model.__call__, "concrete_functions", []) if callable(model) else []
     if len(functions) != 1:
         raise ValueError(
-            f"Expected {name} to have signatures, and it has none. Load it by tf.saved_model.load and give one of its "
+            f"Expected {name} to have signatures, but it has none. Load it by tf.saved_model.load and give one of its "
             "functions, such as loaded.encode, or loaded.encode.get_concrete_function(spec)."
         )
     return functions[0]

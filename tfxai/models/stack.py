@@ -66,7 +66,7 @@ def last_stack(
         ends = _ends(maps, steps)
         raise _branches(model, [maps[key] for key in maps if key in ends])
     raise ValueError(
-        f"{_capital(model)} has no layer with spatial output, so there is no map to weigh. {instead(inputs)}"
+        f"{_capital(model)} has no layer with spatial output, so there is no map to weight. {instead(inputs)}"
     )
 
 

@@ -64,7 +64,7 @@ class Interpretation:
         wanted = list(self.averages) if classes is None else np.atleast_1d(np.asarray(classes)).tolist()
         missing = [one for one in wanted if one not in self.averages]
         if missing:
-            raise ValueError(f"There are no average images of class {missing[0]}, but of {list(self.averages)}.")
+            raise ValueError(f"There are no average images of class {missing[0]}, only of {list(self.averages)}.")
         columns = max((min(top, len(self.averages[one])) for one in wanted), default=0)
         if not columns:
             raise ValueError(f"None of the classes {wanted} has a relevant feature.")
@@ -105,7 +105,7 @@ def interpret(
     wanted = list(features.features_) if classes is None else list(classes)
     unknown = [one for one in wanted if one not in features.features_]
     if unknown:
-        raise ValueError(f"There is no class {unknown[0]}, but 0 to {len(features.features_) - 1}.")
+        raise ValueError(f"There is no class {unknown[0]}: the classes are 0 to {len(features.features_) - 1}.")
     chosen = {one: features.features_[one][:top] for one in wanted if features.features_[one]}
     # Shown by images of any class, a feature has one picture for all classes.
     keys = {(one, f): (None if labels is None else one, f) for one, group in chosen.items() for f in group}

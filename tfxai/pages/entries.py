@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tfxai.display import composite
+from tfxai.display import in_range_of
 from tfxai.explanation import Explanation
 from tfxai.inversion.figures import first_stage
 from tfxai.maps import Side, stretched
@@ -155,7 +155,7 @@ def _besides(
     for name in ("foreground", "background"):
         if name in one.extras:
             images = one.extras[name]
-            shown = composite(images)[0] if pixels is None else pixels(images)
+            shown = in_range_of(one.of()[1], images) if pixels is None else pixels(images)
             found.append({"caption": name, "photo": encoded.photo(shown[0])})
     return found + _steps(one)
 

@@ -108,7 +108,7 @@ def page(
         pictures = _pictures(columns[0], images, input)
         if channels and pictures is None:
             raise ValueError(
-                "Channels of input resampling are shown over images, and the explanations are of no images."
+                "Channels of input resampling are shown over images, but these explanations are not of images."
             )
     else:
         pictures = photographs(images, _only(next(iter(channels.values()))))[0]

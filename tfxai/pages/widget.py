@@ -28,7 +28,7 @@ def widget(
     height: int = 720,
     state: str = "",
 ) -> Any:
-    """The page of `tfxai.page` in a notebook: Jupyter, VS Code, marimo, Colab.
+    """The page of `tfxai.page` in a notebook that shows widgets, such as JupyterLab and marimo.
 
     Parameters
     ----------
@@ -106,5 +106,8 @@ def _class() -> Any:
         html = traitlets.Unicode().tag(sync=True)
         state = traitlets.Unicode().tag(sync=True)
         height = traitlets.Int(720).tag(sync=True)
+
+        def __repr__(self) -> str:  # what is printed where widgets are not shown
+            return f"PageWidget(state={self.state!r}, height={self.height})"
 
     return PageWidget

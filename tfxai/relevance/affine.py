@@ -14,15 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.models import convolutions, graph
-from tfxai.models.operations import (
-    CONVOLUTIONS,
-    NORMS,
-    PASSING,
-    PRODUCTS,
-    SCALES,
-    SHIFTS,
-    TRANSPOSED_CONVOLUTIONS,
-)
+from tfxai.models.operations import CONVOLUTIONS, NORMS, PASSING, PRODUCTS, SCALES, SHIFTS, TRANSPOSED_CONVOLUTIONS
 from tfxai.models.signs import is_nonnegative
 
 # Operation: which input is data, which is weights, and the axis of the weights along which the outputs lie.

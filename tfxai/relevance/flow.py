@@ -111,8 +111,8 @@ class Flow:
             op = next(x.op for x in op.inputs if x.name in self._depending)
         return ValueError(
             f"Relevance would be lost in the operation {op.name!r} ({op.type}). It makes a choice, such as a class, a "
-            "position or a truth value, and numbers that add to the output are made of this alone; so the inputs that "
-            f"decide have no share to be given. Give LRP one by operations={{{op.type!r}: function}}, {self._instead}."
+            "position or a truth value, and only that choice reaches the output; so the inputs that decide it "
+            f"cannot be given a share. Give LRP one by operations={{{op.type!r}: function}}, {self._instead}."
         )
 
 

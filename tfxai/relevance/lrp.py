@@ -80,9 +80,9 @@ class LRP(Explainer):
     facts = Facts.of("lrp")
     backward = "flat"
     overflow = (
-        "Where contributions cancel, rules such as epsilon divide by what is left, and grow layer after layer. Use the "
-        'composite "epsilon_plus" or "epsilon_gamma_box", for transformers "attn_lrp" or "attn_lrp_gamma"; or Epsilon '
-        "with a larger epsilon, such as 0.25."
+        "Where contributions cancel, rules such as epsilon divide by what is left, and relevance grows layer after "
+        'layer. Use the composite "epsilon_plus" or "epsilon_gamma_box", for transformers "attn_lrp" or '
+        '"attn_lrp_gamma"; or Epsilon with a larger epsilon, such as 0.25.'
     )
 
     def __init__(

@@ -62,7 +62,7 @@ class ChannelScores:
         """One image, or a slice of them, with its batch axis."""
         if not isinstance(key, slice):
             if not -len(self) <= key < len(self):
-                raise IndexError(f"There are {len(self)} images, no number {key}.")
+                raise IndexError(f"There are {len(self)} images, so none has the number {key}.")
             key = slice(key % len(self), key % len(self) + 1)
         rows = {"found": self.found, "score": self.score, "spread": self.spread, "inputs": self.inputs}
         rows |= {} if isinstance(self.target, str) else {"target": self.target}

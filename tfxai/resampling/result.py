@@ -166,7 +166,7 @@ class Resampling(ChannelScores):
         """
         wanted = self._wanted(layers)
         if isinstance(self.target, str) and self.what is None:
-            raise ValueError("An ablation needs the target, and the result was loaded without. Compute it again.")
+            raise ValueError("An ablation needs the target, and the result was loaded without it. Compute it again.")
         if isinstance(self.what, Rows):
             raise ValueError("An ablation takes classes, a unit of a layer or a function of the outputs, got Rows.")
         if units and (self.settings["spatial"], self.settings["sites"]) != ("peak", None):
@@ -251,7 +251,7 @@ class Resampling(ChannelScores):
         projection: Projection = "receptive_field",
         images: np.ndarray | Sequence[np.ndarray] | None = None,
     ) -> Figure:
-        """The image thrice: with the patches that only the first metric selects, that both do, that only the second.
+        """The image three times: with patches that only the first metric selects, that both do, that only the second.
 
         Parameters
         ----------

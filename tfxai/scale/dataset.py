@@ -44,7 +44,7 @@ def explain_dataset(
     verbose: Verbose = "auto",
     **options: Unpack[ExplainOptions],
 ) -> Results:
-    """Explain a whole data set; a run that was killed goes on where it stopped when it is called again.
+    """Explain a whole data set; called again, a run that was killed resumes where it stopped.
 
     Results are Parquet files, each of ``shard_rows`` inputs, that are there whole or not at all. Inputs that cannot be
     explained are listed beside them with the reason.
@@ -85,8 +85,8 @@ def explain_dataset(
         ``target``: None for the predicted class; one class for all inputs; or ``"column:label"`` for the class that
         each row gives, by number or by name, in a column of a table or a feature of TFRecords. For a folder tree it is
         ``"column:folder"``, for a dataset of pairs ``"column:label"``.
-        ``classes``, ``layer``, ``score``, ``preprocess``, ``size``, ``batch_size``, ``store``,
-        ``model_output``, ``signature``, ``custom_objects``: as for `tfxai.scale.Explain`.
+        ``classes``, ``layer``, ``score``, ``preprocess``, ``crop``, ``size``, ``batch_size``,
+        ``store``, ``model_output``, ``signature``, ``custom_objects``: as for `tfxai.scale.Explain`.
 
     Returns
     -------
@@ -122,10 +122,10 @@ def explain_dataset(
     if not os.path.exists(explain.path):
         raise ValueError(f"There is no model file {explain.path!r}.")
     opened = open_source(source, column, explain.column)
-    if opened.raw and (explain.options["preprocess"] != "none" or explain.options["size"]):
+    if opened.raw and (explain.options["preprocess"] != "none" or explain.options["size"] or explain.options["crop"]):
         raise ValueError(
-            "The source holds numbers, which the model takes as they are: leave out preprocess= (--preprocess) and "
-            "size= (--size), which are for images."
+            "The source holds numbers, which the model takes as they are: leave out preprocess= (--preprocess), "
+            "crop= (--crop) and size= (--size), which are for images."
         )
     if explain.column and explain.options["classes"] is None:
         for first in opened.read(0, 1):

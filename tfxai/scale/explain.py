@@ -33,6 +33,7 @@ class ExplainOptions(TypedDict, total=False):
     layer: str | None
     score: Score | None
     preprocess: str
+    crop: float | None
     size: Sequence[int] | None
     batch_size: int
     store: Store
@@ -63,6 +64,8 @@ class Explain:
         As for `tfxai.Explainer`.
     preprocess : str
         How images are preprocessed, as for `tfxai.images.prepare`. Arrays are taken as they are.
+    crop : float, optional
+        Which share of each image is taken, as for `tfxai.images.centre`. Default: all of it.
     size : (int, int), optional
         Height and width of images, for models that take any.
     batch_size : int
@@ -103,6 +106,7 @@ class Explain:
         layer: str | None = None,
         score: Score | None = None,
         preprocess: str = "none",
+        crop: float | None = None,
         size: Sequence[int] | None = None,
         batch_size: int = 32,
         store: Store = "float16",
@@ -116,7 +120,9 @@ class Explain:
             raise TypeError(f"Expected target to be None, a class or its name, the same for all, got {target!r}.")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise ValueError(f"Expected size as height and width, got {size!r}.")
-        images.preprocessing(preprocess)  # an error now, and not in each image
+        images.preprocessing(preprocess)  # errors now, and not in each image
+        if crop is not None:
+            images.middle((1, 1), crop)
         one_of("store", store, STORES)
         self.options: dict[str, Any] = {
             "target": int(target) if isinstance(target, np.integer) else target,
@@ -124,6 +130,7 @@ class Explain:
             "layer": layer,
             "score": score,
             "preprocess": preprocess,
+            "crop": None if crop is None else float(crop),
             "size": None if size is None else [int(side) for side in size],
             "batch_size": positive("batch_size", batch_size),
             "store": store,
@@ -195,7 +202,10 @@ class Explain:
             raise given
         if isinstance(given, str | bytes | PathLike):
             pixels = images.decode(given) if isinstance(given, bytes) else images.read(given)
-            return images.prepare([pixels], *self.takes_images, self.options["preprocess"])[0]
+            size, channels = self.takes_images
+            if self.options["crop"] is not None:
+                pixels = images.centre(pixels, self.options["crop"], size)
+            return images.prepare([pixels], size, channels, self.options["preprocess"])[0]
         row = np.asarray(given)
         if row.dtype.kind == "f" and not np.isfinite(row).all():
             raise ValueError("It holds NaN or infinite values.")

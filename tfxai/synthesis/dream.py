@@ -175,7 +175,7 @@ class DeepDream(Seeded):
         self.view = open_model(model, output, signature)
         specs = list((self.view.inputs or {}).values())
         if self.view.opaque or len(specs) != 1 or specs[0].shape.rank != 4 or not specs[0].dtype.is_floating:
-            raise ValueError("Expected a model that says that it takes one image (h, w, c), and can be differentiated.")
+            raise ValueError("Expected a differentiable model that takes one image (h, w, c).")
         (self.spec,) = specs
         self.tile = None if tile is None else (positive("tile", tile),) * 2
         own = tuple(self.spec.shape[1:3])

@@ -357,12 +357,12 @@ def _image_spec(view: ModelView, shape: Sequence[int] | None) -> tf.TensorSpec:
     """What the one input of a model is; ValueError if it has several, or its shape is not known."""
     if view.opaque:
         raise ValueError(
-            "A Python function has no gradients, by which images are made. If it is made of TensorFlow operations, "
+            "Images are made by gradients, and a Python function has none. If it is made of TensorFlow operations, "
             "give tf.function(f)."
         )
     if view.inputs is None:
         if shape is None:
-            raise ValueError("Expected shape=, that of one image, as the model does not say it.")
+            raise ValueError("Expected shape=, that of one image, since the model leaves it open.")
         return tf.TensorSpec([None, *shape], tf.float32)
     if len(view.inputs) != 1:
         raise ValueError(f"Expected a model of one input, this one has {list(view.inputs)}.")

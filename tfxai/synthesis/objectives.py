@@ -154,7 +154,7 @@ def neuron(layer: Layer, index: int | Sequence[int]) -> Objective:
         if len(sizes) != place.size or any(
             size is not None and at >= size for at, size in zip(place[0], sizes, strict=True)
         ):
-            raise ValueError(f"The layer {name(layer)!r} has outputs of shape {shape}, no unit {shown}.")
+            raise ValueError(f"The layer {name(layer)!r} has outputs of shape {shape}, so no unit {shown}.")
 
     def compute(seen: Seen, numbers: Numbers) -> tf.Tensor:
         found, places = seen.activation(layer), numbers[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from tfxai._version import __version__
 from tfxai.archive import digest
@@ -19,12 +20,18 @@ def run(arguments: argparse.Namespace) -> None:
     check_folder(arguments.cache)
     check_file(arguments.csv)
     view = opened(arguments)
-    given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess)
+    given = BoxedImages(arguments.images, boxes, *input_shape(view), arguments.preprocess, arguments.crop)
+    if given.left_out:
+        left = f"{len(given.left_out)} of {len(boxes)}"
+        print(
+            f"tfxai: left out: {left} images whose boxes lie outside --crop, such as {given.left_out[0]!r}",
+            file=sys.stderr,
+        )
     given.check_classes(predict(view, given[:1], arguments.batch_size).values.shape[1])
     facts = {
         "tfxai": __version__,
         "model": digest(arguments.model),
-        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "target")},
+        **{name: getattr(arguments, name) for name in ("model_output", "signature", "preprocess", "crop", "target")},
         "size": given.size,
     }
     explainers = {name: method.make(view) for name, method in methods.items()}

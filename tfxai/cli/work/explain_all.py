@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         layer=arguments.layer,
         score=arguments.score,
         preprocess=arguments.preprocess,
+        crop=arguments.crop,
         size=None if arguments.size is None else arguments.size * (2 if len(arguments.size) == 1 else 1),
         batch_size=arguments.batch_size,
         store=arguments.store,

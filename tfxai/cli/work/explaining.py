@@ -31,7 +31,7 @@ def page_of(arguments: argparse.Namespace, maps: int, pixels: Callable | None = 
     """The page of ``--html``, which gets so many maps; it lies beside the other results unless its file is named."""
     file = arguments.html if isinstance(arguments.html, Path) else arguments.output / PAGE
     if file.is_dir():
-        raise ValueError(f"Expected --html to name a file, and {str(file)!r} is a folder.")
+        raise ValueError(f"Expected --html to name a file, but {str(file)!r} is a folder.")
     return ExplainedPage(file, f"What does {Path(arguments.model).name} look at?", pixels, detail_for(maps))
 
 

@@ -103,7 +103,7 @@ def check_folders(labels: Mapping[Path, int], count: int) -> None:
     folders = {path.parent.name for path in labels}
     if len(folders) != count and not all(map(str.isdecimal, folders)):
         raise ValueError(
-            f"The model has {count} classes, and there are {len(folders)} folders of images: call them by the numbers "
+            f"The model has {count} classes, but there are {len(folders)} folders of images: name them by the numbers "
             "of their classes, or give --classes with the names of all classes."
         )
 

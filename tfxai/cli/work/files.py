@@ -195,7 +195,7 @@ class Values:
                 shutil.rmtree(self.parts[method])
             print(f"raw values: {whole}")
         if done and not finished:
-            print("the same command goes on from here")
+            print("the same command resumes from here")
 
 
 def _stored(file: Path) -> Explanation | None:

@@ -29,7 +29,8 @@ def opened(arguments: argparse.Namespace) -> ModelView:
     view = _opened(arguments)
     if getattr(arguments, "assumed", False) and takes_pixels_unscaled(view):
         print(
-            f"note: the model scales no pixels itself, and gets them as they are, 0 to 255. {_advice(view)}", flush=True
+            f"note: the model does not rescale pixels itself, and gets them as they are, 0 to 255. {_advice(view)}",
+            flush=True,
         )
     return view
 
@@ -39,10 +40,10 @@ def _advice(view: ModelView) -> str:
     names = [str(view.origin.get("model")), *(layer.name.partition("/")[0] for layer in view.layers())]
     known = of_application(names)
     if known is None:
-        return "If it was trained on others, say so by --preprocess; --preprocess none leaves this note out."
+        return "If it was trained on rescaled pixels, say so with --preprocess; --preprocess none silences this note."
     return (
         f"It is called {known[0]!r}, as a network of keras.applications whose weights expect --preprocess {known[1]}; "
-        "--preprocess none leaves this note out."
+        "--preprocess none silences this note."
     )
 
 

@@ -31,17 +31,18 @@ function controls(view, about, names, scripts, change) {
   const pictures = picker(view, names, scripts, change);
   const reset = make("button", { type: "button", class: "reset", onclick: () => change(LOOK(about)) }, "reset");
   const look = ["opacity", "threshold", "hide", "zoom", "signs", "palette", "smooth"].map((name) => parts[name].element);
+  const drawing = make(
+    "details",
+    { open: !window.matchMedia("(max-width: 40rem)").matches },
+    make("summary", {}, "How maps are drawn"),
+    make("div", { class: "row look" }, ...look, reset),
+  );
   const element = make(
     "div",
     { class: "controls" },
     pictures.element,
     make("div", { class: "row" }, group, parts.target.element, parts.layer.element),
-    make(
-      "details",
-      { open: !window.matchMedia("(max-width: 40rem)").matches },
-      make("summary", {}, "How maps are drawn"),
-      make("div", { class: "row look" }, ...look, reset),
-    ),
+    drawing,
   );
 
   function show(now, item) {
@@ -50,6 +51,7 @@ function controls(view, about, names, scripts, change) {
     pictures.show(now);
     if (!item) return;
     element.classList.toggle("told", !item.picture);
+    drawing.hidden = item.entries.every((one) => one.channels); // of channels alone no maps are drawn
     for (const [name, words] of [["target", "all classes"], ["layer", "all layers"]]) {
       const found = [...new Set(item.entries.map((one) => one[name]))].filter(Boolean);
       parts[name].element.hidden = found.length < 2;
