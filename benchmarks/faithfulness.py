@@ -19,7 +19,7 @@ from tfxai.metrics.subsets import Subsets
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
     keras.utils.set_random_seed(0)
