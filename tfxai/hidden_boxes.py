@@ -24,10 +24,10 @@ WORTH = 0.9  # of a full pass: what is estimated to cost more is not worth the m
 def incremental_passes(
     run: Run, region: Region, wanted: IncrementalOption = "auto", compiled: bool = False
 ) -> Incremental | Suffix | None:
-    """Passes of what boxes in the image of a run can change, or what stands behind places of a sequence in a causal
-    model; None if full passes are wanted, or as good.
+    """Passes of what boxes in the image of a run can change, or words of a causal model; None if full ones are as good.
 
-    ``compiled``: whether XLA compiles what is run, for which sizes must be known.
+    ``wanted``: False for full passes in any case. ``compiled``: whether XLA compiles what is run, for which sizes must
+    be known.
 
     Raises
     ------
