@@ -7,6 +7,7 @@ import pytest
 import tfxai
 from tfxai import metrics
 from tfxai.datasets import flowers, train_flowers, vision_transformer
+from tfxai.relevance import Composite, Gamma
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,17 @@ def test_training_script_writes_loadable_weights(tmp_path, capsys, monkeypatch):
     assert "single-6c: test accuracy" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["vit-single-6c.weights.h5"]
     vision_transformer.build(6).load_weights(tmp_path / "vit-single-6c.weights.h5")
+
+
+def test_gammas_of_relevance_know_its_patches(vit):
+    """No convolution makes tokens of them, but a product."""
+    images, labels, _ = flowers.make("single-6c", 2, seed=5)
+
+    def found(composite):
+        return tfxai.LRP(vit, composite=composite)(images, labels).values
+
+    every, patches = (Composite(choices, Gamma(0.05), norms="share") for choices in ([], [("*tokens*", Gamma(1))]))
+    ours, written = found("attn_lrp_gamma"), found(patches)
+    atol = 1e-4 * np.abs(written).max()
+    np.testing.assert_allclose(ours, written, rtol=1e-3, atol=atol)
+    assert np.abs(ours - found(every)).max() > 100 * atol

@@ -144,6 +144,7 @@ def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> C
     """A composite of the literature; ``low`` and ``high`` are the bounds of the inputs for those with a z-box."""
     zbox = None if low is None or high is None else ZBox(_number(low), _number(high))
     box = None if zbox is None else Composite([(first, zbox), (convolution, Gamma(0.25))])
+    patches = [(first, Gamma(1)), (convolution, Gamma(1))]  # made by a convolution, or cut out and multiplied
     known: dict[CompositeName, Composite | None] = {
         "epsilon": Composite([]),
         "epsilon_plus": Composite([(convolution, ZPlus())]),
@@ -154,7 +155,7 @@ def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> C
         "deep_taylor": Composite([(first, zbox or WSquare())], ZPlus()),
         "excitation_backprop": Composite([], ZPlus()),
         "attn_lrp": Composite([], Epsilon(NEARLY_ZERO), norms="share", epsilon=NEARLY_ZERO),
-        "attn_lrp_gamma": Composite([(convolution, Gamma(1))], Gamma(0.05), norms="share", epsilon=NEARLY_ZERO),
+        "attn_lrp_gamma": Composite(patches, Gamma(0.05), norms="share", epsilon=NEARLY_ZERO),
         "cp_lrp": Composite([], Epsilon(NEARLY_ZERO), attention="constant", norms="share", epsilon=NEARLY_ZERO),
     }
     if name not in known:
