@@ -1,4 +1,4 @@
-"""Gradients on the way from a blurred input to the sharp one."""
+"""Gradients on the path from a blurred input to the sharp one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BlurIG(Explainer):
 
     Xu et al. (2020): integrated gradients along x(s), the image under a Gaussian blur whose sigma s falls from
     ``max_sigma`` to 0. The values sum to S(x) - S(x(max_sigma)); what is missing is reported as
-    ``extras["completeness_gap"]``. There is no baseline to choose, and no new colours come up on the way.
+    ``extras["completeness_gap"]``. There is no baseline to choose, and no new colours come up on the path.
 
     The blur is the flow of heat with nothing crossing the border: each cosine of frequency w, mirrored at the borders,
     shrinks by exp(-s^2 w^2 / 2). So a mean stays what it is, and borders are not darkened. Sigmas fall with the square
@@ -38,7 +38,7 @@ class BlurIG(Explainer):
     max_sigma : float
         Of the blur at the start, in pixels. Default 50 (paper); a quarter of the longest side leaves next to nothing.
     steps : int
-        Points on the way. Default 100 (the authors' code).
+        Points on the path. Default 100 (the authors' code).
     input : str, optional
         Which of several inputs is blurred. Default: the only one with positions.
     **options

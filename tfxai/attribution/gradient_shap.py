@@ -105,7 +105,7 @@ class GradientSHAP(Sampled):
         return found
 
     def points(self, index: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of (k,) samples: which of so many baselines each has, and where on the way from it.
+        """Of (k,) samples: which of so many baselines each has, and where on the path from it.
 
         Samples come in rounds, in each of which all baselines take their turn, in another order; so any number of first
         samples is a fair choice. In the first, each has a part of [0, 1] of its own, and from round to round all move

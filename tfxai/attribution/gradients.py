@@ -134,7 +134,7 @@ class IntegratedGradients(Explainer):
     background : array or list of baselines, or dict of these by input, optional
         Several baselines for every input, (b, ...), in place of one: the values are their mean.
     steps : int
-        Points on the way. Default 50 (the paper: 20 to 300).
+        Points on the path. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
         Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
     until : float, optional

@@ -1,4 +1,4 @@
-"""Gradients on a way that goes first where the score hardly changes."""
+"""Gradients on a path that goes first where the score hardly changes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class GuidedIG(Explainer):
     """Integrated gradients along a path of each input's own, which first moves the values that matter least.
 
     Kapishnikov et al. (2021). In each step, the values with the smallest gradients move towards the input, a
-    ``fraction`` of all after the other, until the way from baseline to input is shorter by 1/steps, in the L1 norm; no
-    value is further than ``max_dist`` from where it would be on the straight path. So the way keeps out of places with
+    ``fraction`` of all after the other, until the path from baseline to input is shorter by 1/steps, in the L1 norm; no
+    value is further than ``max_dist`` from where it would be on the straight path. So the path keeps out of places with
     large gradients that mean nothing, and the map has less noise. The gradient is averaged over the ends of each step;
     the values sum to S(x) - S(x0), and what is missing is reported as ``extras["completeness_gap"]``.
 
@@ -39,11 +39,11 @@ class GuidedIG(Explainer):
     background : array or list of baselines, or dict of these by input, optional
         Several baselines for every input, (b, ...), in place of one: the values are their mean.
     steps : int
-        Of the way. Default 200 (the authors' code); each needs the one before.
+        Of the path. Default 200 (the authors' code); each needs the one before.
     fraction : float
         Share of all values that move together. Default 0.25 (the authors' code).
     max_dist : float
-        How far a value may be ahead of the straight path or behind, as a share of all its way. Default 0.02 (the
+        How far a value may be ahead of the straight path or behind, as a share of its whole path. Default 0.02 (the
         authors' code); 0 is the straight path, 1 leaves every value free.
     at : str or sequence of str, optional
         Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
@@ -102,7 +102,7 @@ class GuidedIG(Explainer):
     def along_own_way(self, run: Run, x: Tensors, start: Tensors, times: tf.Tensor) -> Tensors:
         """The values of so many copies of the inputs, x, from these baselines.
 
-        A place is told by ``at``, (n, N): which share of its way each of all N values of an input has gone.
+        A place is told by ``at``, (n, N): which share of its path each of all N values of an input has gone.
         """
         flat_start, length = flattened(start), flattened(x) - flattened(start)
         cost = tf.abs(length)
@@ -127,9 +127,9 @@ class GuidedIG(Explainer):
         return like(end[3], x)
 
     def moved(self, at: tf.Tensor, slope: tf.Tensor, cost: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """(n, N) where a step ends that begins at ``at``, if all have to go such a share of their way in the mean.
+        """(n, N) where a step ends that begins at ``at``, if all have to go such a share of their path on average.
 
-        ``cost``: (n, N) how long the way of each value is.
+        ``cost``: (n, N) how long the path of each value is.
         """
         low, high = tf.maximum(share - self.max_dist, 0), tf.minimum(share + self.max_dist, 1)
         at = tf.maximum(at, low)

@@ -10,22 +10,22 @@ from tfxai.loops import accumulate, column, merge, split, where_rows
 from tfxai.run import Run, gradients, totals
 from tfxai.types import Tensors
 
-POINTS = 5  # on the whole way, or on each part of it
+POINTS = 5  # on the whole path, or on each part of it
 
 
-def shares(explainer: Explainer, run: Run, start: Tensors, way: Tensors, t: tf.Tensor) -> Tensors:
-    """(k, n, ...) the gradient at start + t * way, for (k,) numbers t, times the way."""
+def shares(explainer: Explainer, run: Run, start: Tensors, path: Tensors, t: tf.Tensor) -> Tensors:
+    """(k, n, ...) the gradient at start + t * path, for (k,) numbers t, times the path."""
     each, times = tf.nest.map_structure, tf.size(t)
-    points = each(lambda start, way: merge(start + column(t, start) * way), start, way)
+    points = each(lambda start, path: merge(start + column(t, start) * path), start, path)
     again = explainer.rerun(run, run.among(points, times), times)
-    moved = {name: again.inputs[name] for name in way} if isinstance(way, dict) else again.inputs
-    return each(lambda g, way: split(g, run.count) * way, gradients(again.score, moved, "input"), way)
+    moved = {name: again.inputs[name] for name in path} if isinstance(path, dict) else again.inputs
+    return each(lambda g, path: split(g, run.count) * path, gradients(again.score, moved, "input"), path)
 
 
 def integral(
     explainer: Explainer, run: Run, x: Tensors, starts: Tensors, nodes: np.ndarray, weights: np.ndarray
 ) -> Tensors:
-    """The mean over baselines (b, n, ...) of the gradient averaged on the way to the inputs x, times the way.
+    """The mean over baselines (b, n, ...) of the gradient averaged on the path to the inputs x, times that path.
 
     ``nodes``, ``weights``: where on [0, 1] to take the gradient, and what each of these points counts.
     """
@@ -37,7 +37,7 @@ def integral_until(
 ) -> tuple[Tensors, tf.Tensor]:
     """The same with points that are doubled until values sum to the change (n,) of the score, but for such a share.
 
-    Each half of the way takes as many points of Gauss and Legendre as the whole way did before. An input that is done
+    Each half of the path takes as many points of Gauss and Legendre as the whole path did before. An input that is done
     keeps what it has, whatever the others of its batch need.
 
     Returns

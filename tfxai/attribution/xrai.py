@@ -51,7 +51,7 @@ class XRAI(Explainer):
         the score, but for ``extras["completeness_gap"]``; but what gradients of channels have of noise, of either sign,
         makes small regions stand out.
     steps : int
-        Points on the way from each baseline. Default 50.
+        Points on the path from each baseline. Default 50.
     input : str, optional
         Which of several inputs is explained. Default: the only one with positions.
     **options
