@@ -135,7 +135,7 @@ def test_blur_is_a_gaussian():
         (np.nan, ValueError, "NaN"),
         (object(), TypeError, "number, an array"),
         ("blur", ValueError, "images"),
-        ([0.1] * 6, ValueError, "a colour or as many baselines"),
+        ([0.1] * 6, ValueError, "a colour or as many separate baselines"),
     ],
 )
 def test_bad_baselines(baseline, error, message):
