@@ -178,7 +178,7 @@ def your_model() -> Names:
 
 
 def what_a_class_looks_like() -> Names:
-    images = np.random.default_rng(0).uniform(-1, 1, (128, 32, 32, 3)).astype("float32")
+    images = np.random.default_rng(0).uniform(-1, 1, (128, 16, 16, 3)).astype("float32")
     size, shape = images[0].size, images.shape[1:]
 
     def autoencoder() -> keras.Model:
@@ -188,9 +188,9 @@ def what_a_class_looks_like() -> Names:
     decoder = [layers.Dense(size, "tanh"), layers.Reshape(shape)]
     return {
         "tfxai": tfxai,
-        "model": classifier(classes=1000),
+        "model": classifier(16, classes=1000),
         "images": images,
-        "photographs": images,
+        "photographs": images[:4],
         "vector": np.ones(16, "float32"),
         "autoencoder": autoencoder(),
         "encoder": encoder,
