@@ -301,10 +301,11 @@ class AttentionGradient(TokenMap):
 
     def _number(self, described: Sequence[AttentionMap]) -> int:
         names = [one.name for one in described]
-        ends = [number for number, name in enumerate(names) if f"/{name}".endswith(f"/{self.layer}")]
-        number = -1 if self.layer is None else self.layer
-        if self.layer in names or len(ends) == 1:
-            number = names.index(self.layer) if self.layer in names else ends[0]
+        number: Any = -1 if self.layer is None else self.layer
+        if isinstance(number, str):
+            ends = [name for name in names if f"/{name}".endswith(f"/{number}")]
+            name = number if number in names or len(ends) != 1 else ends[0]
+            number = names.index(name) if name in names else name
         if not isinstance(number, int) or not -len(names) <= number < len(names):
             raise ValueError(f"Expected layer to be one of {names}, or the number of one, got {self.layer!r}.")
         heads = described[number].heads
