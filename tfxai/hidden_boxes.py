@@ -78,10 +78,11 @@ def _suffix(run: Run, region: Region, most: float) -> Suffix | None:
     """Passes of what stands behind the first change, if attention is causal and they are worth it."""
     image, end = run.image, run.scored
     kept, maps = float(1 - (region.starts / image.shape[1]).mean()), find([image], end)
-    if Suffix(image, end, maps, kept).share > most:  # even if all of these were causal, which takes a pass to see
+    passes = Suffix(image, end, maps, kept)
+    if passes.share > most:  # even if all of these were causal, which takes a pass to see
         return None
-    seen = causal(run.view, run.inputs)
-    return Suffix(image, end, [one for one, known in zip(maps, seen, strict=False) if known], kept)
+    known = [one for one, seen in zip(maps, causal(run.view, run.inputs), strict=False) if seen]
+    return passes if len(known) == len(maps) else Suffix(image, end, known, kept)
 
 
 def scores_hidden(

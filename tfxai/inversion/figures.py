@@ -58,7 +58,7 @@ def stages(
         raise ValueError('Expected an explanation by GuidedFeatureInversion with stages="both".')
     pictures, _ = photographs(images, explanation.of()[1])
     masks = [read(one, one.polarity) for one in (first_stage(explanation), explanation)]
-    sides = [_shown(extras[name], explanation, pixels) for name in ("foreground", "background")]
+    sides = [side_of(explanation, name, pixels) for name in ("foreground", "background")]
     aspect = pictures[0].shape[0] / pictures[0].shape[1]
     size = CELL * len(COLUMNS), (CELL * aspect + 0.45) * len(pictures) + 0.2
     figure, axes = plt.subplots(len(pictures), len(COLUMNS), squeeze=False, layout="constrained", figsize=size)
@@ -83,5 +83,7 @@ def first_stage(explanation: Explanation) -> Explanation:
     return replace(explanation, values=explanation.extras["inversion_values"])
 
 
-def _shown(images: np.ndarray, explanation: Explanation, pixels: Callable[[Any], np.ndarray] | None) -> np.ndarray:
+def side_of(explanation: Explanation, name: str, pixels: Callable[[Any], np.ndarray] | None = None) -> np.ndarray:
+    """The "foreground" or the "background" as pictures; ``pixels``: from what the model takes to these."""
+    images = explanation.extras[name]
     return in_range_of(explanation.of()[1], images) if pixels is None else pixels(images)

@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tfxai.display import in_range_of
 from tfxai.explanation import Explanation
-from tfxai.inversion.figures import first_stage
+from tfxai.inversion.figures import first_stage, side_of
 from tfxai.maps import Side, stretched
 from tfxai.neurons.evidence import FeatureExplanation
 from tfxai.neurons.interpretation import Interpretation
@@ -154,9 +153,7 @@ def _besides(
         found.append({"caption": "inversion mask", "map": map_, "signed": read(stage).signed, "unsigned": False})
     for name in ("foreground", "background"):
         if name in one.extras:
-            images = one.extras[name]
-            shown = in_range_of(one.of()[1], images) if pixels is None else pixels(images)
-            found.append({"caption": name, "photo": encoded.photo(shown[0])})
+            found.append({"caption": name, "photo": encoded.photo(side_of(one, name, pixels)[0])})
     return found + _steps(one)
 
 
