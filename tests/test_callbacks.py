@@ -22,25 +22,25 @@ X = RNG.uniform(0, 255, (24, 16, 16, 3)).astype(np.float32)
 Y = RNG.integers(0, 3, 24)
 
 
-def small(channels: int = 3, **compiled) -> keras.Model:
+def small(channels: int = 3, size: int = 16, classes: int = 3, **compiled) -> keras.Model:
     keras.utils.set_random_seed(0)
-    inputs = keras.Input((16, 16, channels), name="image")
+    inputs = keras.Input((size, size, channels), name="image")
     x = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Rescaling(1 / 255)(inputs))
     x = layers.Dropout(0.3)(layers.BatchNormalization()(x))
     x = layers.Conv2D(4, 3, activation="relu", name="last")(x)
-    model = keras.Model(inputs, layers.Dense(3, name="top")(layers.GlobalAveragePooling2D()(x)), name="small")
+    model = keras.Model(inputs, layers.Dense(classes, name="top")(layers.GlobalAveragePooling2D()(x)), name="small")
     return compiled_(model, **compiled)
 
 
 def compiled_(model: keras.Model, **options) -> keras.Model:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    given = {"metrics": ["accuracy"], "run_eagerly": True} | options  # to trace so few steps takes longer than they do
-    model.compile(keras.optimizers.Adam(0.01), loss, **given)
+    given = {"optimizer": keras.optimizers.SGD(0.5), "loss": loss, "metrics": ["accuracy"]} | options
+    model.compile(**{"run_eagerly": True} | given)  # to trace so few steps takes longer than they do
     return model
 
 
-def fit(model, *callbacks, epochs=2, x=X, y=Y, **options):
-    return model.fit(x, y, batch_size=6, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
+def fit(model, *callbacks, epochs=2, x=X, y=Y, batch_size=12, **options):
+    return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
 
 
 def numbers(callback, title="grad_cam"):
@@ -103,7 +103,7 @@ LAST_BATCH = pytest.mark.skipif(
 class TestTraining:
     def test_is_not_disturbed(self, tmp_path):
         def train(watched):
-            model = small(run_eagerly=False)
+            model = small(run_eagerly=False, optimizer=keras.optimizers.Adam(0.01))
             callbacks = []
             if watched:
                 explainers = [["grad_cam", lambda model: tfxai.SmoothGrad(model, samples=2)], "guided_backprop"]
@@ -147,16 +147,18 @@ class TestTraining:
         assert sorted(path.name for path in tmp_path.glob("*.png")) == [f"epoch_0000{n}.png" for n in range(5)]
 
     @pytest.mark.parametrize(
-        ("options", "steps", "expected"),
+        ("options", "steps", "epochs", "expected"),
         [
-            ({"every": 2}, 1, [3]),  # after epochs 1 and 3; the first has no value
-            ({"unit": "batch", "every": 3}, 1, [6, 9, 12, 15, 18]),
-            pytest.param({"unit": "batch", "every": 3}, 2, [6, 10, 12, 16, 18], marks=LAST_BATCH),
+            ({"every": 2}, 1, 5, [3]),  # after epochs 1 and 3; the first has no value
+            ({"unit": "batch", "every": 3}, 1, 3, [6, 9, 12]),
+            pytest.param({"unit": "batch", "every": 3}, 2, 5, [6, 10, 12, 16, 18], marks=LAST_BATCH),
         ],
     )
-    def test_every(self, options, steps, expected, tmp_path):
+    def test_every(self, options, steps, epochs, expected, tmp_path):
         watch = ExplanationCallback(X[:1], log_dir=tmp_path, tensorboard=False, **options)
-        fit(small(steps_per_execution=steps, run_eagerly=steps == 1), watch, epochs=5)
+        rows = 24 if "unit" in options else 6  # four batches in an epoch, or one
+        model = small(steps_per_execution=steps, run_eagerly=steps == 1)
+        fit(model, watch, epochs=epochs, x=X[:rows], y=Y[:rows], batch_size=6)
         assert numbers(watch) == expected
         pictures = sorted(tmp_path.iterdir())
         assert len(pictures) == len(expected) + 1
@@ -201,7 +203,7 @@ with strategy.scope():
         keras.Input((12, 12, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.BatchNormalization(),
         keras.layers.Dropout(0.2), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3),
     ])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 x, y = np.random.default_rng(0).uniform(size=(16, 12, 12, 3)).astype("float32"), np.arange(16) % 3
 watch = tfxai.callbacks.ExplanationCallback(x[:3], ["grad_cam", "saliency"], log_dir=sys.argv[1], targets=1)
 model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[watch])
@@ -234,11 +236,8 @@ class TestWritten:
         return ExplanationCallback(flowers[0][:2], list(explainers), classes=list("Äbcdef"), **options)
 
     def fit(self, flowers, *callbacks, **options):
-        images, labels = flowers
-        model = tfxai.datasets.flowers.load_model()
-        model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
         callbacks = list(callbacks) or [self.watch(flowers, **options)]
-        model.fit(images.astype(np.float32), labels, epochs=2, verbose=0, callbacks=callbacks)
+        fit(small(size=112, classes=6), *callbacks, x=flowers[0].astype(np.float32), y=flowers[1])
         return callbacks[0]
 
     def test_png_shows_the_overlays(self, flowers, tmp_path):
@@ -421,7 +420,7 @@ class TestModels:
         watch.on_train_begin()
         assert watch._explainers is None
         fit(model, watch)
-        assert numbers(watch) == list(range(2, 9))
+        assert numbers(watch) == list(range(2, 5))
 
     def test_grey(self, tmp_path, caplog):
         watch = ExplanationCallback(X[:2, ..., :1], log_dir=tmp_path)
