@@ -3,8 +3,10 @@
 import functools
 import gc
 import os
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import matplotlib as mpl
@@ -16,7 +18,12 @@ import matplotlib.pyplot as plt
 import networks
 import tensorflow as tf
 from browser import driver, page  # noqa: F401 - fixtures
-from tensorflow.python.framework import ops  # has no public name
+from tensorflow.python.framework import auto_control_deps_utils, ops  # these have no public names
+from tensorflow.python.ops import gradients_util
+
+from tfxai import steadiness
+from tfxai.models import ModelView
+from tfxai.models.keras import KerasView
 
 # TensorFlow notes for each operation which lines made it, for messages of its own. Below pytest and a loop in a graph
 # this is a stack of a hundred calls and more: it takes a tenth of the time of the tests, and none of them reads it.
@@ -26,6 +33,42 @@ ops._create_c_op = functools.partial(ops._create_c_op, extract_traceback=False)
 REWRITTEN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not REWRITTEN})
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
+gc.set_threshold(
+    50_000, 10, 10
+)  # graphs are many small objects that live long: looked at rarely, they take a tenth less
+
+# Of every operation TensorFlow asks for two attributes which next to none has, and the answer is an exception.
+_resources, _compiled = auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile
+
+
+def _resource_inputs(op: tf.Operation) -> tuple[set, set]:
+    """As before, but of what takes no variables nothing is asked."""
+    return _resources(op) if any(x.dtype == tf.resource for x in op.inputs) else (set(), set())
+
+
+def _gradient(scope: str, op: tf.Operation, function: Any, gradient: Callable) -> Any:
+    """As before, but for `jit_scope`, which nothing here uses."""
+    return gradient() if function is None else _compiled(scope, op, function, gradient)
+
+
+auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile = _resource_inputs, _gradient
+
+# Each explainer looks whether its model gives the same outputs twice, which takes a tenth of the time of the tests; the
+# answer for a model and a kind of batch is the same for all explainers. What is refused is looked at again.
+_check, _seen = steadiness.check, weakref.WeakKeyDictionary()
+
+
+@functools.wraps(_check)
+def _check_once(view: ModelView, batch: Any, *given: Any) -> None:
+    specs = tf.nest.map_structure(lambda x: (x.shape[1:], x.dtype.str), batch)
+    kind = repr((specs, given, getattr(view, "output", None)))
+    known = _seen.setdefault(view.model, set()) if isinstance(view, KerasView) else set()
+    if kind not in known:
+        _check(view, batch, *given)
+        known.add(kind)
+
+
+steadiness.check = _check_once
 
 
 @pytest.hookimpl(tryfirst=True)
