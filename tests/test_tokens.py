@@ -260,8 +260,8 @@ def test_methods_that_look_at_no_numbers_take_no_embedding():
 
 
 def test_smoothing_and_batches_change_nothing_else():
-    model = nested()
-    together, alone = tfxai.SmoothGrad(model, samples=3)(IDS, 0), tfxai.SmoothGrad(model, samples=3)(IDS[1:], 0)
+    explainer = tfxai.SmoothGrad(nested(), samples=3)
+    together, alone = explainer(IDS, 0), explainer(IDS[1:], 0)
     np.testing.assert_allclose(together.values[1:], alone.values, atol=1e-6)
     assert not together.tokens()[IDS == 0].any()
 

@@ -54,7 +54,8 @@ def test_asks_where_it_matters():
 def test_windows_that_ran_are_exact():
     model, images = tfxai.datasets.flowers.load_model(), tfxai.datasets.flowers.make(n=3)[0]
     full = tfxai.Occlusion(model)(images)
-    fast = tfxai.Occlusion(model, refine=0.3)(images, batch_size=2)
+    explainer = tfxai.Occlusion(model, refine=0.3)
+    fast = explainer(images, batch_size=2)
     asked = fast.extras["asked"]
     assert asked.shape == fast.extras["drops"].shape == fast.extras["drop_errors"].shape == (3, 15, 15)
     assert (asked.reshape(3, -1).sum(1) == 25 + 4 * ((67 - 25) // 4)).all()
@@ -62,7 +63,7 @@ def test_windows_that_ran_are_exact():
     for one, other in zip(fast.values, full.values, strict=True):
         best, true = (set(np.argsort(-x.ravel())[: x.size // 20]) for x in (one, other))
         assert len(best & true) > 0.6 * len(true)
-    alone = tfxai.Occlusion(model, refine=0.3)(images[:1])
+    alone = explainer(images[:1], batch_size=2)
     assert (alone.extras["asked"] == asked[:1]).mean() > 0.95  # but for near ties, by rounding
 
 

@@ -79,14 +79,15 @@ def test_what_has_none(small, x):
     ],
 )
 def test_it_goes_on_until_the_map_is_steady(method, until, options, small, x):
-    found = method(small, until=until, **options)(x, 1)
+    explainer = method(small, until=until, **options)
+    found = explainer(x, 1)
     used = found.extras["samples"]
     most = options.get("samples", options.get("masks"))
     assert used.min() < most
     asked = 64 if method is tfxai.RISE and "balanced" not in options else 10
     assert (used[used < most] % asked == 0).all()
     for row in range(2):  # each as it is alone, and as so many samples make it
-        alone = method(small, until=until, **options)(x[row : row + 1], 1)
+        alone = explainer(x[row : row + 1], 1)
         assert alone.extras["samples"] == used[row]
         np.testing.assert_allclose(alone.values[0], found.values[row], rtol=1e-4, atol=1e-6)
         count = {name: int(used[row]) if name in ("samples", "masks") else value for name, value in options.items()}
