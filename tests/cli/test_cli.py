@@ -3,6 +3,7 @@
 import ast
 import base64
 import configparser
+import functools
 import re
 import runpy
 import sys
@@ -248,8 +249,10 @@ def test_demo_writes_pictures_and_a_page_that_needs_nothing_else(tmp_path, capsy
     assert few.keys() < METHODS.keys()
     monkeypatch.setattr("tfxai.evaluation.demo.METHODS", few)
     monkeypatch.setattr("tfxai.evaluation.shipped.EXAMPLES", 24)
-    for name, options in {"RESAMPLING": {"samples": 10}, "CLASSES": {"steps": 2}}.items():
+    for name, options in {"FEATURES": {"crops": 5}, "RESAMPLING": {"samples": 10}, "CLASSES": {"steps": 2}}.items():
         monkeypatch.setattr(f"tfxai.evaluation.showcase.{name}", options)
+    short = functools.partial(tfxai.GuidedFeatureInversion, inversion_steps=3, target_steps=5)
+    monkeypatch.setattr("tfxai.evaluation.showcase.GuidedFeatureInversion", short)
     folder = tmp_path / "out"
     assert main(["demo", "--images", "6", "--output", str(folder)]) == 0
     printed = capsys.readouterr().out
