@@ -33,9 +33,7 @@ ops._create_c_op = functools.partial(ops._create_c_op, extract_traceback=False)
 REWRITTEN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not REWRITTEN})
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
-gc.set_threshold(
-    50_000, 10, 10
-)  # graphs are many small objects that live long: looked at rarely, they take a tenth less
+gc.set_threshold(50_000, 10, 10)  # graphs are many small objects that live long, so they are looked at rarely
 
 # Of every operation TensorFlow asks for two attributes which next to none has, and the answer is an exception.
 _resources, _compiled = auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile
@@ -53,8 +51,8 @@ def _gradient(scope: str, op: tf.Operation, function: Any, gradient: Callable) -
 
 auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile = _resource_inputs, _gradient
 
-# Each explainer looks whether its model gives the same outputs twice, which takes a tenth of the time of the tests; the
-# answer for a model and a kind of batch is the same for all explainers. What is refused is looked at again.
+# Each explainer looks whether its model gives the same outputs twice, a twentieth of the time of the tests. For a model
+# and a kind of batch the answer is the same for all explainers. What is refused is looked at again.
 _check, _seen = steadiness.check, weakref.WeakKeyDictionary()
 
 
