@@ -16,7 +16,7 @@ from tfxai import inputs as given
 from tfxai.checks import one_of, positive
 from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
-from tfxai.models import ModelView, head, open_model
+from tfxai.models import ModelView, head, open_model, rewriting
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
@@ -420,7 +420,8 @@ class _Trace:
         self._step = function.get_concrete_function(*specs)
 
     def __call__(self, *rows: Any) -> dict[str, Any]:
-        return self._step(*tf.nest.map_structure(tf.convert_to_tensor, rows))
+        with rewriting.briefly():
+            return self._step(*tf.nest.map_structure(tf.convert_to_tensor, rows))
 
 
 @contextlib.contextmanager

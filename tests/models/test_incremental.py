@@ -8,7 +8,7 @@ from keras import layers
 from layer_branches import EVERY, NAMES, side_by_side
 
 import tfxai
-from tfxai.models import plan
+from tfxai.models import incremental, plan
 from tfxai.models.incremental import Copies, Incremental
 from tfxai.models.regions import Region, lengths
 
@@ -143,7 +143,7 @@ def test_regions_are_what_a_window_changes(wherever_possible):
     outputs = layers.AveragePooling2D(2, 1, padding="same")(x)
     model, region = keras.Model(inputs, outputs), windows_of((40, 33), (5, 7))
     traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(tf.TensorSpec([None, 40, 33, 2]))
-    steps, _ = plan.cheapest(traced.inputs[0], traced.outputs[0], region)
+    steps = plan.cheapest(traced.inputs[0], traced.outputs[0], region)[0].steps
     found, end = steps[-1].region, traced.outputs[0]
     seen = []
     for window, start in enumerate(region.starts):
@@ -200,3 +200,42 @@ def test_where_nothing_is_saved():
     one = keras.Model(fixed := keras.Input((16, 16, 3), batch_size=1), layers.GlobalMaxPooling2D()(fixed))
     with pytest.raises(ValueError, match="batches of one size only"):
         tfxai.Occlusion(one, incremental=True)(x, 0)
+
+
+def test_room_is_what_memory_allows():
+    """A copy holds what its largest step reads and writes, three times over where that is put together."""
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Activation("relu")(layers.Conv2D(8, 3, padding="same")(inputs))
+    ends, rooms = (layers.GlobalAveragePooling2D()(x), layers.Dense(3)(layers.Flatten()(x))), []
+    model, region = keras.Model(inputs, ends), windows_of((16, 16), 4)
+
+    @tf.function(autograph=False)
+    def look(x):
+        rooms.extend(Incremental(x, end, region).room for end in model(x))
+
+    look.get_concrete_function(tf.TensorSpec([None, 16, 16, 3]))
+    whole = 16 * 16 * (8 + 8)  # of the activation, which is the largest step of a full pass
+    region_of_convolution = 6 * 6 * 8 + 3 * 8 * 8 * 3
+    flattened = 3 * 16 * 16 * 8 + 16 * 16 * 8  # the change among what was there before
+    assert rooms == [whole // region_of_convolution, max(1, whole // flattened)]
+
+
+def test_copies_at_a_time_change_nothing(monkeypatch):
+    inputs = keras.Input((32, 32, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, padding="same", activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(pooled))
+    x, maps, sizes = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype("float32"), [], []
+    before = Copies.before
+
+    def seen(copies, x, region):
+        tf.py_function(lambda count: sizes[-1].add(int(count)), [copies.count], [])
+        return before(copies, x, region)
+
+    monkeypatch.setattr(Copies, "before", seen)
+    for most in (1, 4):
+        monkeypatch.setattr(incremental, "MOST", most)
+        sizes.append(set())
+        explain = tfxai.Occlusion(model, window=4, stride=4, incremental=True)
+        maps.append(explain(x, target=1, batch_size=6, verbose=0).values)
+    assert sizes == [{6}, {24}]  # 16 windows of 3 images
+    np.testing.assert_allclose(maps[1], maps[0], rtol=1e-4, atol=1e-6)

@@ -113,7 +113,7 @@ class Occlusion(Explainer):
             raise ValueError("refine= is for windows, and the columns of a table have no neighbours. Leave it out.")
         covers = self._columns(image) if columns else self._windows(run.size(image))
         grid = [len(rows) for rows in covers]
-        score, absences = self._hiding(run, covers)
+        score, absences, room = self._hiding(run, covers)
 
         def drops_of(window: tf.Tensor) -> tf.Tensor:
             """Of windows (k,), or (k, n) of each input its own: (k, n)."""
@@ -122,7 +122,7 @@ class Occlusion(Explainer):
             def each(index: tf.Tensor) -> tf.Tensor:
                 return score(tf.gather(window, index % count), index // count)
 
-            scores = collect(each, count * absences, run.count, run.batch_size)
+            scores = collect(each, count * absences, run.count, run.batch_size * room)
             return run.score - tf.reduce_mean(tf.reshape(tf.transpose(scores), [absences, count, run.count]), 0)
 
         if self.refine is None:
@@ -139,8 +139,8 @@ class Occlusion(Explainer):
             drops /= covers[0].sum(1)
         return run.unpadded(_spread(drops, covers) / _spread(tf.ones([1, *grid]), covers))
 
-    def _hiding(self, run: Run, covers: Sequence[np.ndarray]) -> tuple[Callable[..., tf.Tensor], int]:
-        """From windows (k,) or (k, n) and the numbers (k,) of fills to scores (k, n); and how many fills there are."""
+    def _hiding(self, run: Run, covers: Sequence[np.ndarray]) -> tuple[Callable[..., tf.Tensor], int, int]:
+        """From windows (k,) or (k, n) and numbers (k,) of fills to scores (k, n); how many fills; copies for one."""
         image, x, fills = run.image, run.pixels, input_references(run, run.image)
         grid = [len(rows) for rows in covers]
         places = np.unravel_index(np.arange(math.prod(grid)), grid)  # of each window, along each axis
@@ -164,7 +164,7 @@ class Occlusion(Explainer):
             copies = run.with_image(merge(occluded), tf.size(fill))
             return split(self.rerun(run, copies, tf.size(fill)).score, run.count)
 
-        return score, fills.shape[0] or 1
+        return score, fills.shape[0] or 1, passes.room if isinstance(passes, Incremental) else 1
 
     def _passes(self, grid: Sequence[int]) -> int:
         """How many windows are asked."""

@@ -54,8 +54,9 @@ class Game:
     graded : bool
         Whether a player may take part by half.
     lacking : callable, optional
-        Makes a function from the numbers (k,) of players and of the ways to be absent, to scores (k, n) of all but that
-        player, where there is a shorter way than ``score``; or gives None.
+        Where there is a shorter way than ``score``: makes a function from the numbers (k,) of players and of the ways
+        to be absent, to scores (k, n) of all but that player, and tells how many of its copies take the memory of one;
+        or gives None.
     """
 
     run: Run
@@ -67,14 +68,15 @@ class Game:
     player_of: tf.Tensor | None = None
     cells: list[int] | None = None
     graded: bool = True
-    lacking: Callable[[], Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None] | None = None
+    lacking: Callable[[], tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], int] | None] | None = None
 
     def worth_without_each(self) -> tf.Tensor:
         """(n, count) scores of all players but one."""
-        lacking, count = self.lacking and self.lacking(), self.count
-        if not lacking:
+        shorter, count = self.lacking and self.lacking(), self.count
+        if not shorter:
             return self.worth(lambda index: 1 - tf.one_hot(index, count)[:, None], count)
-        return self._mean_over_absences(lambda index: lacking(index % count, index // count), count)
+        lacking, room = shorter
+        return self._mean_over_absences(lambda index: lacking(index % count, index // count), count, room)
 
     def worth(self, coalitions: Coalitions, count: int | tf.Tensor | None = None) -> tf.Tensor:
         """(n, count) scores of coalitions, a batch of copies at a time; ``count`` if a function makes them."""
@@ -85,9 +87,11 @@ class Game:
 
         return self._mean_over_absences(score, number)
 
-    def _mean_over_absences(self, score: Callable[[tf.Tensor], tf.Tensor], number: int | tf.Tensor) -> tf.Tensor:
+    def _mean_over_absences(
+        self, score: Callable[[tf.Tensor], tf.Tensor], number: int | tf.Tensor, room: int = 1
+    ) -> tf.Tensor:
         run = self.run
-        scores = collect(score, number * self.absences, run.count, run.batch_size)
+        scores = collect(score, number * self.absences, run.count, run.batch_size * room)
         return tf.reduce_mean(tf.reshape(scores, [-1, self.absences, number]), 1)
 
     def worth_until(
@@ -162,7 +166,7 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
         each = tf.math.divide_no_nan(values, sizes) if shared else values
         return run.unpadded(parts.over(each[None])[0])
 
-    def lacking() -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None:
+    def lacking() -> tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], int] | None:
         pixels = parts.labels is None and len(parts.size) > 1
         boxes = None if around is not None or pixels else parts.boxes()
         passes = None if boxes is None else incremental_passes(run, boxes, compiled=compiled)
@@ -172,7 +176,7 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
                 copies = copies_of(1 - tf.one_hot(player, parts.count)[:, None], absence)
                 return scores_behind(run, passes, copies, tf.size(absence))
 
-            return behind
+            return behind, 1
         if passes is None or parts.kept is not None:
             run.facts["incremental"] = None
             return None
@@ -183,7 +187,7 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
             own = Copies(player, tf.zeros_like(player)).before(labels, passes.region)[..., 0]
             return tf.cast(own == tf.reshape(player, [-1, *[1] * len(parts.size)]), tf.float32)
 
-        return lambda player, absence: scores_hidden(run, passes, player, hiding, fills, absence)
+        return lambda player, absence: scores_hidden(run, passes, player, hiding, fills, absence), passes.room
 
     graded = image.dtype.is_floating and around is None
     player_of = None if parts.labels is None else tf.reshape(parts.labels, [-1, *parts.size])

@@ -18,6 +18,8 @@ from tfxai.models import graph
 from tfxai.models.plan import cheapest
 from tfxai.models.regions import Region, lengths
 
+MOST = 8  # copies in place of one, by which time what does not grow with them, such as reading large weights, is little
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -51,11 +53,15 @@ class Incremental:
     ----------
     share : float
         What a pass is estimated to cost, as a share of a full one.
+    room : int
+        How many copies take no more memory than one full pass, up to 8: more of them at a time are quicker.
     """
 
     def __init__(self, start: tf.Tensor, end: tf.Tensor, region: Region):
         self.start, self.end, self.region = start, end, region
-        self._steps, self.share = cheapest(start, end, region)
+        plan, full = cheapest(start, end, region)
+        self._steps, self.share = plan.steps, plan.cost / full.cost
+        self.room = max(1, min(MOST, full.held // plan.held))
 
     def __call__(self, values: tf.Tensor, copies: Copies) -> tf.Tensor:
         """The end for copies that have ``values``, (copies, *sizes, channels), in the boxes of their windows."""

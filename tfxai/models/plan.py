@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -66,16 +67,33 @@ class Step:
         return self.local.compute(inputs, reader) if self.local else graph.again(self.chain[0], inputs, custom=False)
 
 
-def cheapest(start: tf.Tensor, end: tf.Tensor, region: Region) -> tuple[list[Step], float]:
-    """The steps from a start of which a region changes to an end, and their cost as a share of that of full passes."""
+class Plan(NamedTuple):
+    """What runs from a start to an end, and what one copy takes.
+
+    Attributes
+    ----------
+    steps : list of Step
+        One after the other.
+    cost : float
+        Multiply-adds.
+    held : int
+        Most numbers that a step reads and writes.
+    """
+
+    steps: list[Step]
+    cost: float
+    held: int
+
+
+def cheapest(start: tf.Tensor, end: tf.Tensor, region: Region) -> tuple[Plan, Plan]:
+    """The plan for a start of which a region changes, and that of full passes."""
     path = graph.between(start, end)
     chains = dilated.chains(path)
     inner = {op.name for chain in chains.values() for op in chain[1:]}
     units = [chains.get(op.name, [op]) for op in path if op.name not in inner]
     found: dict[str, Local | None] = {}
     plans = [_plan(units, {start.name: region}, most, found) for most in SHARES]
-    steps, cost = min(plans, key=lambda plan: plan[1])
-    return steps, cost / _plan(units, {start.name: None}, 0.0, {})[1]
+    return min(plans, key=lambda plan: plan.cost), _plan(units, {start.name: None}, 0.0, {})
 
 
 def _plan(
@@ -83,12 +101,12 @@ def _plan(
     known: dict[str, Region | None],
     most: float,
     found: dict[str, Local | None],
-) -> tuple[list[Step], float]:
-    """How each operation runs, if none runs on more than such a share of all places, and what that costs.
+) -> Plan:
+    """How each operation runs, if none runs on more than such a share of all places.
 
     What runs locally has the same regions in every plan, so what was ``found`` for one serves the next.
     """
-    steps, cost = [], 0.0
+    steps, cost, held = [], 0.0, 0
     for chain in units:
         regions = {number: known[x.name] for number, x in enumerate(chain[0].inputs) if x.name in known}
         own = {number: one for number, one in regions.items() if one is not None}
@@ -99,15 +117,29 @@ def _plan(
         if step.region is not None and _share(step.region, step.outputs[0]) > most:
             step = Step(chain)
         cost += _cost(chain) if step.local is None else _share(step.region, step.outputs[0]) * _cost(chain)
-        for number, has in own.items():
-            x = step.inputs[number]
-            read = step.reads(number) or Region(np.zeros_like(has.starts), tuple(lengths(x)))
-            if not read.same(has):
-                cost += STARTED + PUT_TOGETHER * MOVED * math.prod(read.sizes) * x.shape[-1]
+        numbers = _numbers(step.outputs[0], step.region)
+        for number, has in regions.items():
+            x, read = step.inputs[number], step.reads(number)
+            together = has is not None and not (read or _all(x, has)).same(has)
+            if together:
+                cost += STARTED + PUT_TOGETHER * MOVED * _numbers(x, read)
+            numbers += _numbers(x, read) * (PUT_TOGETHER if together else 1)
+        held = max(held, numbers)
         for part in [step] if step.local else [Step([op]) for op in chain]:
             known |= dict.fromkeys(part.changed(known), part.region)
             steps.append(part)
-    return steps, cost
+    return Plan(steps, cost, held)
+
+
+def _all(x: tf.Tensor, region: Region) -> Region:
+    return Region(np.zeros_like(region.starts), tuple(lengths(x)))
+
+
+def _numbers(x: tf.Tensor, region: Region | None) -> int:
+    """How many numbers a copy has in a region; None: in all."""
+    if region is None:
+        return math.prod(size or 1 for size in x.shape[1:]) if x.shape.rank else 1
+    return math.prod(region.sizes) * x.shape[-1]
 
 
 def _share(region: Region | None, x: tf.Tensor) -> float:
@@ -116,9 +148,7 @@ def _share(region: Region | None, x: tf.Tensor) -> float:
 
 def _cost(chain: Sequence[tf.Operation]) -> float:
     """Multiply-adds of one row, and as many as writing what comes out takes time for."""
-    shape = chain[-1].outputs[0].shape
-    written = math.prod(size or 1 for size in shape[1:]) if shape.rank else 1
-    return written * (sum(map(_products, chain)) + len(chain) * MOVED)
+    return _numbers(chain[-1].outputs[0], None) * (sum(map(_products, chain)) + len(chain) * MOVED)
 
 
 def _products(op: tf.Operation) -> int:
