@@ -121,7 +121,7 @@ class GradCAMPlusPlus(GradientMap):
 
 
 class XGradCAM(GradientMap):
-    """Grad-CAM with gradients weighted by the activations, so that the map preserves the score best.
+    """Grad-CAM with gradients weighted by the activations: each channel's map sums to the sum of G_k A_k.
 
     Fu et al. (2020): sum_k (sum(G_k A_k) / sum(A_k)) A_k.
 
@@ -153,7 +153,7 @@ class XGradCAM(GradientMap):
 
 
 class LayerCAM(GradientMap):
-    """Every position weighted by its own positive gradient; sharp also in early layers.
+    """Every position weighted by its own positive gradient; for early layers too.
 
     Jiang et al. (2021): sum_k relu(G_k) A_k.
 

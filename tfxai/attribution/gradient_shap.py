@@ -25,7 +25,7 @@ class GradientSHAP(Sampled):
     Lundberg and Lee (2017), Erion et al. (2021): the mean over baselines b of the background and a from [0, 1] of
     (x - b) * dS(b + a (x - b))/dx. Its values sum to S(x) minus the mean score of the background, as well as the number
     of samples allows; what is missing is reported as ``extras["completeness_gap"]``. All baselines take their turn
-    before one does so again, and their points are spread over [0, 1] more evenly than by chance; so fewer samples do.
+    before one does so again, and the points of each are spread evenly over [0, 1].
 
     Parameters
     ----------

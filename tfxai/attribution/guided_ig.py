@@ -26,9 +26,9 @@ class GuidedIG(Explainer):
 
     Kapishnikov et al. (2021). In each step, the values with the smallest gradients move towards the input, a
     ``fraction`` of all after the other, until the path from baseline to input is shorter by 1/steps, in the L1 norm; no
-    value is further than ``max_dist`` from where it would be on the straight path. So the path keeps out of places with
-    large gradients that mean nothing, and the map has less noise. The gradient is averaged over the ends of each step;
-    the values sum to S(x) - S(x0), and what is missing is reported as ``extras["completeness_gap"]``.
+    value is further than ``max_dist`` from where it would be on the straight path. So the path is to keep out of places
+    with large gradients that mean nothing, which leave noise in the map. The gradient is averaged over the ends of each
+    step; the values sum to S(x) - S(x0), and what is missing is reported as ``extras["completeness_gap"]``.
 
     Parameters
     ----------

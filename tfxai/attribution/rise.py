@@ -46,7 +46,7 @@ class RISE(Explainer, Seeded):
     of two for each row of a Hadamard matrix with a column for each cell, 128 for 7 x 7 cells, with one shift, random
     columns and random signs. In a block each cell is seen in half of the masks, any two are in a quarter (at p = 0.5),
     and each mask stands beside its complement: what cells add to the score on their own, or in pairs, is then no noise
-    for others. Numbers of masks that are multiples of a block gain most.
+    for others. Of the last block, if it is not whole, this holds in part.
 
     Masks of words are 0 or 1, for a number between that of a word and that of the fill is another word. So are masks of
     tables, in which each column is drawn alone.

@@ -17,8 +17,9 @@ def evidence(run: Run, inversion: str, base: str) -> tf.Tensor:
         E_c = relu(A_c dy/dA_c) relu(sum_k B_k dy/dB_k) / max
 
     with A of the base layer, B of the inversion layer, enlarged. The first factor, whose sum is LayerCAM (Jiang et al.
-    2021), is fine, but finds edges of everything; the second (HiResCAM, Draelos and Carin 2020) is coarse, but knows
-    classes. Where either is zero everywhere, it is left out; where nothing is left, the activations are taken.
+    2021), has the positions of the base layer; the second (HiResCAM, Draelos and Carin 2020) those of a deeper one,
+    nearer to the class. Where either is zero everywhere, it is left out; where nothing is left, the activations are
+    taken.
 
     Parameters
     ----------

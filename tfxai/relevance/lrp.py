@@ -40,7 +40,7 @@ class LRP(Explainer):
     composite : str, Rule, Composite or callable, optional
         ``"epsilon"``, ``"epsilon_plus"``, ``"epsilon_plus_flat"``, ``"epsilon_gamma_box"``,
         ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``, and
-        for transformers ``"attn_lrp"``, ``"attn_lrp_gamma"`` (less noisy, for images), ``"cp_lrp"``; one rule for all
+        for transformers ``"attn_lrp"``, ``"attn_lrp_gamma"`` (for images), ``"cp_lrp"``; one rule for all
         layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a `tfxai.relevance.Composite`.
         Default: ``"attn_lrp"`` of a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
         The others give a layer normalisation's input all relevance and let the mean that is taken away have no part,

@@ -46,7 +46,7 @@ class Epsilon(Rule):
     Parameters
     ----------
     epsilon : float
-        Absorbs relevance where z is small, which makes maps less noisy. Default 1e-6.
+        Absorbs relevance where z is small. Default 1e-6.
     """
 
     epsilon: float = EPSILON
