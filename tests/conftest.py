@@ -4,7 +4,7 @@ import functools
 import gc
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ import matplotlib.pyplot as plt
 import networks
 import tensorflow as tf
 from browser import driver, page  # noqa: F401 - fixtures
-from tensorflow.python.framework import auto_control_deps_utils, ops  # these have no public names
-from tensorflow.python.ops import gradients_util
+from tensorflow.python.framework import ops  # has no public name
 
 from tfxai import steadiness
 from tfxai.models import ModelView
@@ -34,22 +33,6 @@ REWRITTEN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not REWRITTEN})
 gc.freeze()  # else every full collection walks through all of TensorFlow again: a tenth of the time of the tests
 gc.set_threshold(50_000, 10, 10)  # graphs are many small objects that live long, so they are looked at rarely
-
-# Of every operation TensorFlow asks for two attributes which next to none has, and the answer is an exception.
-_resources, _compiled = auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile
-
-
-def _resource_inputs(op: tf.Operation) -> tuple[set, set]:
-    """As before, but of what takes no variables nothing is asked."""
-    return _resources(op) if any(x.dtype == tf.resource for x in op.inputs) else (set(), set())
-
-
-def _gradient(scope: str, op: tf.Operation, function: Any, gradient: Callable) -> Any:
-    """As before, but for `jit_scope`, which nothing here uses."""
-    return gradient() if function is None else _compiled(scope, op, function, gradient)
-
-
-auto_control_deps_utils.get_read_write_resource_inputs, gradients_util._MaybeCompile = _resource_inputs, _gradient
 
 # Each explainer looks whether its model gives the same outputs twice, a twentieth of the time of the tests. For a model
 # and a kind of batch the answer is the same for all explainers. What is refused is looked at again.
