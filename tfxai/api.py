@@ -124,7 +124,7 @@ def named(text: str) -> Named:
     ValueError
         For a text that is not of this form, unknown methods or options, or a method in one that takes none.
     TypeError
-        If it is no text.
+        If it is not a string.
     """
     if not isinstance(text, str):
         raise TypeError(f"Expected the name of a method, such as 'grad_cam', got an object of type {type(text)}.")
@@ -187,12 +187,12 @@ def explain(
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
-        What is explained, as for `Explainer`.
+        What is explained; see `Explainer`.
     images : array, tensor, list or dict of them, or tf.data.Dataset
         Inputs as the model takes them, or strings, which go through ``preprocessor=``.
     method : str
         One of `methods`; or one of the methods that smooth another, around it: ``"smooth_grad(guided_backprop)"``. With
-        options, if need be, ``"smooth_grad(occlusion:window=16):samples=10"``. ``"relevant_features"`` needs
+        options, if needed: ``"smooth_grad(occlusion:window=16):samples=10"``. ``"relevant_features"`` needs
         ``features=``, which are fitted `RelevantFeatures` or the path of their file.
     target : None, int, str, sequence, callable, Neuron or Channel
         As for `Explainer.explain`; None explains the predicted class.

@@ -59,13 +59,14 @@ class ExplanationCallback(keras.callbacks.Callback):
         that shares its weights). A dict gives them titles; otherwise they go by the name of the method or function,
         and namesakes are numbered.
     every : int
-        Explain after every so many epochs or batches.
+        Explain after this many epochs or batches.
     unit : {"epoch", "batch"}
         What ``every`` counts.
     targets : None, int, str, sequence, callable, Neuron or Channel
         What is explained, as for `Explainer.explain`; None: the class that the model predicts at that time.
     log_dir : path, optional
-        Folder for pictures and TensorBoard; it may be that of `keras.callbacks.TensorBoard`. None: nothing is written.
+        Folder for pictures and TensorBoard; it may be that of `keras.callbacks.TensorBoard`. If None, nothing is
+        written.
     photographs : ndarray or sequence of ndarray, optional
         What is shown instead of preprocessed images, each (h, w) or (h, w, 3), as `display.to_display` takes them.
     classes : sequence of str or dict, optional

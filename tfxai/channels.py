@@ -21,7 +21,7 @@ def named(view: ModelView, layers: Sequence[Layer] | None) -> tuple[str, ...] | 
     Raises
     ------
     ValueError
-        If it is no list of layers, or a layer does not exist.
+        If it is not a list of layers, or a layer does not exist.
     """
     if layers is None:
         return None

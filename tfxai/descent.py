@@ -29,11 +29,11 @@ class Schedule:
     rate : float or tf.Tensor
         Learning rate of Adam.
     decay : int, optional
-        Halve the rate after so many steps, again and again.
+        Halve the rate every this many steps.
     patience : int, optional
-        An input stops when its loss has not fallen for so many steps; None: never.
+        An input stops when its loss has not fallen for this many steps; None: never.
     tolerance : float
-        By which share of itself the loss must fall to count.
+        The share of itself by which the loss must fall to count.
     """
 
     rate: Any
@@ -154,7 +154,7 @@ def descend(
     schedule : Schedule
         How fast to descend, and when to stop.
     most : int
-        How many steps to make, at most.
+        The maximum number of steps.
     until : tf.Tensor, optional
         () int32, number of the step before which to stop, if that is earlier.
     project : callable, optional

@@ -134,7 +134,7 @@ def to_display(x: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If these are no images, or hold NaN or infinite values.
+        If these are not images, or hold NaN or infinite values.
 
     Examples
     --------

@@ -35,27 +35,27 @@ class Explainer(Runner):
     signature : str, optional
         Which signature of a SavedModel. Default: ``"serving_default"``, else the only one.
     score : {"logit", "probability", "auto"}, optional
-        What is explained. Default: of a class the logit, for which a final softmax or sigmoid is stepped over, or the
-        output as it is where no logit is known; a function as target is given the outputs as they are. "logit",
-        "probability": these, for classes and functions, or an error where they cannot be reached. "auto": of a class
-        the probability if the model gives one. Of a Python function it is always the output as it is.
+        What is explained. Default: for a class the logit, for which a final softmax or sigmoid is stepped over, or the
+        output as it is if no logit is known; a function as target is given the outputs as they are. "logit",
+        "probability": these, for classes and functions, or an error where they cannot be reached. "auto": for a class
+        the probability, if the model gives one. For a Python function it is always the output as it is.
     classes : sequence of str or dict, optional
         Names of the classes, for targets by name and for titles: in order, by number, or numbers by name. Two names
         make two classes of one output unit.
     jit_compile : {"auto", True, False}
         Compile by XLA; "auto": if there is a GPU. On CPUs XLA is many times slower than plain graphs.
     draws : int, optional
-        Of a model that is random in inference (dropout left on, sampling), explain the mean over so many draws, at as
-        many times the cost; the predicted class is that of the first. Default: such a model is an error.
+        For a model that is random at inference (dropout left on, sampling): explain the mean over this many draws, at
+        that many times the cost; the predicted class is that of the first draw. Default: such a model is an error.
     preprocessor : callable, optional
         From a list of strings to what the model takes, an array or a dict, or a tuple of which that is the first. It is
         called where the inputs are strings. If it has a ``tokenizer`` or a vocabulary, explanations know the words.
-        Default: that of the model, if it has one as tasks of KerasHub have, or begins with a `TextVectorization`.
+        Default: that of the model, if it has one, as KerasHub tasks do, or begins with a `TextVectorization`.
     precision : {"float32", "bfloat16", "float16"}
         In what type convolutions and products of matrices run in the passes of `Occlusion`, `RISE` and the methods of
         coalitions, which pays on GPUs; sums, norms, softmaxes and scores stay in float32. ``extras["precision_error"]``
         has what that does to the score of each input, for scale: drops are differences of such scores. Other methods
-        take gradients, and are refused.
+        take gradients and raise an error.
     """
 
     facts: ClassVar[Facts]
@@ -128,14 +128,15 @@ class Explainer(Runner):
         ----------
         inputs : array, tensor, list or dict of them, table, or dataset, loader or generator of batches
             What `keras.Model.predict` takes: a batch; a list or dict for several inputs, or a table with such columns.
-            Batches are streamed, their labels left aside, and generators read to their end. A list of images of
+            Batches are streamed, their labels are ignored, and generators are read to their end. A list of images of
             different size is explained in runs of one size. Strings go through the ``preprocessor``.
         target : None, int, str, sequence, callable, Rows, Neuron or Channel
             The predicted class (None), a class or output, one for each input, a function from the model's outputs to
             (n,) scores that treats every row alike, with data of each row as `targets.Rows`, or a unit of a layer.
             Several classes for each input, (n, k), make n * k explanations, those of the first input first.
         batch_size : int
-            How many inputs, perturbed copies included, pass through the model at once: bounds the memory.
+            The number of inputs, perturbed copies included, that pass through the model at once, which bounds the
+            memory.
         verbose : {"auto", 0, 1}
             Progress bar; "auto": if there is more than one batch.
 

@@ -53,13 +53,13 @@ class Explanation(OfWords, Shown):
     facts : dict
         What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts of
         which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
-        ``layer``, ``base``, ``modified_relus``. JSON can hold it: arrays are told by shape, type and hash, functions by
-        name.
+        ``layer``, ``base``, ``modified_relus``. It can be written as JSON: arrays are described by shape, type and
+        hash, functions by name.
     places : dict, optional
         Where the values lie, a `tfxai.maps.Place` for each of the inputs that they can belong to, by its name ("input",
         where there is one). None: not known; then maps are taken to cover the whole input, and channels to be last.
     texts : tuple of str, optional
-        What was given, if that were strings.
+        The strings that were given, if any.
     pieces : tuple of tuple of str, optional
         What the integers of each input stand for, with a space where a word begins; None for padding.
     """
@@ -91,8 +91,7 @@ class Explanation(OfWords, Shown):
         Of `SmoothGrad`, `SquareGrad`, `VarGrad`, `GradientSHAP`, `RISE` and `KernelSHAP`, made with
         ``uncertainty=True``, and always of `PermutationSHAP`: by how much a value would typically differ, had other
         noise, masks or coalitions been drawn. It falls with the root of the number of samples, and says nothing about
-        whether the method is right. Of others there is a ValueError.
-        """
+        whether the method is right. For other methods it raises a ValueError."""
         name = "standard_error"
         found = {key.partition("/")[2]: x for key, x in self.extras.items() if key.partition("/")[0] == name}
         if not found:
@@ -314,7 +313,7 @@ class Explanation(OfWords, Shown):
         Raises
         ------
         ValueError
-            If the file is missing or is no explanation.
+            If the file is missing or does not hold an explanation.
         """
         try:
             header, arrays = archive.read(path)

@@ -172,7 +172,7 @@ def centre(image: np.ndarray, share: float, size: tuple[int | None, int | None] 
     Raises
     ------
     ValueError
-        If there is no such share.
+        If the share is out of range.
 
     Examples
     --------

@@ -71,7 +71,7 @@ def interpolated(x: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
     Raises
     ------
     ValueError
-        For inputs that are no images with channels last.
+        For inputs that are not images with channels last.
     """
     planes, mask, restored = _planes(x, hidden, "interpolate")
     known, grids = (1 - mask) * planes, _grids(mask)

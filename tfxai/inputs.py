@@ -44,7 +44,7 @@ def standardize(data: Any, specs: Specs | None) -> Arrays:
     ValueError
         Wrong number of inputs, wrong shape, empty batch, NaN or infinite values.
     TypeError
-        Values that are no numbers, or integers too large for float32.
+        Values that are not numbers, or integers too large for float32.
     """
     return _checked(_by_name(data, specs), specs)
 

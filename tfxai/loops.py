@@ -80,7 +80,7 @@ def accumulate_until(
     body, init, inputs, batch_size
         As for `accumulate`.
     count : int
-        Most samples.
+        The maximum number of samples.
     done : callable
         From the sums, and (n,) of how many samples each of them is, to (n,) bool.
     block : int

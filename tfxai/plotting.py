@@ -95,14 +95,14 @@ def plot_grid(
 
     The first column shows the input with the class that is explained and its score. Images get the heat-map laid over
     them, as do slices of volumes and frames of clips; series are drawn as lines before a background in the colours of
-    the heat-map; of tables, the attributions are drawn as bars above the names or numbers of their columns. Of texts
-    the words are drawn on coloured backgrounds, a paragraph for each explanation, for which of the options below
-    titles, cmap and input count.
+    the heat-map; for tables, the attributions are drawn as bars above the names or numbers of their columns. For texts,
+    the words are drawn on coloured backgrounds, a paragraph for each explanation; of the options below, only titles,
+    cmap and input apply.
 
     Values that speak for and against the target are drawn signed: red and blue on one scale, over the image in grey.
-    Every heat-map over an image has its own scale, whose values stand beneath it.
-    Class activation maps are drawn as in their papers, by their positive part. A line beneath a cell tells if what is
-    not shown is larger than what is, and if a map is empty.
+    Every heat-map over an image has its own scale, whose values stand beneath it. Class activation maps are drawn as in
+    their papers, by their positive part. A line beneath a cell says if what is not shown is larger than what is, or if
+    a map is empty.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ def plot_grid(
         All of the same inputs, at most 16.
     images : ndarray, or sequence of ndarray, optional
         Photographs to show instead of preprocessed inputs, each (h, w), (h, w, 3) or (h, w, 4), of any size; a sequence
-        may mix sizes. Inputs that are no photographs, such as the bands of a satellite, are shown by their mean, unless
-        a composite is given here. For volumes: of their size, (n, d, h, w) or (n, d, h, w, 3).
+        may mix sizes. Inputs that are not photographs, such as the bands of a satellite, are shown by their mean,
+        unless a composite is given here. For volumes: of their size, (n, d, h, w) or (n, d, h, w, 3).
     alpha : float
         Opacity of the heat-maps, from 0 to 1.
     cmap : str or matplotlib Colormap, optional
@@ -125,10 +125,10 @@ def plot_grid(
     input : str, optional
         Which input is shown, if the model has several.
     slice : int or sequence of int, optional
-        Of volumes (n, d, h, w, ...): which slices along their first axis. Default: for each input the one in which its
-        heat-maps have most.
+        For volumes (n, d, h, w, ...): which slices along their first axis. Default: for each input, the slice in which
+        its heat-maps are strongest.
     features : sequence of str or DataFrame, optional
-        Of tables: names of the columns, or a table that has them. Default: their numbers.
+        For tables: names of the columns, or a table that has them. Default: their numbers.
 
     Returns
     -------
@@ -138,10 +138,10 @@ def plot_grid(
     Raises
     ------
     ValueError
-        If there is nothing to draw or too much, the numbers of inputs, images and titles differ, or the inputs are
+        If there is nothing or too much to draw, the numbers of inputs, images and titles differ, or the inputs are
         neither images, volumes, series nor tables.
     TypeError
-        If something else than explanations is given.
+        If something other than explanations is given.
 
     Examples
     --------

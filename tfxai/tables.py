@@ -21,7 +21,7 @@ MAX_ROWS = 16
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What features do over all rows, the one that does most first.
+    """What features do over all rows, the most influential first.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Table:
     Raises
     ------
     ValueError
-        If the explanation is of no table, or names or groups do not fit it.
+        If the explanation is not of a table, or names or groups do not fit it.
 
     Examples
     --------
@@ -182,7 +182,7 @@ class Table:
         row : int
             Which row.
         top : int
-            How many features are told, those with the largest values first; the rest is told as one.
+            How many features are named, those with the largest values first; the rest count as one.
 
         Returns
         -------

@@ -26,7 +26,7 @@ _FUSIONS = {"mean": tf.reduce_mean, "max": tf.reduce_max, "min": tf.reduce_min}
 
 
 class AttentionRollout(TokenMap):
-    """How far each token has been attended to, through all layers.
+    """How much each token is attended to, through all layers.
 
     Abnar and Zuidema (2020): the product of all (A + I) / 2, heads averaged; I stands for the skip connection. It is
     the same for all classes.
@@ -36,21 +36,21 @@ class AttentionRollout(TokenMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     fusion : {"mean", "max", "min"}
-        What is made of the heads of a layer; rows are scaled to add up to 1 again. Default "mean", as in the paper.
+        How the heads of a layer are combined; rows are rescaled to sum to 1. Default "mean", as in the paper.
     query : int, optional
-        Of which token the row is shown. Default: the mean of those that the score is read from: the class token, the
-        last of a language model, all tokens that are averaged.
+        Which token's row is shown. Default: the mean over the tokens that the score is read from: the class token, the
+        last token of a language model, or all tokens that are averaged.
     grid : (int, int), optional
-        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+        Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.
     at : str, keras layer or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded.
+        For integer inputs, such as words: which of them are explained at their embedding.
     **options
         As for `Explainer`.
 
     Raises
     ------
     ValueError
-        If the model has no attention, attention in windows, or between two sequences.
+        If the model has no attention, or attention in windows or between two sequences.
 
     Examples
     --------
@@ -100,12 +100,12 @@ class TransformerAttribution(TokenMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     query : int, optional
-        Of which token the row is shown. Default: the mean of those that the score is read from: the class token, the
-        last of a language model, all tokens that are averaged.
+        Which token's row is shown. Default: the mean over the tokens that the score is read from: the class token, the
+        last token of a language model, or all tokens that are averaged.
     grid : (int, int), optional
-        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+        Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.
     at : str, keras layer or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded.
+        For integer inputs, such as words: which of them are explained at their embedding.
     **options
         As for `Explainer`.
 
@@ -169,9 +169,9 @@ class LeGrad(TokenMap):
         Of which tokens the score is read: of those that the model reads, such as the class token (default), or of their
         mean.
     grid : (int, int), optional
-        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+        Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.
     at : str, keras layer or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded.
+        For integer inputs, such as words: which of them are explained at their embedding.
     **options
         As for `Explainer`.
 
@@ -231,28 +231,28 @@ class LeGrad(TokenMap):
 
 
 class AttentionGradient(TokenMap):
-    """One map of attention, as it is or times its gradient.
+    """One attention map, as it is or times its gradient.
 
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str or int, optional
-        Which map, as `tfxai.attention` calls or numbers it; the end of a name does where only one has it. Default: the
-        last.
+        Which map, by the name or number that `tfxai.attention` gives it; the end of a name suffices if it is unique.
+        Default: the last.
     weight : {"attention_x_gradient", "attention", "gradient"}
-        What is shown of it. Default: A G, what each share adds to the score to first order.
+        What is shown. Default: A G, what each share adds to the score to first order.
     head : int, optional
         Which head; default: the mean of all. ``extras["heads"]`` has each of them, (n, heads, queries, keys), and
         ``extras["by_head"]`` what is shown of each, (n, heads, ...); `tfxai.plot_attention` draws them.
         ``extras["between"]``, if queries and keys are the same tokens of one input, has what each place gives to each,
         ``(n, *queries, *keys)``, of that head or the mean: on a page, a click shows the row of a patch or word.
     query : int, optional
-        Of which token the row is shown. Default: the mean of those that the score is read from.
+        Which token's row is shown. Default: the mean over the tokens that the score is read from.
     grid : (int, int), optional
-        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+        Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.
     at : str, keras layer or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded.
+        For integer inputs, such as words: which of them are explained at their embedding.
     **options
         As for `Explainer`.
 

@@ -30,15 +30,15 @@ class GuidedBackprop(Explainer):
         maximum; with "switch" the last of them overwrites the others (Zeiler and Fergus 2013). With "repeat", whatever
         the maximum was, the signal is repeated over its window.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
     Raises
     ------
     ValueError
-        If the model has no ReLU, for then the result would be the plain gradient.
+        If the model has no ReLU, in which case the result would be the plain gradient.
 
     Examples
     --------
@@ -88,15 +88,15 @@ class Deconvnet(GuidedBackprop):
     pooling : {"gradient", "switch", "repeat"}
         How signals pass max-pooling, as for `GuidedBackprop`. The paper's way is "switch".
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
     Raises
     ------
     ValueError
-        If the model has no ReLU, for then the result would be the plain gradient.
+        If the model has no ReLU, in which case the result would be the plain gradient.
 
     Examples
     --------

@@ -26,11 +26,11 @@ class CAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -64,11 +64,11 @@ class GradCAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -97,11 +97,11 @@ class GradCAMPlusPlus(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -130,11 +130,11 @@ class XGradCAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -162,11 +162,11 @@ class LayerCAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -194,11 +194,11 @@ class HiResCAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 

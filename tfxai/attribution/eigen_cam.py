@@ -20,11 +20,11 @@ class EigenCAM(LayerMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 
@@ -52,11 +52,11 @@ class EigenGradCAM(GradientMap):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        A layer with spatial output; of several, the mean of their heat-maps at the input's size. Default: the last one
+        A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
         that all paths to the output pass.
     grid : (int, int), optional
-        Of a layer of tokens, how many rows and columns of them stand for places, the last ones, where the graph does
-        not tell.
+        For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
+        tell.
     **options
         As for `Explainer`.
 

@@ -32,7 +32,7 @@ class GradientSHAP(Sampled):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
-        What the input is compared with, if there is no background. Default 0. See `tfxai.baselines.references`.
+        What the input is compared with, if no background is given. Default 0. See `tfxai.baselines.references`.
     background : array or list of baselines, or dict of these by input, optional
         Several baselines for every input, (b, ...), such as rows of the training data.
     samples : int
@@ -42,16 +42,15 @@ class GradientSHAP(Sampled):
     seed : int
         The same seed gives the same samples, for every input and in every batch.
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
-        It takes samples for independent, so it is too large where an even spread makes the mean steadier.
+        Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of a second value
+        each. It takes samples for independent, so it is too large where an even spread makes the mean steadier.
     until : float, optional
-        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
-        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
-        ``uncertainty``.
+        Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
+        shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``samples`` is the upper limit;
+        ``extras["samples"]`` holds the number used. Implies ``uncertainty``.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 

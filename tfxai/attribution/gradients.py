@@ -39,8 +39,8 @@ class Saliency(Explainer):
         Over channels: signed gradient of the input's shape (default), or a map by the largest magnitude (the paper's),
         the L2 norm, or the sum.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -80,8 +80,8 @@ class GradientXInput(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
@@ -129,21 +129,21 @@ class IntegratedGradients(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
-        What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
-        own scale: black is what the preprocessing makes of 0. See `tfxai.baselines.references`.
+        What the input is compared with; an array of the batch's shape gives one for each input. Default 0, in the
+        model's own scale; black is whatever the preprocessing maps 0 to. See `tfxai.baselines.references`.
     background : array or list of baselines, or dict of these by input, optional
-        Several baselines for every input, (b, ...), in place of one: the values are their mean.
+        Several baselines for every input, (b, ...), instead of one: the values are averaged over them.
     steps : int
         Points on the path. Default 50 (the paper: 20 to 300).
     quadrature : {"gauss_legendre", "trapezoid", "middle", "left", "right"}
-        Where these points lie and what they weigh; Gauss-Legendre needs the fewest.
+        Where these points lie and how they are weighted; Gauss-Legendre needs the fewest.
     until : float, optional
         Double the points, from 5 on, only until the completeness gap is at most this share of S(x) - S(x0), such as
         0.01, for each input on its own; ``steps`` is the most, ``extras["steps"]`` has how many it took. An input that
         needs 40 costs 75 gradient passes, one that needs 10 costs 15. Takes ``quadrature="gauss_legendre"``.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 

@@ -45,7 +45,7 @@ class GuidedGradCAM(GradCAM):
     Raises
     ------
     ValueError
-        As `GuidedBackprop` and `GradCAM`.
+        As for `GuidedBackprop` and `GradCAM`.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class GuidedIG(Explainer):
     baseline : number, array, "mean", "blur", "noise", function, or dict of these by input
         What the input is compared with. Default 0, in the model's own scale. See `tfxai.baselines.references`.
     background : array or list of baselines, or dict of these by input, optional
-        Several baselines for every input, (b, ...), in place of one: the values are their mean.
+        Several baselines for every input, (b, ...), instead of one: the values are averaged over them.
     steps : int
         Of the path. Default 200 (the authors' code); each needs the one before.
     fraction : float
@@ -46,8 +46,8 @@ class GuidedIG(Explainer):
         How far a value may be ahead of the straight path or behind, as a share of its whole path. Default 0.02 (the
         authors' code); 0 is the straight path, 1 leaves every value free.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 

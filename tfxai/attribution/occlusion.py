@@ -44,10 +44,10 @@ class Occlusion(Explainer):
     stride : int or sequence of int, optional
         Step between windows. Default half a window.
     fill : number, "mean", "blur", "noise", function, or array of the shape of one input or of the batch
-        What hides the window, in the model's own scale; of words, the number of the one that stands for none. Default
-        0. See `tfxai.baselines.references`.
+        What hides the window, in the model's own scale; for words, the number of the one that stands for no word.
+        Default 0. See `tfxai.baselines.references`.
     input : str, optional
-        Which of several inputs is hidden in parts. Default: the only one with positions.
+        Which of several inputs has parts hidden. Default: the only one with positions.
     groups : mapping of str to sequence of int, or sequence of such, optional
         Of a table, in place of windows: columns that are hidden together, such as those of one category,
         ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.

@@ -70,17 +70,17 @@ class RISE(Explainer, Seeded):
     fill : number, "mean", "blur", "noise", array or function
         What hides the rest. Default 0 (paper).
     input : str, optional
-        Which of several inputs is hidden in parts. Default: the only one with positions.
+        Which of several inputs has parts hidden. Default: the only one with positions.
     seed : int
         The same seed gives the same masks.
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a few more maps. It is
-        that of the blocks' means, so balanced masks have to be at least 2 blocks.
+        Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of a few more
+        maps. It is that of the blocks' means, so balanced masks have to be at least 2 blocks.
     until : float, optional
-        Draw masks only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`), asked after every 2
-        blocks of balanced masks, else after every 10. ``masks`` is the most; ``extras["samples"]`` has how many it
-        took. Includes ``uncertainty``.
+        Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
+        shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). This is checked after every 2 blocks of
+        balanced masks, else after every 10 masks. ``masks`` is the upper limit; ``extras["samples"]`` holds the number
+        used. Implies ``uncertainty``.
     score : {"auto", "probability", "logit"}, optional
         Default "auto": the probability, as in the paper, if the model gives one, else the logit.
     output, signature, classes, jit_compile, draws, preprocessor, precision

@@ -105,22 +105,22 @@ class SmoothGrad(_Noisy):
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
+        Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of a second value
+        each.
     until : float, optional
-        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
-        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
-        ``uncertainty``.
+        Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
+        shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``samples`` is the upper limit;
+        ``extras["samples"]`` holds the number used. Implies ``uncertainty``.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 
     Raises
     ------
     ValueError
-        For numbers out of range, or options of the model beside an explainer, which has its own.
+        For numbers out of range, or options of the model given along with an explainer, which has its own.
 
     Examples
     --------
@@ -155,22 +155,22 @@ class SquareGrad(_Noisy):
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of a second value each.
+        Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of a second value
+        each.
     until : float, optional
-        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
-        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
-        ``uncertainty``.
+        Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
+        shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``samples`` is the upper limit;
+        ``extras["samples"]`` holds the number used. Implies ``uncertainty``.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 
     Raises
     ------
     ValueError
-        For numbers out of range, or options of the model beside an explainer, which has its own.
+        For numbers out of range, or options of the model given along with an explainer, which has its own.
 
     Examples
     --------
@@ -206,22 +206,22 @@ class VarGrad(_Noisy):
     reduction : {"none", "max_abs", "l2", "sum"}
         As for `Saliency`, if a model is given.
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`, for the memory of two more values each.
+        Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of two more
+        values each.
     until : float, optional
-        Take samples only until the map is steady: until, for each input on its own, noise is estimated to be this
-        share of what the map shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`).
-        ``samples`` is the most; ``extras["samples"]`` has how many it took. Includes
-        ``uncertainty``.
+        Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
+        shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``samples`` is the upper limit;
+        ``extras["samples"]`` holds the number used. Implies ``uncertainty``.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`, if a model is given.
 
     Raises
     ------
     ValueError
-        For numbers out of range, or options of the model beside an explainer, which has its own.
+        For numbers out of range, or options of the model given along with an explainer, which has its own.
 
     Examples
     --------

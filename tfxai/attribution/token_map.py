@@ -26,10 +26,10 @@ class TokenMap(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     query : int, optional
-        Of which token the row is shown. Default: the mean of those that the score is read from: the class token, the
-        last of a language model, all tokens that are averaged.
+        Which token's row is shown. Default: the mean over the tokens that the score is read from: the class token, the
+        last token of a language model, or all tokens that are averaged.
     grid : (int, int), optional
-        Rows and columns of the tokens that stand for places, the last ones, where the graph does not tell.
+        Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.
     **options
         As for `Explainer`.
     """

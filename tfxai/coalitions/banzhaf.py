@@ -29,9 +29,9 @@ class Banzhaf(Exact, Seeded):
     they sum to beyond it. They are the linear model that is closest to the score over all coalitions, and suffer least
     from noise in it (Wang and Jia 2023).
 
-    Of more than 14 players, or than a ``budget`` is enough for, pairs of a coalition and its complement are drawn, and
-    that linear model is fitted to what their scores differ by (Liu et al. 2024); each coalition tells of all players.
-    `Explanation.uncertainty` has the standard errors, which are 0 where all coalitions are asked.
+    With more than 14 players, or more than a ``budget`` suffices for, pairs of a coalition and its complement are
+    drawn, and that linear model is fitted to the differences of their scores (Liu et al. 2024); each coalition informs
+    about all players. `Explanation.uncertainty` has the standard errors, which are 0 if all coalitions are evaluated.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Banzhaf(Exact, Seeded):
     groups, fill, background, input, **options
         As for `ShapleyValues`.
     budget : int, optional
-        How many coalitions are asked at most. Default: all, of up to 14 players; of more, 2048 and four for each
+        The maximum number of coalitions to evaluate. Default: all, of up to 14 players; of more, 2048 and four for each
         player. It must be four for each player at least, or enough for all coalitions.
     until : float, optional
-        Draw coalitions only until the values are steady: until, for each input on its own, their standard errors are
-        this share of their standard deviation over players, such as 0.05. ``budget`` is the most; ``extras["samples"]``
-        has how many coalitions it took.
+        Stop once the values are steady: when, for each input separately, their standard errors are this share of their
+        standard deviation over players, such as 0.05. ``budget`` is the upper limit; ``extras["samples"]`` holds the
+        number of coalitions used.
     seed : int
         The same seed gives the same coalitions.
 

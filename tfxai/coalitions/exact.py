@@ -46,12 +46,12 @@ class Exact(CoalitionMethod):
 
 
 class ShapleyValues(Exact):
-    """What each player adds to the score, averaged over all orders in which players may come: exactly.
+    """What each player adds to the score, averaged over all orders in which players may join: exactly.
 
     Shapley (1953): the sum over coalitions S without i, of s players, of s! (M - s - 1)! / M! times v(S + i) - v(S),
     where v is the score with the others absent. These are the only values that sum to v(all) - v(none), are equal for
-    players who do the same, 0 for those who do nothing, and linear in the score. All 2^M coalitions are asked, so there
-    are at most 14 players.
+    players who do the same, 0 for those who do nothing, and linear in the score. All 2^M coalitions are evaluated, so
+    there may be at most 14 players.
 
     ``extras["interactions"]``, (n, M, M), are Shapley interaction indices (Grabisch and Roubens 1999), from the same
     scores: what two players add together beyond what each adds alone; see `tfxai.plot_interactions`.
@@ -61,12 +61,12 @@ class ShapleyValues(Exact):
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     groups : str, int, array, mapping, sequence, Segments, Channels or None
-        Who the players are, see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along
-        the longest axis.
+        Who the players are; see `tfxai.KernelSHAP`. Default "auto": each column or word, else three patches along the
+        longest axis.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
-        What stands in place of players that are absent, see `tfxai.KernelSHAP`. Default 0.
+        What replaces absent players; see `tfxai.KernelSHAP`. Default 0.
     background : array or list, or dict of these by input, optional
-        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+        Several inputs or fills, (b, ...), instead of one: scores are averaged over them, at b times the cost.
     input : str, optional
         Which of several inputs is divided into players. Default: the only one with positions.
     **options

@@ -27,7 +27,7 @@ USUAL = 2048  # evaluations beside two for each player, as in SHAP
 
 @dataclass(frozen=True)
 class Plan:
-    """Which coalitions are asked: all of some sizes, and pairs that are drawn of the others.
+    """Which coalitions are evaluated: all of some sizes, and randomly drawn pairs of the others.
 
     Attributes
     ----------
@@ -81,11 +81,11 @@ class Plan:
 class KernelSHAP(CoalitionMethod, Seeded):
     """Shapley values, estimated by a weighted regression of the score on which players are there.
 
-    Lundberg and Lee (2017): values that sum to v(all) - v(none) and are, with weights
-    (M - 1) / (C(M, k) k (M - k)) for coalitions of k of M players, closest to the score over all coalitions, are the
-    Shapley values. Pairs of a coalition and its complement are drawn, of all sizes as often (Musco and Witter 2025;
-    benchmark: a sixth less error than by sizes as often as they weigh), and sizes that are small enough are asked
-    whole. Where the budget suffices for all coalitions, values are exact. No player is left out of the regression.
+    Lundberg and Lee (2017): values that sum to v(all) - v(none) and are, with weights (M - 1) / (C(M, k) k (M - k)) for
+    coalitions of k of M players, closest to the score over all coalitions, are the Shapley values. Pairs of a coalition
+    and its complement are drawn, all sizes equally often (Musco and Witter 2025; benchmark: a sixth less error than by
+    sizes as often as they weigh), and sizes with few coalitions are evaluated completely. Where the budget suffices for
+    all coalitions, values are exact. No player is left out of the regression.
 
     Parameters
     ----------
@@ -100,21 +100,20 @@ class KernelSHAP(CoalitionMethod, Seeded):
         `tfxai.coalitions.Channels` of a layer; None: each position. Default "auto": super-pixels of images, each column
         or word, else patches.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
-        What stands in place of players that are absent, in the model's own scale; of words, the number of the one that
-        stands for none; an array has the shape of one input or of the batch. "interpolate": what the surroundings say,
-        by the linear system of ROAD; "inpaint": OpenCV's, after Telea (2004). Default 0. See
-        `tfxai.baselines.references`.
+        What replaces absent players, in the model's own scale; for words, the number of the one that stands for no
+        word; an array has the shape of one input or of the batch. "interpolate": what the surroundings say, by the
+        linear system of ROAD; "inpaint": OpenCV's, after Telea (2004). Default 0. See `tfxai.baselines.references`.
     background : array or list, or dict of these by input, optional
-        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+        Several inputs or fills, (b, ...), instead of one: scores are averaged over them, at b times the cost.
     budget : int, optional
-        How many coalitions are asked beside those of all and of none, at least two for each player; fewer if there are
-        no more. Default 2048, and two for each player (SHAP).
+        How many coalitions to evaluate besides those of all and of none: at least two for each player, fewer if there
+        are no more. Default 2048, and two for each player (SHAP).
     uncertainty : bool
-        Also find the standard error of every value, `Explanation.uncertainty`.
+        Also estimate the standard error of every value, `Explanation.uncertainty`.
     until : float, optional
-        Draw coalitions only until the values are steady: until, for each input on its own, noise is estimated to be
-        this share of what they show, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``budget`` is the
-        most; ``extras["samples"]`` has how many coalitions it took.
+        Stop once the values are steady: when, for each input separately, the estimated noise is this share of what they
+        show, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``budget`` is the upper limit;
+        ``extras["samples"]`` holds the number of coalitions used.
     input : str, optional
         Which of several inputs is divided into players. Default: the only one with positions.
     seed : int

@@ -36,12 +36,12 @@ class CoalitionMethod(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     groups : str, int, array, mapping, sequence, Segments, Channels or None
-        Who the players are, see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
+        Who the players are; see `tfxai.KernelSHAP`. Default "auto": super-pixels of images, each column or word, else
         patches.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
-        What stands in place of players that are absent, see `tfxai.KernelSHAP`. Default 0.
+        What replaces absent players; see `tfxai.KernelSHAP`. Default 0.
     background : array or list, or dict of these by input, optional
-        Several inputs or fills, (b, ...), in place of one: scores are the mean over them, at b times the cost.
+        Several inputs or fills, (b, ...), instead of one: scores are averaged over them, at b times the cost.
     input : str, optional
         Which of several inputs is divided into players. Default: the only one with positions.
     **options
@@ -159,7 +159,8 @@ def number_or_budget(name: str, number: int | None, budget: int | None, usual: i
 
 
 def affordable(number: int, budget: int | None, each: int, what: str) -> int:
-    """How many are made, if each asks so many coalitions: the given number, or as many as a budget is enough for."""
+    """How many are made, if each evaluates so many coalitions: the given number, or as many as a budget is enough
+    for."""
     if budget is None:
         return number
     if budget < each:

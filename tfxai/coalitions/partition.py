@@ -89,7 +89,7 @@ class PartitionSHAP(CoalitionMethod):
         Beside which of the other parts a part is split, see above. Which is better depends on the measure; see the
         guide to Shapley values. Default "all" (SHAP).
     budget : int
-        How many coalitions are asked, beside those of all and of none: two for each split. Default 500 (SHAP, of
+        How many coalitions to evaluate, besides those of all and of none: two for each split. Default 500 (SHAP, of
         images).
     **options
         As for `Explainer`.

@@ -34,14 +34,14 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     groups, fill, background, input
         As for `KernelSHAP`.
     samples : int, optional
-        How many orders, each of which is taken forwards and backwards. Default 10 (SHAP).
+        The number of orders, each taken forwards and backwards. Default 10 (SHAP).
     budget : int, optional
-        In place of ``samples``: how many coalitions are asked at most, beside those of all and of none; 2 (M - 1) for
+        Instead of ``samples``: how many coalitions are asked at most, beside those of all and of none; 2 (M - 1) for
         each order of M players.
     until : float, optional
-        Draw orders only until the values are steady: until, for each input on its own, their standard errors are this
-        share of their standard deviation over players, such as 0.05. ``samples`` or ``budget`` is the most;
-        ``extras["samples"]`` has how many it took.
+        Stop once the values are steady: when, for each input separately, their standard errors are this share of their
+        standard deviation over players, such as 0.05. ``samples`` or ``budget`` is the upper limit;
+        ``extras["samples"]`` holds the number used.
     seed : int
         The same seed gives the same orders.
     **options

@@ -36,7 +36,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     designs : int, optional
         Rows of A; there are designs * (players + 2) passes. Default 32 (paper).
     budget : int, optional
-        In place of ``designs``: how many coalitions are asked at most.
+        Instead of ``designs``: how many coalitions are asked at most.
     seed : int
         By which the sequence is rotated.
     **options

@@ -95,7 +95,7 @@ class BoxedImages(ImageFiles):
     classes : ndarray
         (n,) int.
     keys : list of str
-        What tells an image from others, its pixels included.
+        What distinguishes an image from others, its pixels included.
     size : tuple of int
         Height and width of the network's input.
 

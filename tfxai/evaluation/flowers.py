@@ -144,7 +144,7 @@ def evaluate_flowers(
     n : int
         How many flowers.
     folds : int
-        Into how many parts they are divided. Default 5 (Oramas et al.).
+        The number of parts they are divided into. Default 5 (Oramas et al.).
     mu : float or "auto"
         Bound of `RelevantFeatures`, by default its own.
     architecture : {"cnn", "vit"}
@@ -155,7 +155,7 @@ def evaluate_flowers(
     only_correct : bool
         Score only images that are classified correctly.
     seed : int
-        Of the flowers.
+        Seed of the flowers.
     batch_size : int
         As for `Explainer.explain`.
 

@@ -26,7 +26,7 @@ class ImageFiles:
     Attributes
     ----------
     keys : list of str
-        What tells an image from others, its pixels included.
+        What distinguishes an image from others, its pixels included.
     size : tuple of int
         Height and width of the network's input.
 

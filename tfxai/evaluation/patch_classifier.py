@@ -81,7 +81,7 @@ def patch_accuracy(
     train : ndarray
         (n,) bool, of which images the patches are learned from; the others are tested.
     seed : int
-        Of the solver.
+        Seed of the solver.
 
     Raises
     ------

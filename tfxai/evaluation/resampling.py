@@ -98,7 +98,7 @@ def evaluate_resampling(
     top : int
         Channels of each layer and metric. Default 5 (authors' code).
     seed : int
-        Of flowers, clouds, training and classifiers.
+        Seed of flowers, clouds, training and classifiers.
     batch_size : int
         How many copies at once.
     samples, perturbation, sigma

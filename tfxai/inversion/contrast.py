@@ -25,7 +25,8 @@ class Contrast(Explainer):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     head : {"softmax", "sigmoid"}, optional
-        What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+        What turns the model's logits into probabilities, if not what the model ends in, or a softmax if it ends in
+        logits.
     **options
         As for `Explainer`.
     """

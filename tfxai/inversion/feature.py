@@ -43,19 +43,19 @@ class FeatureInversion(Explainer, Seeded):
     layer : str or keras layer, optional
         Whose features are inverted. Default: the last one with spatial output.
     steps : int
-        Of Adam. Default 200 (ours; the paper descends with momentum). The rate is halved four times on the way.
+        Steps of Adam. Default 200 (ours; the paper descends with momentum). The rate is halved four times on the way.
     learning_rate : float
-        Of Adam, for z. Default 0.05.
+        Learning rate of Adam, for z. Default 0.05.
     alpha_weight, tv_weight : float
         Factors of the two norms. Default 1 (paper: what an image costs whose numbers are all at their bounds) and 10
         (ours: weaker, the last layers of a network come out as noise; stronger, the first ones blurred).
     alpha, beta : float
         Powers of the alpha-norm and of the total variation, 1 or more. Default 6 and 2 (paper).
     start : "noise", "mean", "blur", number, array or function
-        Where the descent starts. ``"noise"``: around the mean colour, the same for all images; the others as in
+        Where the descent begins. ``"noise"``: around the mean colour, the same for all images; the others as in
         `tfxai.baselines.references`. A blur tells of the input what the layer may not.
     jitter : int
-        The image moves by up to so many pixels in each step. Default 0 (paper).
+        The image moves by up to this many pixels in each step. Default 0 (paper).
     seed : int
         The same seed gives the same noise and jitter.
     input : str, optional
@@ -66,7 +66,7 @@ class FeatureInversion(Explainer, Seeded):
     Raises
     ------
     ValueError
-        For unknown layers, numbers out of range, models without gradients, and inputs that are no images.
+        For unknown layers, numbers out of range, models without gradients, and inputs that are not images.
 
     Notes
     -----

@@ -57,15 +57,16 @@ class GuidedFeatureInversion(Contrast):
         The inversion layer, whose features are kept. Default: the last one with spatial output (the paper: the last
         pooling).
     base_layer : str or keras layer, optional
-        Whose channels, by their positive part, make the mask. Default: with the preset "tfxai" the last layer with 12
-        positions or more along each side; with the others the layer before the inversion layer if that is a pooling
-        (the paper: the last convolution), else the inversion layer.
+        The layer whose channels, by their positive part, make the mask. Default: with the preset "tfxai" the last layer
+        with 12 positions or more along each side; with the others the layer before the inversion layer if that is a
+        pooling (the paper: the last convolution), else the inversion layer.
     preset : {"tfxai", "paper", "authors"} or Settings
-        The package's own parameters, those of the paper, or those of the authors' code, which differ.
+        The package's own parameters, those of the paper, or those of the authors' code, which differ from it.
     stages : {"both", "inversion", "target"}
-        The first alone explains no class; the second alone starts from equal weights.
+        The first alone does not explain a class; the second alone starts from equal weights.
     head : {"softmax", "sigmoid"}, optional
-        What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+        What turns the model's logits into probabilities, if not what the model ends in, or a softmax if it ends in
+        logits.
     input : str, optional
         Which of several inputs is masked. Default: the only one with positions.
     frames : bool
@@ -76,7 +77,7 @@ class GuidedFeatureInversion(Contrast):
     Raises
     ------
     ValueError
-        For unknown presets, choices or layers, models without gradients, and inputs that are no images, series or
+        For unknown presets, choices or layers, models without gradients, and inputs that are not images, series or
         volumes.
 
     Notes
@@ -91,7 +92,7 @@ class GuidedFeatureInversion(Contrast):
         The first stage's loss and its terms at each step, with their factors; the second's are
         ``target_history/foreground``, ``/background``, ``/penalty`` and ``/total``.
     ``inversion_steps``, ``target_steps``
-        Steps until the image stopped.
+        Steps until the descent of the image stopped.
     ``inversion_frames``, ``target_frames``
         With ``frames=True``: masks at each step, before it is made, (n, steps, h, w).
     ``degenerate``

@@ -46,20 +46,20 @@ class MeaningfulPerturbation(Contrast, Seeded):
     cells : int
         Cells of the map along each axis, but no more than there are pixels. Default 28 (paper).
     steps : int
-        Of Adam. Default 300 (paper).
+        Steps of Adam. Default 300 (paper).
     learning_rate : float
-        Of Adam. Default 0.1 (paper).
+        Learning rate of Adam. Default 0.1 (paper).
     l1_weight, tv_weight : float
         Factors of area and total variation. Default 1e-4 and 1e-2 (paper). The fewer the cells, the larger the factor
         of their area has to be.
     beta : float
         Power of the total variation, 1 or more. Default 3 (paper).
     fill : number, array, "blur", "mean", "noise" or function
-        What takes the place of what is deleted. ``"blur"``: a Gaussian of 10 pixels for images of 224 (paper), and in
-        proportion; the others as in `tfxai.baselines.references`.
+        What replaces what is deleted. ``"blur"``: a Gaussian of 10 pixels for images of 224 (paper), and in proportion;
+        the others as in `tfxai.baselines.references`.
     jitter : int, optional
-        In each step the input moves under the map by up to so many pixels. Default 4 for images of 224 (paper), and in
-        proportion.
+        In each step the input moves under the map by up to this many pixels. Default 4 for images of 224 (paper), and
+        in proportion.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         What is minimised or maximised. Default the probability (paper). Deleting finds nothing where that is small
         from the beginning. A logarithm or a logit goes on falling with every further pixel and asks for a larger
@@ -68,20 +68,21 @@ class MeaningfulPerturbation(Contrast, Seeded):
         Of every cell, from 0 to 1. Default 0.5 (the paper: a disc that is fitted first). Where the probability of the
         input is so near 1 that it is flat, a descent from 0 would not move.
     patience : int, optional
-        An image stops after so many steps in which its loss has not fallen. None (paper): never.
+        An image stops when its loss has not fallen for this many steps. None (paper): never.
     seed : int
         The same seed gives the same jitter.
     head : {"softmax", "sigmoid"}, optional
-        What makes probabilities of the model's logits, if not what it ends in, or a softmax where it ends in logits.
+        What turns the model's logits into probabilities, if not what the model ends in, or a softmax if it ends in
+        logits.
     input : str, optional
-        Which of several inputs is blurred in parts. Default: the only one with positions.
+        Which of several inputs has parts blurred. Default: the only one with positions.
     **options
         As for `Explainer`.
 
     Raises
     ------
     ValueError
-        For unknown choices, numbers out of range, models without gradients, and inputs that are no images, series or
+        For unknown choices, numbers out of range, models without gradients, and inputs that are not images, series or
         volumes.
 
     Notes
@@ -95,7 +96,7 @@ class MeaningfulPerturbation(Contrast, Seeded):
     ``history/foreground``, ``history/background``, ``history/area``, ``history/variation``, ``history/total``
         The terms of the loss at each step, with their factors; 0 for a side that the game does not have.
     ``steps``
-        Steps until the image stopped.
+        Steps until the descent of the image stopped.
     ``degenerate``
         0, or 1: no map was found that is better than none, which is what is returned; 2: the input is its own
         background, and the map zero; 3: the loss became infinite, and the best map before that is kept.

@@ -38,7 +38,7 @@ def losses(run: Run, objective: Objective, head: Head | None = None) -> tuple[tf
         A pass whose outputs are logits, or probabilities of which no logits are known.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
         With p the probability of the class: (-p, p); (-log p, log p); (-log p, -log(1 - p)); or the logit z as (-z, z).
-        A target that is no class, or the output of a model that has one only, counts as z does.
+        A target that is not a class, or the output of a model that has one only, counts as z does.
     head : {"softmax", "sigmoid"}, optional
         What makes probabilities of logits; default: what the model ends in, else a softmax.
 

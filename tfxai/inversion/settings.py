@@ -34,11 +34,11 @@ class Settings:
     Attributes
     ----------
     inversion_steps, target_steps : int
-        Steps of the first stage and of the second; at most so many if there is ``patience``.
+        Steps of the first and of the second stage; with ``patience``, at most this many.
     learning_rate : float
         Of Adam.
     decay : int, optional
-        Halve the rate after so many steps of a stage, again and again; None: never.
+        Halve the rate every this many steps of a stage; None: never.
     loss : {"squared", "relative"}
         Distance of the layer's features from those of the input, as ||.||^2; or divided by the ||.||^2 of the input's.
     penalty : {"l1", "l2", "area", "scale_free"}
@@ -49,8 +49,8 @@ class Settings:
         The weight of the penalty in either stage. It means something only beside the loss: of a squared loss, an L1
         penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
-        What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or
-        log p of the foreground and -log(1 - p) of the background. A target that is no class counts as it is.
+        What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or log p
+        of the foreground and -log(1 - p) of the background. A target that is not a class counts as it is.
     channels : {"activations", "evidence"}
         What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
         each, see `tfxai.inversion.evidence.evidence`.
@@ -68,9 +68,9 @@ class Settings:
     keep_best : bool
         Keep, for each image, the weights that had the lowest loss, or the last ones.
     patience : int, optional
-        An image stops after so many steps in which its loss has not fallen; None: never.
+        An image stops when its loss has not fallen for this many steps; None: never.
     tolerance : float
-        By which share of itself the loss must fall, to count for this.
+        The share of itself by which the loss must fall to count.
     base : {"pooled", "inversion", "fine"}
         Which base layer is the default: the one before the inversion layer if that is a pooling, else the inversion
         layer; the inversion layer in any case; or the last one before it that has 12 positions or more along each side,

@@ -138,7 +138,7 @@ def ablation(
     controls : int
         How many random sets. Default 5.
     seed : int
-        Of the random sets.
+        Seed of the random sets.
     batch_size : int
         How many images at once.
     verbose : {"auto", 0, 1}

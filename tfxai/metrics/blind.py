@@ -22,7 +22,7 @@ def random_maps(n: int, size: Sequence[int], seed: int = 0) -> np.ndarray:
     size : sequence of int
         Their size: (h, w), or of tables and words (features,), where each position has a number of its own.
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
 
     Returns
     -------

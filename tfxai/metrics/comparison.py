@@ -79,7 +79,7 @@ def compare_localization(
         Tune on each half and score the other (default), so that all images are scored; if false, tune on the first half
         and score the second only.
     seed : int
-        Of the split and of the intervals.
+        Seed of the split and of the intervals.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def compare_localization(
     Raises
     ------
     ValueError
-        If there are no heat-maps or less than four images, or shapes, numbers or options do not fit.
+        If there are no heat-maps or fewer than four images, or shapes, numbers or options do not fit.
 
     Examples
     --------

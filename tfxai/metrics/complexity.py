@@ -30,7 +30,7 @@ def sparseness(explanation: Explanation | np.ndarray, *, input: str | None = Non
     Raises
     ------
     TypeError, ValueError
-        If it is no explanation and no finite numbers.
+        If it is neither an explanation nor finite numbers.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def entropy(explanation: Explanation | np.ndarray, *, input: str | None = None) 
     Raises
     ------
     TypeError, ValueError
-        If it is no explanation and no finite numbers.
+        If it is neither an explanation nor finite numbers.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def effective_complexity(
     Raises
     ------
     TypeError, ValueError
-        If it is no explanation and no finite numbers, or the threshold is out of range.
+        If it is neither an explanation nor finite numbers, or the threshold is out of range.
 
     Examples
     --------

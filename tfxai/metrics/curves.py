@@ -141,8 +141,8 @@ def deletion(
 ) -> Curve:
     """The score while the most relevant parts are hidden first: it falls at once if the explanation is right.
 
-    Petsiuk et al. (2018). The smaller the area the better. Images with holes are off the data: look at `insertion`
-    beside it, at another ``fill``, and at the curves of maps that know nothing (`tfxai.trust` does).
+    Petsiuk et al. (2018). A smaller area is better. Images with holes are off the data: look at `insertion` beside it,
+    at another ``fill``, and at the curves of maps that know nothing (`tfxai.trust` does).
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def deletion(
     target : None, int, str, sequence, callable or target
         As `Explainer.explain` takes it. Default: the classes of the explanation, or else those predicted.
     steps : int
-        Into how many equal steps the parts are divided; no more than there are parts. Default 50 (the paper: 224).
+        The number of equal steps the parts are divided into, at most the number of parts. Default 50 (the paper: 224).
     fill : number, array, function, "mean", "blur", "noise", "interpolate" or "inpaint"
         What hides a part. Default 0 (paper), in the model's own scale. "interpolate": of images, each hidden pixel is
         the mean of its neighbours (the linear imputation of ROAD); "inpaint": OpenCV's after Telea (2004), on the CPU,
@@ -165,9 +165,9 @@ def deletion(
         "felzenszwalb" of scikit-image (`tfxai.coalitions.Segments`); to which part each position belongs, for
         all inputs or with a row for each; columns of a table as for `tfxai.Occlusion`. Default: each position.
     input : str, optional
-        Which of several inputs is hidden in parts. Default: the only one with positions.
+        Which of several inputs has parts hidden. Default: the only one with positions.
     batch_size : int
-        How many copies of inputs pass through the model at once: bounds the memory.
+        The number of copies of inputs that pass through the model at once, which bounds the memory.
     verbose : {"auto", 0, 1}
         Progress bar; "auto": if there is more than one batch.
     **options
@@ -213,8 +213,8 @@ def insertion(
 ) -> Curve:
     """The score while the most relevant parts are shown first: it rises at once if the explanation is right.
 
-    Petsiuk et al. (2018). The larger the area the better. With one ``fill`` it is what remains when the least relevant
-    parts are hidden first, read from the other end.
+    Petsiuk et al. (2018). A larger area is better. With one ``fill`` it is what remains when the least relevant parts
+    are hidden first, read from the other end.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def infidelity(
     input : str, optional
         Which of several inputs is changed. Default: the only one with positions.
     seed : int
-        Of the changes.
+        Seed of the changes.
     **options
         As for `Explainer`; the score is the logit by default, where there is one.
 

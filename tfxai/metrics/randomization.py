@@ -37,7 +37,7 @@ COLUMNS = 6  # stages of a figure
 
 @dataclass(frozen=True)
 class RandomizationReport:
-    """How alike the maps of a method stay while the weights of a model are lost.
+    """How similar the maps of a method stay while the weights of a model are lost.
 
     Attributes
     ----------
@@ -119,12 +119,12 @@ def model_randomization(
     verbose: Verbose = "auto",
     **options: Any,
 ) -> RandomizationReport:
-    """How alike the maps of a method stay while the weights of the model are replaced by random ones.
+    """How similar the maps of a method stay while the weights of the model are replaced by random ones.
 
     The test of Adebayo et al. (2018): a method that explains what the model has learnt gives another map once that is
-    lost. One whose maps stay draws the input, as an edge detector does. Layers are randomised from the one nearest to
-    the output on, those of nested models and blocks one by one, statistics of batch normalisation too. The target stays
-    what it was; of the predicted class, the class that the model predicts with its own weights.
+    lost. One whose maps stay the same merely redraws the input, as an edge detector does. Layers are randomised from
+    the one nearest to the output on, those of nested models and blocks one by one, statistics of batch normalisation
+    too. The target stays what it was; of the predicted class, the class that the model predicts with its own weights.
 
     The model is never changed: it is read with weights that stand in the place of its own. The explainer is traced
     once, so a stage costs one explanation of the inputs.
@@ -152,9 +152,9 @@ def model_randomization(
         What is randomised, stage by stage: names of layers, or several of them for one stage. The name of a nested
         model or block stands for all that is in it. Default: every layer with weights.
     seed : int
-        Of the random weights; each has random numbers of its own, in whatever stage it is replaced.
+        Seed of the random weights; each has random numbers of its own, in whatever stage it is replaced.
     keep : int
-        Of how many inputs, the first ones, the maps of all stages are kept, for figures. Default none.
+        For how many of the first inputs the maps of all stages are kept, for figures. Default none.
     input : str, optional
         Whose maps are compared, if the model has several inputs.
     output : str or int, optional
@@ -177,7 +177,7 @@ def model_randomization(
         For a model without weights that can be exchanged, unknown layers, or random weights with which the model's
         outputs are no longer finite.
     TypeError
-        If the method makes no explainer.
+        If the method does not make an explainer.
 
     Notes
     -----
@@ -245,7 +245,7 @@ def random_logit(
     batch_size: int = 32,
     verbose: Verbose = "auto",
 ) -> MapSimilarity:
-    """How alike the maps of a class and of another one, drawn at random, are.
+    """How similar the map of a class is to that of another one, drawn at random.
 
     After Sixt et al. (2020): an explanation of a class that looks like that of any other does not explain the class.
 
@@ -274,7 +274,7 @@ def random_logit(
     Raises
     ------
     ValueError
-        If targets are no classes, or there is only one.
+        If targets are not classes, or there is only one.
 
     Examples
     --------
@@ -308,7 +308,7 @@ def data_randomization(
     verbose: Verbose = "auto",
     **options: Any,
 ) -> MapSimilarity:
-    """How alike the maps of a model and of one that was trained on random labels are.
+    """How similar the maps of a model are to those of one that was trained on random labels.
 
     After Adebayo et al. (2018): a model that had to learn its labels by heart knows nothing of what is in the images,
     so maps that tell what a model knows must differ.

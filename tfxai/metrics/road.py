@@ -48,7 +48,7 @@ def road(
     noise : float
         Standard deviation of the noise as a share of each image's range. Default 0.01 (paper).
     seed : int
-        Of the noise, the same for all images.
+        Seed of the noise, which is the same for all images.
     **options
         As for `Explainer`; ``score`` is "auto" by default: the probability, if the model gives one, else the logit.
 
@@ -61,7 +61,7 @@ def road(
     Raises
     ------
     ValueError, TypeError
-        If values, inputs or options do not fit, or inputs are no images.
+        If values, inputs or options do not fit, or inputs are not images.
 
     Examples
     --------

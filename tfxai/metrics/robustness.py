@@ -56,7 +56,7 @@ def max_sensitivity(
     seed : int
         The same seed gives the same perturbations, for every input and in every batch.
     batch_size : int
-        How many inputs, perturbed copies included, pass through the model at once: bounds the memory.
+        The number of inputs, perturbed copies included, that pass through the model at once, which bounds the memory.
     verbose : {"auto", 0, 1}
         Progress bar; "auto": if there is more than one batch.
 
@@ -71,7 +71,7 @@ def max_sensitivity(
     ValueError
         For numbers out of range, or perturbations that do not fit the inputs.
     TypeError
-        If it is no explainer.
+        If it is not an explainer.
 
     Examples
     --------

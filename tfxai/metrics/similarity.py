@@ -1,4 +1,4 @@
-"""How alike two maps are: in the order of their positions, with and without signs, and as pictures."""
+"""How similar two maps are: in the order of their positions, with and without signs, and as pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 7  # positions along each axis, of which the structural similarity is a
 
 
 class MapSimilarity(NamedTuple):
-    """How alike the maps of each input are.
+    """How similar the maps of each input are.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class MapSimilarity(NamedTuple):
 def map_similarity(
     first: Explanation | np.ndarray, second: Explanation | np.ndarray, *, input: str | None = None
 ) -> MapSimilarity:
-    """How alike two explanations of the same inputs are.
+    """How similar two explanations of the same inputs are.
 
     The three measures of Adebayo et al. (2018). Rank correlations are Spearman's; the structural similarity is that of
     Wang et al. (2004) in a uniform window of 7 positions, as scikit-image computes it for the range 1. Sparse maps are
@@ -61,7 +61,7 @@ def map_similarity(
     Raises
     ------
     TypeError, ValueError
-        If the maps are no numbers, not finite, or differ in shape.
+        If the maps are not numbers, not finite, or differ in shape.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def stability(
     batch_size: int = 32,
     verbose: Verbose = "auto",
 ) -> np.ndarray:
-    """How alike maps are before and after a change of the input that should not matter.
+    """How similar maps are before and after a change of the input that should not matter.
 
     The input becomes brighter or darker as a whole, or is shifted by some positions, its edges repeated. The map of a
     shifted input is shifted back, and compared where both show the same. The class stays the one that is predicted for
@@ -57,9 +57,9 @@ def stability(
     samples : int
         How many changes are drawn, the same for all inputs. Default 10.
     seed : int
-        Of the changes.
+        Seed of the changes.
     batch_size : int
-        How many inputs, changed copies included, pass through the model at once: bounds the memory.
+        The number of inputs, changed copies included, that pass through the model at once, which bounds the memory.
     verbose : {"auto", 0, 1}
         Progress bar; "auto": if there is more than one batch.
 
@@ -74,7 +74,7 @@ def stability(
         For an unknown change, a strength that is not positive, inputs without positions that can be shifted, or values
         that have no places in the input.
     TypeError
-        If it is no explainer.
+        If it is not an explainer.
 
     Examples
     --------

@@ -26,7 +26,7 @@ def mean_by_class(scores: np.ndarray, classes: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        If the two are not of one length, are empty, or a score is not finite.
+        If the two differ in length, are empty, or a score is not finite.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def mean_by_class(scores: np.ndarray, classes: np.ndarray) -> float:
 def bootstrap_interval(
     values: np.ndarray, level: float = 0.95, samples: int = 10000, seed: int = 0
 ) -> tuple[float, float]:
-    """Between what numbers the mean would lie, had other images of the same kind been drawn.
+    """The interval in which the mean would lie had other images of the same kind been drawn.
 
     The percentile interval of the bootstrap (Efron & Tibshirani, 1993, chapter 13). To compare two methods on the same
     images, take the interval of the differences image by image.
@@ -58,7 +58,7 @@ def bootstrap_interval(
     samples : int
         How often the images are resampled. Default 10000.
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        If there are less than two values, one is not finite, ``level`` is not between 0 and 1, or ``samples`` is not
+        If there are fewer than two values, one is not finite, ``level`` is not between 0 and 1, or ``samples`` is not
         positive.
 
     Examples

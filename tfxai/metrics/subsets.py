@@ -99,7 +99,7 @@ def mu_fidelity(
         As for `deletion`. Default "patches": of images and volumes, 9 patches along the longest axis (Xplique), else
         each position.
     seed : int
-        Of the subsets.
+        Seed of the subsets.
     **options
         As for `Explainer`; the score is the logit by default, where there is one.
 

@@ -37,7 +37,7 @@ def sufficiency(
 ) -> np.ndarray:
     """What the score loses if nothing but the most relevant parts is left.
 
-    DeYoung et al. (2020, ERASER), mean over several shares of the parts. The smaller the better.
+    DeYoung et al. (2020, ERASER), mean over several shares of the parts. Smaller is better.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def comprehensiveness(
 ) -> np.ndarray:
     """What the score loses without the most relevant parts.
 
-    DeYoung et al. (2020, ERASER), mean over several shares of the parts. The larger the better.
+    DeYoung et al. (2020, ERASER), mean over several shares of the parts. Larger is better.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def increase(
 ) -> np.ndarray:
     """Whether the probability is larger if the input is multiplied by its heat-map.
 
-    Chattopadhay et al. (2018, Grad-CAM++); the mean is their "increase in confidence". The larger the better.
+    Chattopadhay et al. (2018, Grad-CAM++); the mean is their "increase in confidence". Larger is better.
 
     Parameters
     ----------

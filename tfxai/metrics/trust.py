@@ -187,9 +187,9 @@ def trust(
 ) -> TrustReport:
     """How far explanations can be trusted: whether the model does what they say, beside maps that know nothing.
 
-    No mask or box is needed. Each measure takes parts of the inputs away and looks at the score. That is evidence, and
-    no proof: inputs with holes are off the data, and measures disagree. A method that is not better than a random map
-    by any measure says nothing about this model on these inputs. See the guide on trust for which measures agree with
+    No mask or box is needed. Each measure takes parts of the inputs away and looks at the score. That is evidence, not
+    proof: inputs with holes lie off the data, and measures disagree. A method that is not better than a random map by
+    any measure says nothing about this model on these inputs. See the guide on trust for which measures agree with
     known truth.
 
     Parameters
@@ -211,7 +211,7 @@ def trust(
     groups, input, batch_size, verbose, **options
         As for `tfxai.metrics.deletion`.
     seed : int
-        Of random maps and subsets.
+        Seed of random maps and subsets.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def trust(
     Raises
     ------
     ValueError, TypeError
-        If explanations, inputs or options do not fit, or there are less than two inputs.
+        If explanations, inputs or options do not fit, or there are fewer than two inputs.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def load(path: Path) -> Any:
     UnknownObject
         If a layer or function of the file is neither Keras's nor registered.
     ValueError
-        If there is no such file, it holds no model, or one that Keras does not read.
+        If there is no such file, it holds no model, or one that Keras cannot read.
     """
     if is_saved_model(path):
         return path

@@ -75,7 +75,7 @@ class Stream:
         self._add = tf.function(self._sum, autograph=False).get_concrete_function(*signature)
 
     def add(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Take descriptors (n, m), their labels (n, C) in 0 and 1, and what each of them counts (n,)."""
+        """Take descriptors (n, m), their labels (n, C) in 0 and 1, and the weight of each (n,)."""
         self._counts += labels.sum(0).astype(np.int64)
         if weights is not None:
             root = np.sqrt(weights, dtype=np.float32)[:, None]

@@ -51,7 +51,7 @@ class PredictionByFeatures(Explainer):
     Raises
     ------
     ValueError
-        If the features have not been fitted, the model has no ReLU, or its input is no image.
+        If the features have not been fitted, the model has no ReLU, or its input is not an image.
 
     Notes
     -----

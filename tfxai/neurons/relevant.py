@@ -69,7 +69,7 @@ class RelevantFeatures:
         Only weights that are not negative, so that features speak for classes and none against. Default True, as in the
         later code of the authors' group; the paper states no sign.
     class_weight : sequence of float, optional
-        What an image of each class counts, such as one over the images of the class. Default: 1.
+        The weight of an image of each class, such as one over the number of images of the class. Default: 1.
     seed : int
         Chooses the images held out.
     **options
@@ -155,7 +155,7 @@ class RelevantFeatures:
     def fit(
         self, images: Inputs, labels: Labels | None = None, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> RelevantFeatures:
-        """Find the features.
+        """Fit the features.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ class RelevantFeatures:
         Raises
         ------
         ValueError
-            If it is not fitted, or the model has no ReLU, or takes no images.
+            If it is not fitted, or the model has no ReLU or does not take images.
         """
         key = top, relus, strided, pooling
         if key not in self._explainers:

@@ -80,7 +80,7 @@ def page(
         If there is nothing to show, the numbers of inputs, images, names and curves differ, or inputs are neither
         images, texts nor rows of a table.
     TypeError
-        If something else than explanations is given.
+        If something other than explanations is given.
 
     Examples
     --------

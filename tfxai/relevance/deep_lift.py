@@ -36,21 +36,21 @@ class DeepLift(Explainer):
         What the input is compared with; an array of the batch's shape has one for each input. Default 0, in the model's
         own scale. See `tfxai.baselines.references`.
     background : array or list of baselines, or dict of these by input, optional
-        Several baselines for every input, (b, ...), in place of one: the values are their mean.
+        Several baselines for every input, (b, ...), instead of one: the values are averaged over them.
     rule : {"rescale", "reveal_cancel", "genomics"}
         For activations. "rescale" (default): the slope between both passes. "reveal_cancel": what raises and what
         lowers the argument is followed apart, so that causes which cancel, as in min(a, b), are seen.
         "genomics": the second for dense layers, the first where there are positions (the paper's section 4.2).
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 
     Raises
     ------
     ValueError
-        For an operation that no multiplier is known for; it is never treated as a gradient.
+        For an operation for which no multiplier is known; it is never treated as a gradient.
 
     Examples
     --------

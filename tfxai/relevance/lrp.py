@@ -28,10 +28,10 @@ RuleOfLayer: TypeAlias = Callable[[LayerFacts], Rule]
 class LRP(Explainer):
     """Layer-wise relevance propagation: the score, handed back layer by layer to what it was made of.
 
-    Bach et al. (2015). Every layer shares the relevance of its output among its inputs by a rule; which rule where is
-    said by a composite. Relevance goes back through the operations of the graph, so it does not matter how the model is
-    written: layers, nested models, `keras.ops`, a SavedModel. Batch normalisations and other scales and shifts are
-    folded into the layer before them.
+    Bach et al. (2015). Every layer shares the relevance of its output among its inputs by a rule; a composite says
+    which rule applies where. Relevance goes back through the operations of the graph, so it does not matter how the
+    model is written: layers, nested models, `keras.ops`, a SavedModel. Batch normalisations and other scales and shifts
+    are folded into the layer before them.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class LRP(Explainer):
         keys) then. Default: at the input, or where its integers are embedded. Names of inputs: those of several whose
         embeddings are meant.
     low, high : float or tuple of float, optional
-        Bounds of what the first layer sees, behind all preprocessing, for composites with a z-box.
+        Bounds of what the first layer sees, after all preprocessing, for composites with a z-box.
     bias : bool
-        Whether shifts take their part of the relevance, which is lost then. Without it (False) relevance is conserved,
+        Whether shifts take their part of the relevance, which is then lost. Without it (False) relevance is conserved,
         but for outputs that a shift alone has made.
     operations : dict, optional
         Rules for operations that have none here, or another one, by type (``"Cumsum"``) or by a pattern of names
@@ -65,7 +65,7 @@ class LRP(Explainer):
     Raises
     ------
     ValueError
-        For an operation that no sound rule is known for; it is never treated as a gradient.
+        For an operation for which no sound rule is known; it is never treated as a gradient.
 
     Examples
     --------

@@ -38,8 +38,8 @@ class SimpleTaylor(Explainer):
         `tfxai.baselines.references`. Its gradient is taken a thousandth of the way to x, because black, for one, is a
         corner of ReLUs without biases: for networks of these, root 0 gives gradient times input.
     at : str or sequence of str, optional
-        Of integers, such as those of words: the inputs that are explained where they are embedded, or a layer behind
-        the embedding. Default: the input of words.
+        For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
+        embedding. Default: the input of words.
     **options
         As for `Explainer`.
 

@@ -39,8 +39,9 @@ class InputResampling:
 
         correlation = mean over sites of |Pearson(a, y)|,    precision = 1 / mean over sites of Var(a),
 
-    sites being the positions of the channel's map. Where the two choose other channels, the decision rests on features
-    that are not stable. All layers are scored by one pass of each copy, and memory does not depend on their number.
+    sites being the positions of the channel's map. Where the two choose different channels, the decision rests on
+    features that are not stable. All layers are scored by one pass of each copy, and memory does not depend on their
+    number.
 
     Parameters
     ----------
@@ -67,10 +68,10 @@ class InputResampling:
     sigma : float
         Strength of the perturbation, as told there. Default 0.1 (authors' code).
     clip : (float, float), optional
-        What values may reach; default: anything, as in the authors' code.
+        Bounds of the values; default: none, as in the authors' code.
     spatial : {"mean", "max", "peak"}
-        How the sites of a channel are put together: their mean (default, the authors'), which dilutes what is decisive
-        at one place; the maximum; or the site where the image excites the channel most.
+        How the sites of a channel are combined: their mean (default, the authors'), which dilutes what is decisive at
+        one place; the maximum; or the site where the image excites the channel most.
     activity : float
         Channels with a mean activation below this have no precision, for what is dead is stable. Default 0.1 (authors'
         code), which depends on the scale of the network.
@@ -80,9 +81,9 @@ class InputResampling:
         Of the outputs over the copies, for p-values of the correlations. Default 0: none. Each takes as much memory
         as the activations of one copy, and the cloud passes through the model twice.
     sites : int, optional
-        Most sites that are looked at in a layer: of larger maps every second, third ... row and column. Default 256
-        (ours): on photographs channels are then ranked as another seed ranks them, in half the time. None: all, for
-        the true peaks and for maps of each site.
+        The maximum number of sites to look at in a layer: of larger maps every second, third ... row and column.
+        Default 256 (ours): on photographs channels are then ranked as another seed ranks them, in half the time. None:
+        all, for the true peaks and for maps of each site.
     maps : bool
         Whether correlation and variance of every site are kept, which takes the memory of two copies for each image.
     effect : bool
@@ -100,7 +101,7 @@ class InputResampling:
     settings : Settings
         All parameters but the layers, the seed and those of the model.
     seed : int
-        May be changed, and then another cloud is taken.
+        May be changed; then another cloud is drawn.
 
     Raises
     ------

@@ -142,7 +142,7 @@ class Resampling(ChannelScores):
         controls : int
             How many random sets for each image and metric.
         seed : int
-            Of the random sets.
+            Seed of the random sets.
         batch_size : int
             How many images at once.
 

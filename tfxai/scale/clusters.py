@@ -51,7 +51,7 @@ def clusters(maps: np.ndarray, seed: int = 0) -> Clusters:
     maps : ndarray
         (n, ...) of one class, small: a few hundred numbers each.
     seed : int
-        Of the clustering.
+        Seed of the clustering.
 
     Returns
     -------

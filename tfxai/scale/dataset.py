@@ -46,8 +46,8 @@ def explain_dataset(
 ) -> Results:
     """Explain a whole data set; called again, a run that was killed resumes where it stopped.
 
-    Results are Parquet files, each of ``shard_rows`` inputs, that are there whole or not at all. Inputs that cannot be
-    explained are listed beside them with the reason.
+    Results are Parquet files of ``shard_rows`` inputs each, which appear complete or not at all. Inputs that cannot be
+    explained are listed alongside, with the reason.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def explain_dataset(
         A folder tree of images, or a folder of Parquet or TFRecord files; one such file, a ``.csv`` file of paths, or a
         ``.npy`` file of inputs; an array; or a dataset of batches that gives the same rows each time it is read.
     methods : str or sequence of str
-        As for `tfxai.explain`, with options if need be: ``["grad_cam", "rise:masks=500"]``.
+        As for `tfxai.explain`, with options if needed: ``["grad_cam", "rise:masks=500"]``.
     output : path
         The folder of results.
     column : str, optional
-        Of a table the column, or of TFRecords the feature, that holds images or paths. Default: the one that can be
-        meant.
+        The column of a table, or the feature of TFRecords, that holds images or paths. Default: the only one that
+        qualifies.
     shard_rows : int
         Inputs in a shard. When a run is killed, each worker loses one shard at most. Default 1024.
     max_failures : float or int

@@ -52,7 +52,7 @@ class Explain:
     path : path
         A .keras or .h5 file, or the folder of a SavedModel.
     methods : str or sequence of str
-        As for `tfxai.explain`, with options if need be: ``"rise:masks=500"``.
+        As for `tfxai.explain`, with options if needed: ``"rise:masks=500"``.
     target : None, int or str
         Which class; None: the predicted one. ``"column:label"``: the one that the column "label" of the source gives
         for each input, by number or by name.

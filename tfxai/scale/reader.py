@@ -31,7 +31,7 @@ class Failure(NamedTuple):
 
 
 class Results:
-    """What `tfxai.explain_dataset` wrote to a folder, as far as it is done.
+    """What `tfxai.explain_dataset` has written to a folder so far.
 
     Parameters
     ----------

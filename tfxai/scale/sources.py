@@ -52,8 +52,8 @@ def open_source(given: Any, column: str | None = None, target: str | None = None
         A folder tree of images, or a folder of Parquet or TFRecord files; one such file, or a ``.csv`` of paths; a
         ``.npy`` file or an array of inputs; a dataset of batches, which gives the same rows each time it is read.
     column : str, optional
-        Of a table the column, or of TFRecords the feature, that holds images or paths. Default: the one that can be
-        meant.
+        The column of a table, or the feature of TFRecords, that holds images or paths. Default: the only one that
+        qualifies.
     target : str, optional
         The column, or feature, that says which class is explained. Of a folder tree it is "folder": that in which an
         image lies, below the tree's own. Of a dataset of pairs, (inputs, labels), it is "label".

@@ -101,9 +101,10 @@ def summarize(
     method : str, optional
         By which method; not needed where there is one.
     most : int
-        How many inputs of a class are compared; of more, so many are drawn. Means are those of all. Default 500.
+        How many inputs of a class are compared; if there are more, this many are drawn. Means are over all inputs.
+        Default 500.
     seed : int
-        Of the draws and the clustering.
+        Seed of the draws and the clustering.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def summarize(
     Raises
     ------
     ValueError
-        If nothing is explained yet, or the maps are no images.
+        If nothing has been explained yet, or the maps are not images.
     """
     results = results if isinstance(results, Results) else read(results)
     name, most = results.named(method), positive("most", most)

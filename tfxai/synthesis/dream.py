@@ -57,7 +57,7 @@ class Recipe:
     norm : {"mean", "std"}
         What the gradient is divided by: the mean of its absolute values, or its standard deviation.
     jitter : int
-        By up to so many pixels the image is rolled over its edges in each step.
+        The image is rolled over its edges by up to this many pixels in each step.
     reduction : {"energy", "mean", "sum", "max"}
         What is to rise in a layer, see `tfxai.objectives.layer`.
     """
@@ -117,14 +117,14 @@ class DeepDream(Seeded):
     octaves, octave_scale, steps, rate, norm, jitter, reduction
         Attributes of `tfxai.synthesis.Recipe`, each in place of the preset's.
     seed : int
-        Of the jitter.
+        Seed of the jitter.
     output, signature, jit_compile
         As for `Explainer`.
 
     Raises
     ------
     ValueError, TypeError
-        For layers, channels or presets that do not exist, options out of range, and models that take no images.
+        For layers, channels or presets that do not exist, options out of range, and models that do not take images.
 
     Examples
     --------

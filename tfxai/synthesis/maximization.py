@@ -70,25 +70,25 @@ class ActivationMaximization(Seeded):
     expert : object, optional
         In TensorFlow operations, ``log_prob(x)``, (n,) log-densities of images, or ``score(x)``, their gradient.
     expert_weight : float
-        What it counts. Default 1.
+        Its weight. Default 1.
     generator : keras.Model or path, optional
         Makes images of codes.
     generator_range : (low, high) or "input"
         What the generator's outputs lie between, to be rescaled to the bounds of ``preprocess``; "input": they are
         inputs of the model as they are. Must be given with a generator.
     steps : int
-        Of Adam. Default 256.
+        Steps of Adam. Default 256.
     learning_rate : float
-        Of Adam. Default 0.05 (lucid).
+        Learning rate of Adam. Default 0.05 (lucid).
     threshold : float, optional
-        An image stops when the probability of its class is so high.
+        An image stops when the probability of its class reaches this.
     keep : {"best", "last"}, optional
         Whether to return what had the highest total, or what came last. Default: the best, unless transforms make
         totals of steps differ by luck, or the expert has no log-density.
     frames : int
-        Keep an image every so many steps. Default 0: none.
+        Keep an image every this many steps. Default 0: none.
     seed : int
-        Of noise and transforms.
+        Seed of noise and transforms.
     shape : tuple of int, optional
         Of one image, where the model does not say it.
     output, signature, jit_compile

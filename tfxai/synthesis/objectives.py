@@ -136,7 +136,7 @@ def neuron(layer: Layer, index: int | Sequence[int]) -> Objective:
     Raises
     ------
     ValueError
-        If an index is no whole number from 0 on.
+        If an index is not a whole number from 0 on.
 
     Examples
     --------

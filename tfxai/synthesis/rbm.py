@@ -35,7 +35,7 @@ class RBMExpert:
     learning_rate : float
         Length of a step. Default 0.005; where weights become infinite, less is needed.
     seed : int
-        Of the weights, the order of images and the hidden units.
+        Seed of the weights, the order of the images and the hidden units.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class RBMExpert:
         Raises
         ------
         ValueError
-            If there are less than two images, all are the same, or the learning rate is too high.
+            If there are fewer than two images, all are the same, or the learning rate is too high.
         """
         rows, rng = flat_rows(images), np.random.default_rng(self.seed)
         n, d = rows.shape

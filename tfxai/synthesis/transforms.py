@@ -43,7 +43,7 @@ def jitter(most: int | float) -> Affine:
     Parameters
     ----------
     most : int or float
-        By up to so many pixels; below 1, this share of the shorter side.
+        By up to this many pixels; below 1, this share of the shorter side.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def jitter(most: int | float) -> Affine:
     Raises
     ------
     ValueError
-        If it is negative, or 1 or more and no whole number.
+        If it is negative, or 1 or more and not a whole number.
 
     Examples
     --------

@@ -72,7 +72,7 @@ def explain_files(
     Returns
     -------
     int
-        The exit status: 1 if some of the files were no images, else 0.
+        The exit status: 1 if some of the files were not images, else 0.
     """
     check_batch_size(arguments)
     paths = files.find(arguments.images)

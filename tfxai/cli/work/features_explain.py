@@ -11,7 +11,7 @@ METHOD = "relevant_features"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain the images; 1 if some of the files were no images, else 0."""
+    """Explain the images; 1 if some of the files were not images, else 0."""
     options = {"features": arguments.features, "top": arguments.strongest, "relus": arguments.relus}
     return explain_files(
         arguments,

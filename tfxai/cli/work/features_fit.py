@@ -23,7 +23,7 @@ FEATURES = 5  # of each class there
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fit the features, write them, print a report, and draw them; 1 if some of the files were no images, else 0."""
+    """Fit the features, write them, print a report, and draw them; 1 if some of the files were not images, else 0."""
     check_batch_size(arguments)
     output = arguments.output if arguments.output.suffix == ".npz" else Path(f"{arguments.output}.npz")
     for file in (arguments.output, output, output.with_suffix(".png")):

@@ -10,7 +10,7 @@ from tfxai.synthesis.box import box
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Invert the images; 1 if some of the files were no images, else 0."""
+    """Invert the images; 1 if some of the files were not images, else 0."""
     method = GuidedFeatureInversion.facts.name
     steps = {name: getattr(arguments, name) for name in ("inversion_steps", "target_steps")}
     options = {name: number for name, number in steps.items() if number is not None}

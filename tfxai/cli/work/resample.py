@@ -24,7 +24,7 @@ COLUMNS = ("file", "layer", "score", "rank", "channel", "value", "activity")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Resample image by image, and write what was found; 1 if some of the files were no images, else 0."""
+    """Resample image by image, and write what was found; 1 if some of the files were not images, else 0."""
     check_batch_size(arguments)
     if arguments.best < 1:
         raise ValueError(f"Expected --best to be at least 1, got {arguments.best}.")
