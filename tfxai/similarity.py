@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 def ranks(maps: np.ndarray) -> np.ndarray:
     """(n, positions) ranks, centred and of length 1, so that products are Spearman's correlations; NaN if constant."""
-    found = rankdata(maps.reshape(len(maps), -1), axis=1)
+    found = rankdata(maps.reshape(len(maps), -1), axis=1).astype(np.float64)  # from SciPy 1.18 on in the type of maps
     found -= found.mean(1, keepdims=True)
     length = np.linalg.norm(found, axis=1, keepdims=True)
     return np.divide(found, length, out=np.full_like(found, np.nan), where=length > 0)

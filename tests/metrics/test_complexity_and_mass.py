@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from networks import oracle
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 import tfxai
@@ -15,6 +16,7 @@ from tfxai.metrics import (
     sparseness,
     top_k_intersection,
 )
+from tfxai.similarity import rank_correlation
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +84,14 @@ def test_what_does_not_fit():
         roc_auc(maps, np.full((2, 3, 3), 0.3))
     with pytest.raises(ValueError, match="threshold"):
         effective_complexity(maps, threshold=1)
+
+
+def test_large_maps_lose_no_ranks():
+    """Sums of ranks go beyond what float32 holds, which SciPy gives ranks of float32 from 1.18 on."""
+    random = np.random.default_rng(0)
+    maps = random.normal(size=(2, 300, 300)).astype("float32")
+    masks = random.random(maps.shape) < 0.3
+    area = [roc_auc_score(mask.ravel(), one.ravel()) for one, mask in zip(maps, masks, strict=True)]
+    np.testing.assert_allclose(roc_auc(maps, masks), area, rtol=1e-12)
+    expected = spearmanr(maps[0].ravel().astype(float), maps[1].ravel().astype(float)).statistic
+    np.testing.assert_allclose(rank_correlation(maps[:1], maps[1:]), expected, rtol=1e-9)

@@ -74,7 +74,7 @@ def test_the_oracles_random_logit():
     with pytest.raises(ValueError, match="Expected classes"):
         random_logit(explainer, x, lambda outputs: outputs[:, 0])
     same = data_randomization(model, model, x, tfxai.GradientXInput, labels)
-    np.testing.assert_allclose(same.ssim, 1)
+    np.testing.assert_allclose(same.ssim, 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("order", ["cascading", "independent"])
@@ -82,7 +82,7 @@ def test_a_detector_of_edges_passes_no_test(order, residual, x):
     report = model_randomization(residual, x, Edges, order=order, verbose=0)
     assert report.stages == ("dense", "bn4", "conv4", "bn3", "conv3", "bn2", "conv2", "bn1", "conv1")
     for similarity in (report.spearman, report.spearman_absolute, report.ssim):
-        np.testing.assert_allclose(similarity, 1)
+        np.testing.assert_allclose(similarity, 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["saliency", "lrp", "grad_cam", "guided_backprop", "smooth_grad:samples=3"])
@@ -144,7 +144,8 @@ def test_layers_by_one_and_their_initialisers():
     x = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("f")
     report = model_randomization(model, x, "saliency", 0, how="initialize", order="independent", verbose=0)
     assert report.ssim is None
-    assert (report.spearman < 1).all()
+    assert (report.spearman[[1, 3]] < 0.99).all()
+    np.testing.assert_allclose(report.spearman[2], 1, rtol=1e-6)  # a batch normalisation that has not been trained
     with pytest.raises(ValueError, match="got 'inn'"):
         model_randomization(model, x, "saliency", 0, layers=["inn"])
 
@@ -170,7 +171,7 @@ def test_random_labels_leave_nothing_to_see_but_edges():
         reader.fit(x, own, epochs=10, batch_size=64, verbose=0)
         readers.append(reader)
     edges = data_randomization(*readers, x, Edges)
-    np.testing.assert_allclose(edges.spearman, 1)
+    np.testing.assert_allclose(edges.spearman, 1, rtol=1e-6)
     found = data_randomization(*readers, x, "gradient_x_input")
     assert found.spearman.mean() + found.spearman.std() < 0.8
     left = [np.abs(tfxai.Saliency(one)(x, 1).values[:, :, :4]).mean() for one in readers]
@@ -203,7 +204,7 @@ def test_alike():
     maps = np.random.default_rng(0).normal(size=(2, 9, 8))
     found = map_similarity(maps, 2 * maps)
     for similarity in found:
-        np.testing.assert_allclose(similarity, 1)
+        np.testing.assert_allclose(similarity, 1, rtol=1e-6)
     empty = map_similarity(maps, 0 * maps)
     np.testing.assert_array_equal(empty.spearman, 0)
     assert map_similarity(maps[:, :5], maps[:, :5]).ssim is None
