@@ -28,7 +28,8 @@ def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
 def concatenate(path: str | PathLike, header: dict[str, Any], parts: Sequence[str | PathLike]) -> None:
     """Write the arrays of several files one behind the other as one file, with one array of one part in memory.
 
-    The file appears only once it is complete."""
+    The file appears only once it is complete.
+    """
     whole, partial = _npz(path), Path(f"{path}.partial")
     with np.load(_npz(parts[0]), allow_pickle=False) as first:
         names = [name for name in first.files if name != "header"]

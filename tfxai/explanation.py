@@ -91,7 +91,8 @@ class Explanation(OfWords, Shown):
         Of `SmoothGrad`, `SquareGrad`, `VarGrad`, `GradientSHAP`, `RISE` and `KernelSHAP`, made with
         ``uncertainty=True``, and always of `PermutationSHAP`: by how much a value would typically differ, had other
         noise, masks or coalitions been drawn. It falls with the root of the number of samples, and says nothing about
-        whether the method is right. For other methods it raises a ValueError."""
+        whether the method is right. For other methods it raises a ValueError.
+        """
         name = "standard_error"
         found = {key.partition("/")[2]: x for key, x in self.extras.items() if key.partition("/")[0] == name}
         if not found:

@@ -53,7 +53,8 @@ class Occlusion(Explainer):
         ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.
     incremental : bool or "auto"
         Run only what a window can change, layer by layer, and take the rest from the pass of the whole input: the same
-        values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass. Of words
+        values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass; up to
+        eight times as many copies run at a time, no more than take the memory of a batch of full passes. Of words
         in a causal model only those from the first hidden one on run again. Default "auto": where it is estimated to
         save a tenth, as for causal models, and for convolutional networks whose layers do not mix all positions early.
         ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
@@ -164,7 +165,7 @@ class Occlusion(Explainer):
             copies = run.with_image(merge(occluded), tf.size(fill))
             return split(self.rerun(run, copies, tf.size(fill)).score, run.count)
 
-        return score, fills.shape[0] or 1, passes.room if isinstance(passes, Incremental) else 1
+        return score, fills.shape[0] or 1, passes.room if passes else 1
 
     def _passes(self, grid: Sequence[int]) -> int:
         """How many windows are asked."""

@@ -176,7 +176,7 @@ def of_positions(run: Run, rerun: Rerun, groups: Parts, around: Around | None = 
                 copies = copies_of(1 - tf.one_hot(player, parts.count)[:, None], absence)
                 return scores_behind(run, passes, copies, tf.size(absence))
 
-            return behind, 1
+            return behind, passes.room
         if passes is None or parts.kept is not None:
             run.facts["incremental"] = None
             return None

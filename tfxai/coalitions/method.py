@@ -160,7 +160,8 @@ def number_or_budget(name: str, number: int | None, budget: int | None, usual: i
 
 def affordable(number: int, budget: int | None, each: int, what: str) -> int:
     """How many are made, if each evaluates so many coalitions: the given number, or as many as a budget is enough
-    for."""
+    for.
+    """
     if budget is None:
         return number
     if budget < each:

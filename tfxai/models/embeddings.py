@@ -91,7 +91,8 @@ def apart(numbers: tf.Tensor, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 def may_be_words(x: tf.Tensor, others: Collection[str] = ()) -> bool:
     """Whether an input may stand for words, as a graph tells in which functions are not looked into.
 
-    ``others`` are names of operations that are not part of the model."""
+    ``others`` are names of operations that are not part of the model.
+    """
     return x.dtype.is_integer or (x.dtype.is_floating and x.shape.rank == 2 and bool(_rounded(x, CALLS, others)))
 
 

@@ -59,7 +59,11 @@ class Suffix:
     ----------
     share : float
         What a pass is estimated to cost, as a share of a full one.
+    room : int
+        As for `tfxai.models.incremental.Incremental`: one, for what comes out is put together whole.
     """
+
+    room = 1
 
     def __init__(self, start: tf.Tensor, end: tf.Tensor, causal: Sequence[Attention], kept: float):
         self.start, self.end, self._sizes = start, end, _sizes(start, end)
