@@ -366,8 +366,7 @@ class Runner:
 
         ``rows`` are the inputs, what stands beside them, and what is wanted of them, with a row for each input.
         """
-        fixed = self.view.batch_size
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec([fixed, *x.shape[1:]], x.dtype), rows)
+        specs = self.view.specs_like(rows)
         batch, beside, _ = rows
         with self._tracing:
             self.view.prepare(batch)
@@ -379,7 +378,8 @@ class Runner:
                 compared = baselines.by_input(self.reference, list(self._named(batch)))
                 trace = _Trace(self, specs, compared, what, batch_size, repeats)
                 if key[0] not in self._steady:
-                    steadiness.check(self.view, batch, batch_size, bool(fixed), self.draws, self.jit_compile is True)
+                    fixed = bool(self.view.batch_size)
+                    steadiness.check(self.view, batch, batch_size, fixed, self.draws, self.jit_compile is True)
                     self._steady.add(key[0])
                 self._traces[key] = trace
             return self._traces[key]

@@ -8,7 +8,6 @@ import pytest
 
 import tfxai
 from tfxai.cli import main
-from tfxai.evaluation import faithfulness
 from tfxai.metrics.judge import Judge
 
 
@@ -72,33 +71,6 @@ def test_the_table_is_what_trust_says_and_a_run_goes_on(folder, small, tmp_path,
     assert "<script" not in text
     assert evaluate(folder, tmp_path, "--fill", "mean") == 2
     assert "fill was None and is 'mean'" in capsys.readouterr().err
-
-
-def test_passes_are_timed_once_their_size_is_known(folder, tmp_path, monkeypatch):
-    new, while_timed = [], []
-    make, timed = faithfulness.predictor, faithfulness._timed
-
-    def predictor(*given):
-        predict = make(*given)
-
-        def seen(inputs):
-            if len(inputs) not in new:  # another size is traced
-                new.append(len(inputs))
-            return predict(inputs)
-
-        return seen
-
-    def watched(work):
-        before = len(new)
-        found = timed(work)
-        while_timed.append(len(new) - before)
-        return found
-
-    monkeypatch.setattr(faithfulness, "predictor", predictor)
-    monkeypatch.setattr(faithfulness, "_timed", watched)
-    assert evaluate(folder, tmp_path, "--limit", "3") == 0
-    assert new == [2, 1]
-    assert while_timed == [0] * 8  # of two batches by two methods, a pass and an explanation each
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfxai.models import open_model
-from tfxai.models.predict import predict
+from tfxai.models.predict import predict, predictor
 from tfxai.models.view import padded
 
 
@@ -40,3 +40,16 @@ def test_predictions_come_in_order_whatever_the_batches(rows):
     x = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
     expected = np.concatenate([model(np.tile(row, (rows or 1, 1))).numpy()[:1] for row in x])
     np.testing.assert_allclose(predict(open_model(model), x, 7).values, expected, atol=1e-6)
+
+
+def test_a_predictor_is_traced_once_for_batches_of_any_size(monkeypatch):
+    model, traced = _fixed(None), []
+    view = open_model(model)
+    forward = view.forward
+    monkeypatch.setattr(view, "forward", lambda x: (traced.append(x.shape), forward(x))[1])
+    predicted = predictor(view, 4)
+    x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    expected = model(x).numpy()
+    for rows in (9, 3, 2):  # in batches of 4, 3, 2 and 1
+        np.testing.assert_allclose(predicted(x[:rows]).values, expected[:rows], atol=1e-6)
+    assert [tuple(shape) for shape in traced] == [(None, 4)]

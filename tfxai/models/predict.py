@@ -52,7 +52,9 @@ def predict(view: ModelView, inputs: Any, batch_size: int, names: int | None = N
 
 
 def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Callable[[Any], Predicted]:
-    """From inputs to the probabilities of classes where the model gives some, else to its outputs; traced once.
+    """From inputs to the probabilities of classes where the model gives some, else to its outputs.
+
+    Traced once for inputs of one shape, however many there are.
 
     Logits and the outputs of a regression look alike. Where there are as many names of classes as outputs, these are
     taken for logits, and their softmax is given.
@@ -60,7 +62,7 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
     batch_size = positive("batch_size", batch_size)
     probable: list[bool] = []
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @tf.function(autograph=False)
     def predicted(x: Any) -> tf.Tensor:
         outputs = view.forward(x).outputs
         if outputs.shape.rank != 2:
@@ -72,10 +74,15 @@ def predictor(view: ModelView, batch_size: int, names: int | None = None) -> Cal
 
     size = view.batch_size or batch_size
 
+    def of_batch(batch: Any) -> tf.Tensor:
+        x = padded(batch, view.batch_size) if view.batch_size else batch
+        view.prepare(x)
+        step = predicted.get_concrete_function(view.specs_like(x))
+        return step(tf.nest.map_structure(tf.constant, x))
+
     def predict_all(inputs: Any) -> Predicted:
         rows = len(tf.nest.flatten(inputs)[0])
-        batches = (padded(batch, view.batch_size) if view.batch_size else batch for batch in cut(inputs, size))
-        found = [predicted(tf.nest.map_structure(tf.constant, batch)) for batch in batches]
+        found = [of_batch(batch) for batch in cut(inputs, size)]
         return Predicted(np.concatenate(found)[:rows], probable[0])
 
     return predict_all
