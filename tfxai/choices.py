@@ -29,6 +29,7 @@ Scale: TypeAlias = Literal["logit", "log_probability", "probability"]
 
 # Published forms of guided feature inversion and of DeepDream.
 InversionPreset: TypeAlias = Literal["tfxai", "paper", "authors"]
+FeaturePreset: TypeAlias = Literal["tfxai", "paper"]
 DreamPreset: TypeAlias = Literal["inceptionism", "nn_interpretability"]
 
 # How far an explanation can be trusted: measures, and what they are.

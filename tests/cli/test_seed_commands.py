@@ -153,9 +153,10 @@ class TestFit:
 
 def test_explanations_by_features(folder, fitted, painted, tmp_path, capsys):
     options = ["--features", "{}/fitted.npz", "--classes", "{}/names.txt", "--strongest", "2", "--output", tmp_path]
-    assert run(folder, "features", "explain", "{}/flowers.keras", "{}/few", *options) == 0
+    few = ["features", "explain", "{}/flowers.keras", "{}/few"]
+    assert run(folder, *few, *options, "--preset", "paper") == 0
     found = tfxai.Explanation.load(tmp_path / "relevant_features.npz")
-    expected = fitted.explain(painted[0][:2], top=2)
+    expected = fitted.explain(painted[0][:2], top=2, preset="paper")
     np.testing.assert_allclose(found.values, expected.values, atol=1e-4)
     np.testing.assert_array_equal(found.extras["top"], expected.extras["top"])
     assert [one.channel for one in found.evidence()[0]] == [one.channel for one in expected.evidence()[0]]
@@ -163,7 +164,7 @@ def test_explanations_by_features(folder, fitted, painted, tmp_path, capsys):
         drawn(tmp_path / name)
     printed = capsys.readouterr().out
     assert re.search(r"%  [a-z]+ petals", printed)
-    assert run(folder, "features", "explain", "{}/flowers.keras", "{}/few", "--features", "{}/names.txt") == 2
+    assert run(folder, *few, "--features", "{}/names.txt") == 2
     assert "names.txt' holds no relevant features" in capsys.readouterr().err
 
 

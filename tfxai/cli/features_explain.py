@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
+from tfxai.choices import FeaturePreset
 from tfxai.cli.options import (
     add_batch_size_option,
     add_image_options,
@@ -32,6 +34,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", metavar="FILE", required=True, help="fitted features, a .npz file")
     parser.add_argument(
         "--strongest", metavar="N", type=int, default=3, help="features of each prediction (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=get_args(FeaturePreset),
+        default="tfxai",
+        help="of the heat-maps (default: %(default)s)",
     )
     parser.add_argument(
         "--relus",

@@ -92,6 +92,7 @@ class UpsampledActivation(Explainer):
 OF_FEATURES: dict[str, Callable[[RelevantFeatures], Callable[..., Explanation]]] = {
     "upsampled activation": UpsampledActivation,
     "relevant features": lambda features: features.explain,
+    "relevant features, paper": lambda features: partial(features.explain, preset="paper"),
 }
 OF_MODELS: dict[str, Callable[[ModelView], Callable[..., Explanation]]] = {
     "deconvnet + guided": GuidedBackprop,

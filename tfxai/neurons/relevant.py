@@ -14,6 +14,7 @@ from tfxai import archive
 from tfxai.brief import made
 from tfxai.channels import named
 from tfxai.checks import one_of
+from tfxai.choices import FeaturePreset
 from tfxai.facts import Facts
 from tfxai.inputs import one_hot
 from tfxai.models.overrides import Pooling, Relus, Strided
@@ -306,6 +307,7 @@ class RelevantFeatures:
         verbose: Verbose = "auto",
         *,
         top: int = 3,
+        preset: FeaturePreset = "tfxai",
         relus: Relus = "guided",
         strided: Strided = "resampled",
         pooling: Pooling = "repeat",
@@ -318,7 +320,7 @@ class RelevantFeatures:
         ----------
         images, target, batch_size, verbose
             As for `Explainer.explain`; the target is a class.
-        top, relus, strided, pooling
+        top, preset, relus, strided, pooling
             As for `tfxai.neurons.prediction.PredictionByFeatures`.
 
         Returns
@@ -331,10 +333,10 @@ class RelevantFeatures:
         ValueError
             If it is not fitted, or the model has no ReLU or does not take images.
         """
-        key = top, relus, strided, pooling
+        key = top, preset, relus, strided, pooling
         if key not in self._explainers:
             self._explainers[key] = PredictionByFeatures(
-                self, top=top, relus=relus, strided=strided, pooling=pooling, **self.options
+                self, top=top, preset=preset, relus=relus, strided=strided, pooling=pooling, **self.options
             )
         return self._explainers[key].explain(images, target, batch_size, verbose)
 

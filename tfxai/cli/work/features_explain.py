@@ -12,7 +12,9 @@ METHOD = "relevant_features"
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain the images; 1 if some of the files were not images, else 0."""
-    options = {"features": arguments.features, "top": arguments.strongest, "relus": arguments.relus}
+    options = {name: getattr(arguments, name) for name in ("features", "preset", "relus")} | {
+        "top": arguments.strongest
+    }
     return explain_files(
         arguments,
         {METHOD: {}},
