@@ -135,8 +135,8 @@ class Explainer(Runner):
             (n,) scores that treats every row alike, with data of each row as `targets.Rows`, or a unit of a layer.
             Several classes for each input, (n, k), make n * k explanations, those of the first input first.
         batch_size : int
-            The number of inputs, perturbed copies included, that pass through the model at once, which bounds the
-            memory.
+            How many inputs, perturbed copies included, pass through the model at once at most, which bounds the memory.
+            On a CPU they are fewer where their values would not fit the cache, for that is faster.
         verbose : {"auto", 0, 1}
             Progress bar; "auto": if there is more than one batch.
 

@@ -17,6 +17,7 @@ from tfxai.checks import one_of, positive
 from tfxai.classes import check_count, class_names
 from tfxai.goal import Goal, check_rows, errors_explained, meaning
 from tfxai.models import ModelView, head, open_model, rewriting
+from tfxai.models.cache import rows_at_once
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
@@ -336,9 +337,9 @@ class Runner:
                 request.what.check(trace.outputs)
             target = meaning(request.what, trace.of_classes, trace.doubled, self.of_classes, request.ids)
             with self.view.running(), errors_explained(request.what):
-                found = self._averaged(trace, *rows)
+                parts = [self._averaged(trace, *part) for part in cut(rows, trace.at_once)]
         n = given.count(batch)
-        found = tf.nest.map_structure(lambda x: x.numpy()[:n], found)
+        found = tf.nest.map_structure(lambda *x: np.concatenate(x)[:n] if len(x) > 1 else x[0].numpy()[:n], *parts)
         if not np.isfinite(found["score"]).all():
             first = "Check where the target function divides or takes a logarithm. " if target == "function" else ""
             first = _all_hidden(batch, found["score"]) or first
@@ -402,11 +403,15 @@ class _Trace:
 
     def __init__(self, runner: Runner, specs: Any, compared: dict[str, Any], what: Any, batch_size: int, repeats: int):
         self.classes: int | None = None
+        self.at_once: int | None = None
 
         def step(inputs: Any, beside: Any, wanted: list[tf.Tensor]) -> dict[str, Any]:
             ids, *rows = wanted
             run = runner.run(inputs, Goal(ids, what, tuple(rows), runner.of_classes), batch_size)
             run.repeats, run.baselines, run.beside = repeats, compared | beside[0], beside[1]
+            if not (runner.view.opaque or runner.view.batch_size or runner.jit_compile):
+                self.at_once = rows_at_once(run.score.graph)
+                run.batch_size = min(batch_size, self.at_once)
             if what is None:
                 self.classes = run.outputs.shape[-1]
             self.of_classes = run.head is not None or run.scale == "probability" or runner.of_classes

@@ -1,0 +1,74 @@
+"""Batches that fit a processor's cache beside whole ones: seconds of both, and how far the values differ.
+
+    python benchmarks/cache.py
+    TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/cache.py --networks VGG16 ResNet50 --methods saliency
+
+Networks have random weights. Both ways take turns in one process; ratios are medians of the turns, with the half
+interquartile range.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from unittest.mock import patch
+
+import keras
+import numpy as np
+
+import tfxai
+from tfxai.explainer import Explainer
+
+CASES = {
+    "saliency": ({}, 32),
+    "grad_cam": ({}, 32),
+    "integrated_gradients": ({"steps": 16}, 2),
+    "rise": ({"masks": 64}, 1),
+    "occlusion": ({"window": 32, "stride": 32}, 1),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=["MobileNetV2", "EfficientNetB0", "ResNet50", "VGG16"])
+    parser.add_argument("--methods", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    print("| network | method | rows at once | CPU time, of a whole batch's | wall time | difference |")
+    print("|---|---|---:|---:|---:|---:|")
+    for network in given.networks:
+        model = getattr(keras.applications, network)(weights=None)
+        for method in given.methods:
+            print(f"| {network} | {method} | {compared(model, method, given.repeats)} |", flush=True)
+
+
+def compared(model: keras.Model, method: str, repeats: int) -> str:
+    """Cells of the table."""
+    options, rows = CASES[method]
+    x = np.random.default_rng(0).normal(size=(rows, *model.input_shape[1:])).astype(np.float32)
+    cut, whole = (tfxai.methods()[method](model, **options) for _ in range(2))
+    with patch("tfxai.runner.rows_at_once", lambda graph: 10**9):
+        spent(whole, x)
+    spent(cut, x)  # both are traced
+    ratios = []
+    for turn in range(repeats):
+        order = [cut, whole] if turn % 2 else [whole, cut]
+        seconds = {explainer: spent(explainer, x) for explainer in order}
+        ratios.append([a / b for a, b in zip(seconds[cut], seconds[whole], strict=True)])
+    low, (cpu, wall), high = np.quantile(ratios, [0.25, 0.5, 0.75], axis=0)
+    a, b = (explainer.explain(x, verbose=0).values for explainer in (cut, whole))
+    (trace,) = cut._traces.values()
+    spread = (high - low) / 2
+    cells = trace.at_once, f"{cpu:.2f} ± {spread[0]:.2f}", f"{wall:.2f} ± {spread[1]:.2f}"
+    return " | ".join(map(str, (*cells, f"{np.abs(a - b).max() / np.abs(b).max():.0e}")))
+
+
+def spent(explainer: Explainer, x: np.ndarray) -> tuple[float, float]:
+    """Seconds of CPU and of wall time."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    explainer.explain(x, verbose=0)
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+if __name__ == "__main__":
+    main()
