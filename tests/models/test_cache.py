@@ -57,6 +57,7 @@ METHODS = {
     "rise": {"masks": 32, "seed": 0},
     "occlusion": {"window": 4, "stride": 4, "incremental": False},
     "grad_cam": {},
+    "guided_feature_inversion": {"inversion_steps": 2, "target_steps": 2},
     "kernel_shap": {"groups": 4, "budget": 14, "seed": 0},
 }
 
@@ -74,7 +75,7 @@ def test_no_more_pass_at_a_time_than_fit_and_the_values_are_the_same(name, stric
     np.testing.assert_allclose(found.score, np.concatenate([one.score for one in alone]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["saliency", "smooth_grad", "rise"])
+@pytest.mark.parametrize("name", ["saliency", "smooth_grad", "guided_feature_inversion"])
 def test_the_classes_of_an_input_stay_together(name, strict, monkeypatch):
     x = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype(np.float32)
     explainer = tfxai.methods()[name](strict, **METHODS[name])
