@@ -10,14 +10,13 @@ interquartile range.
 from __future__ import annotations
 
 import argparse
-import time
 from unittest.mock import patch
 
 import keras
 import numpy as np
+from cost import spent
 
 import tfxai
-from tfxai.explainer import Explainer
 
 CASES = {
     "saliency": ({}, 32),
@@ -48,26 +47,19 @@ def compared(model: keras.Model, method: str, repeats: int) -> str:
     x = np.random.default_rng(0).normal(size=(rows, *model.input_shape[1:])).astype(np.float32)
     cut, whole = (tfxai.methods()[method](model, **options) for _ in range(2))
     with patch("tfxai.runner.rows_at_once", lambda *given: None):
-        spent(whole, x)
-    spent(cut, x)  # both are traced
+        whole.explain(x, verbose=0)
+    cut.explain(x, verbose=0)  # both are traced
     ratios = []
     for turn in range(repeats):
         order = [cut, whole] if turn % 2 else [whole, cut]
-        seconds = {explainer: spent(explainer, x) for explainer in order}
-        ratios.append([a / b for a, b in zip(seconds[cut], seconds[whole], strict=True)])
+        seconds = {explainer: spent(lambda own=explainer: own.explain(x, verbose=0)) for explainer in order}
+        ratios.append(seconds[cut] / seconds[whole])
     low, (cpu, wall), high = np.quantile(ratios, [0.25, 0.5, 0.75], axis=0)
     a, b = (explainer.explain(x, verbose=0).values for explainer in (cut, whole))
     (trace,) = cut._traces.values()
     spread = (high - low) / 2
     cells = trace.at_once, f"{cpu:.2f} ± {spread[0]:.2f}", f"{wall:.2f} ± {spread[1]:.2f}"
     return " | ".join(map(str, (*cells, f"{np.abs(a - b).max() / np.abs(b).max():.0e}")))
-
-
-def spent(explainer: Explainer, x: np.ndarray) -> tuple[float, float]:
-    """Seconds of CPU and of wall time."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    explainer.explain(x, verbose=0)
-    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from cost import spent
 
 import tfxai
 from tfxai.neurons import lasso
@@ -125,13 +125,6 @@ def load(path: Path | None) -> keras.Model:
 
 def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def spent(run: Callable) -> tuple[float, float]:
-    """Seconds of CPU time, of all threads, and of wall time."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    run()
-    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from cost import spent
 
 import tfxai
 from tfxai.models import open_model
@@ -84,13 +84,6 @@ def load(path: Path | None) -> keras.Model:
 
 def shape(view: Any) -> tuple[int, ...]:
     return tuple(next(iter(view.inputs.values())).shape[1:])
-
-
-def spent(run: Callable) -> tuple[float, float]:
-    """Seconds of CPU time, of all threads, and of wall time."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    run()
-    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def main() -> None:

@@ -337,8 +337,7 @@ class Runner:
                 request.what.check(trace.outputs)
             target = meaning(request.what, trace.of_classes, trace.doubled, self.of_classes, request.ids)
             with self.view.running(), errors_explained(request.what):
-                size = trace.at_once and max(1, trace.at_once // repeats) * repeats  # what belongs together stays so
-                parts = [self._averaged(trace, *part) for part in cut(rows, size)]
+                parts = [self._averaged(trace, *part) for part in cut(rows, trace.at_once)]
         n = given.count(batch)
         found = tf.nest.map_structure(lambda *x: np.concatenate(x)[:n] if len(x) > 1 else x[0].numpy()[:n], *parts)
         if not np.isfinite(found["score"]).all():
@@ -410,8 +409,9 @@ class _Trace:
             ids, *rows = wanted
             run = runner.run(inputs, Goal(ids, what, tuple(rows), runner.of_classes), batch_size)
             run.repeats, run.baselines, run.beside = repeats, compared | beside[0], beside[1]
-            self.at_once = rows_at_once(runner.view, run.score.graph)
-            run.batch_size = min(batch_size, self.at_once or batch_size)
+            fits = rows_at_once(runner.view, run.score.graph)
+            self.at_once = fits and max(1, fits // repeats) * repeats  # the classes of an input stay together
+            run.batch_size = min(batch_size, fits or batch_size)
             if what is None:
                 self.classes = run.outputs.shape[-1]
             self.of_classes = run.head is not None or run.scale == "probability" or runner.of_classes
