@@ -8,6 +8,7 @@ operation when it is asked for.
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ from tensorflow.python.framework.ops import gradient_registry  # has no public n
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 
 UNSAVED = "UnsavedGradient"
+_FOUND = weakref.WeakKeyDictionary[tf.Graph, dict[str, str]]()  # names of operations, by that of their gradient
 _LOADER = "saved_model.function_deserialization"  # the module whose gradients come out of SavedModels
 
 
@@ -82,9 +84,15 @@ def _from_process(name: str, function: ConcreteFunction) -> Callable[[], Concret
 
 
 def _find(graph: tf.Graph, name: str) -> Any:
-    """The operation that has the custom gradient of this name; None if there is none."""
-    wanted = name.encode()
-    return next((op for op in graph.get_operations() if op.node_def.attr["_gradient_op_type"].s == wanted), None)
+    """The operation that has the custom gradient of this name; None if there is none.
+
+    All of a finished graph are looked up at once: models have hundreds, and to read one attribute takes long.
+    """
+    if graph not in _FOUND:
+        attributes = ((op.name, op.node_def.attr["_gradient_op_type"].s.decode()) for op in graph.get_operations())
+        _FOUND[graph] = {gradient: operation for operation, gradient in attributes if gradient}
+    found = _FOUND[graph].get(name)
+    return None if found is None else graph.get_operation_by_name(found)
 
 
 def _register(

@@ -6,7 +6,10 @@ is a positive or negative part. Rules of Bach et al. (2015), Montavon et al. (20
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import tensorflow as tf
@@ -115,15 +118,16 @@ class Gamma(Rule):
 
     def share(self, layer: Affine, R: tf.Tensor) -> tf.Tensor:
         up, down = (layer.W + self.gamma * part for part in parts(layer.W))
+        signed = layer.signed
         above, below = (
-            sum(map(layer.forward, layer.signed, weights)) + _shift(layer, self.gamma, sign)
+            _sum(map(layer.forward, signed, weights)) + _shift(layer, self.gamma, sign)
             for weights, sign in (((up, down), 1), ((down, up), -1))
         )
         risen = layer.z > 0
         for_above = tf.where(risen, R / stabilized(above), 0)
         for_below = tf.where(risen, 0.0, R / stabilized(below))
-        terms = zip(layer.signed, (up, down), (down, up), strict=False)
-        return sum(a * (layer.back(for_above, W) + layer.back(for_below, V)) for a, W, V in terms)
+        terms = zip(signed, (up, down), (down, up), strict=False)
+        return _sum(a * (layer.back(for_above, W) + layer.back(for_below, V)) for a, W, V in terms)
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,14 @@ def _shift(layer: Affine, gamma: float, sign: int) -> tf.Tensor | float:
 
 def _same_sign(layer: Affine, R: tf.Tensor, for_plus: tf.Tensor, for_minus: tf.Tensor, sign: int) -> tf.Tensor:
     """Shares of the products a+ W and a- W' in their sum, and in the part of b that has the same sign."""
-    b = 0.0 if layer.b is None else sign * tf.nn.relu(sign * layer.b)
-    weights = (for_plus, for_minus)
-    s = R / stabilized(sum(map(layer.forward, layer.signed, weights)) + b)
-    return sum(a * layer.back(s, W) for a, W in zip(layer.signed, weights, strict=False))
+    signed, weights = layer.signed, (for_plus, for_minus)
+    z = _sum(map(layer.forward, signed, weights))
+    if layer.b is not None:
+        z += tf.nn.relu(layer.b) if sign > 0 else -tf.nn.relu(-layer.b)
+    s = R / (z + sign * EPSILON)
+    return _sum(a * layer.back(s, W) for a, W in zip(signed, weights, strict=False))
+
+
+def _sum(terms: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Their sum, where the built-in one would first add a zero, one operation more in the graph."""
+    return reduce(operator.add, terms)
