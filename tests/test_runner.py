@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfxai.runner import Runner, keeping
+from tfxai.outcome import keeping
+from tfxai.runner import Runner
 from tfxai.targets import Request, Rows, parse
 
 

@@ -15,8 +15,9 @@ from tfxai.explanation import Explanation
 from tfxai.facts import Facts
 from tfxai.goal import name
 from tfxai.joining import RaggedExplanation, join
+from tfxai.outcome import Outcome, keeping
 from tfxai.run import Run
-from tfxai.runner import Outcome, Runner, keeping
+from tfxai.runner import Runner
 from tfxai.types import Inputs, Target, Verbose
 
 SEEN = ("classes", "explain", "facts", "polarity", "score")  # what completion shows of explainers

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +23,7 @@ from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.precision import lowered
 from tfxai.models.view import Forward, by_name, cut, padded
 from tfxai.options import by_xla
+from tfxai.outcome import NoSuchClass, NotFinite, Outcome
 from tfxai.output_target import Kind, OutputTarget
 from tfxai.run import Run, check_floating, on_this_device, tiled
 from tfxai.targets import Channel, Neuron, Request, check_one_hot, parse
@@ -31,43 +31,7 @@ from tfxai.types import Classes, Inputs, JitCompile, Labels, Model, Precision, P
 
 MOST_TRACES = 32  # kept by one runner; the oldest goes
 
-Part = TypeVar("Part")
 Beside: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]  # rows of baselines by input, and of the rest
-
-
-class NotFinite(ValueError):
-    """Something that ought to be finite is not, in some row of a batch."""
-
-
-class NoSuchClass(ValueError):
-    """A class that the model does not have is asked for, in some row of a batch."""
-
-
-class Outcome(NamedTuple):
-    """What was computed of some inputs.
-
-    Attributes
-    ----------
-    inputs : ndarray or dict
-        These inputs, as the model takes them.
-    found : dict
-        Arrays with a row for each input, by name: what `Runner.compute` says, and ``ids`` and ``score``.
-    known : dict
-        What was known of it once its graph was traced.
-    request : Request
-        What was asked.
-    target : str
-        What that means, as `tfxai.goal.meaning` has it.
-    texts : tuple of str, optional
-        What was given, if these were strings.
-    """
-
-    inputs: Any
-    found: dict[str, Any]
-    known: dict[str, Any]
-    request: Request
-    target: str
-    texts: tuple[str, ...] | None = None
 
 
 class Runner:
@@ -427,16 +391,3 @@ class _Trace:
     def __call__(self, *rows: Any) -> dict[str, Any]:
         with rewriting.briefly():
             return self._step(*tf.nest.map_structure(tf.convert_to_tensor, rows))
-
-
-@contextlib.contextmanager
-def keeping(parts: Sequence[Part], join: Callable[[Sequence[Part]], Any], what: str) -> Iterator[None]:
-    """An error keeps what was done before it, joined, as its attribute ``partial``, and says so."""
-    try:
-        yield
-    except BaseException as error:
-        if parts:
-            done = join(parts)
-            error.partial = done  # type: ignore[attr-defined]
-            error.add_note(f"What was done before, {len(done)} {what}, is in this error's attribute 'partial'.")
-        raise

@@ -18,7 +18,7 @@ from tfxai.facts import Facts
 from tfxai.imputation import Fill
 from tfxai.loops import Seeded
 from tfxai.options import ModelOptions
-from tfxai.runner import Outcome
+from tfxai.outcome import Outcome
 from tfxai.types import Background, Model
 
 Distance: TypeAlias = Literal["cosine", "euclidean"]

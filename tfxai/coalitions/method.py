@@ -17,9 +17,9 @@ from tfxai.explanation import Explanation
 from tfxai.imputation import Fill, from_surroundings
 from tfxai.loops import named_errors
 from tfxai.options import ModelOptions
+from tfxai.outcome import Outcome
 from tfxai.players import GRID, NAMES, ROWS, Parts, as_parts, segmented
 from tfxai.run import Run
-from tfxai.runner import Outcome
 from tfxai.segmentations import Segments
 from tfxai.types import Background, Model
 from tfxai.words import numbers

@@ -18,6 +18,7 @@ from tfxai.goal import name
 from tfxai.models.blocks import channel_counts
 from tfxai.models.receptive_field import ReceptiveField
 from tfxai.options import ModelOptions
+from tfxai.outcome import Outcome, keeping
 from tfxai.provenance import plain, strict
 from tfxai.resampling.ablation import score_changes
 from tfxai.resampling.clouds import Perturbation
@@ -27,7 +28,7 @@ from tfxai.resampling.result import Resampling
 from tfxai.resampling.scores import Spatial
 from tfxai.resampling.selection import nested
 from tfxai.resampling.settings import Settings
-from tfxai.runner import Outcome, Runner, keeping
+from tfxai.runner import Runner
 from tfxai.types import Inputs, Layer, Model, Target, Verbose
 
 

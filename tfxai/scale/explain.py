@@ -18,7 +18,7 @@ from tfxai.explanation import Explanation
 from tfxai.inputs import standardize
 from tfxai.models import ModelView, open_model
 from tfxai.models.predict import input_shape
-from tfxai.runner import NoSuchClass, NotFinite
+from tfxai.outcome import NoSuchClass, NotFinite
 from tfxai.scale.packing import STORES, Store
 from tfxai.scale.rows import COLUMNS, Found, gathered
 from tfxai.scale.wanted import column_of, wanted
