@@ -89,7 +89,7 @@ class ExplanationCallback(keras.callbacks.Callback):
     ----------
     history : dict of list
         Similarities by title: (number, value). The number is that of the epoch, from 0 as Keras gives it to callbacks,
-        or of the batches trained on so far. If a further `fit` begins at epoch 0 again, it is counted on. Comparing and
+        or of the batches trained on so far. If a further `fit` begins at epoch 0 again, counting goes on. Comparing and
         writing run beside the training; all is there when `fit` returns.
     explanations : dict of Explanation
         The latest of each title.

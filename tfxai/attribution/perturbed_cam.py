@@ -33,7 +33,7 @@ class ScoreCAM(LayerMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -91,7 +91,7 @@ class AblationCAM(_Edited):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -138,7 +138,7 @@ class ReciproCAM(_Edited):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     gaussian : bool
         Whether the mask is a Gaussian. Default True; else neighbours are left out.
     grid : (int, int), optional

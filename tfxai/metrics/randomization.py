@@ -174,7 +174,7 @@ def model_randomization(
     Raises
     ------
     ValueError
-        For a model without weights that can be exchanged, unknown layers, or random weights with which the model's
+        For a model without weights that can be replaced, unknown layers, or random weights with which the model's
         outputs are no longer finite.
     TypeError
         If the method does not make an explainer.
