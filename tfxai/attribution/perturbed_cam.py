@@ -130,7 +130,7 @@ class ReciproCAM(_Edited):
     (1 2 1)/4 along each axis around it. Only the part of the model above the layer runs again for each position. The
     values are S_p - S_0, with S_0 that of nothing but zeros, so what speaks against the class is negative; the paper
     scales the map to [0, 1], which a constant does not change. Under global average pooling and a linear layer, S_p -
-    S_0 is what the position adds to the score. Of tokens, those without a place, such as a class token, are kept.
+    S_0 is what the position adds to the score. Among tokens, those without a place, such as a class token, are kept.
 
     Parameters
     ----------

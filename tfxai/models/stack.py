@@ -1,7 +1,8 @@
 """The last maps of a model: of all layers, the one that explains most of what the model sees, and still where.
 
 It is the last stack of maps that all paths from the input to the output pass through. Padding has no place in the
-input; what only scales the input knows nothing yet; and where the output has positions too, what makes it is the output.
+input; what only scales the input knows nothing yet; and where the output has positions too, what makes it is the
+output.
 """
 
 from __future__ import annotations
