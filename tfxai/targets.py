@@ -116,7 +116,7 @@ class Rows:
     ----------
     function : callable
         From the model's outputs, and for each array its rows that belong to these inputs, to (n,) scores. It must
-        treat every row alike, for the inputs come in batches, and methods perturb each of them many times.
+        treat every row alike, since the inputs come in batches, and methods perturb each of them many times.
     *arrays : array
         (inputs, ...), with a row for each input: labels, what an output should have been, weights.
 
