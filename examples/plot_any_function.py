@@ -96,8 +96,8 @@ for name, explanation in explanations.items():
 # %%
 # Both classifiers are right, and only one is explained well. The score of the regression falls a little with every
 # petal that is hidden, so occlusion finds the flower. The share of trees hardly moves before much of the petals is
-# gone. What is left then is small and chancy, and a heat-map enlarges it to its own range: in the third row, occlusion
-# of the forest shows patches all over the image. The largest drop tells how much there was to see.
+# gone. What is left then is small and down to chance, and a heat-map enlarges it to its own range: in the third row,
+# occlusion of the forest shows patches all over the image. The largest drop tells how much there was to see.
 
 
 def largest_drop(explanation, row=2):
@@ -108,7 +108,7 @@ print("magenta, regression:", largest_drop(explanations["regression: occlusion"]
 print("magenta, forest:    ", largest_drop(explanations["forest: occlusion"]))
 
 # %%
-# So let the function return scores that move, such as log-odds, if the model has them. If it has not, hide larger
+# So let the function return scores that move, such as log-odds, if the model has them. If it does not, hide larger
 # parts. RISE hides half of the image at once; and occlusion may have larger windows:
 
 larger = tfxai.Occlusion(by_forest, window=42, stride=14, fill=127.5, classes=classes)(images, batch_size=64)
@@ -160,6 +160,6 @@ for name, explanation in inside.items():
     print(f"mean IoU with the petals: {name} {hits(explanation):.2f}")
 
 # %%
-# Of a rule like this one, gradients tell the whole truth: a petal's pixel counts as much as its colour fits, and
+# For a rule like this one, gradients tell the whole truth: a petal's pixel counts as much as its colour fits, and
 # integrated gradients and Grad-CAM give it just that, pixel by pixel. Occlusion points at the same flowers, blurred by
 # its windows, and has to ask the rule 50 times. Where you have the choice, give TensorFlow's own function.

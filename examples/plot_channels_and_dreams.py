@@ -39,8 +39,8 @@ for layer, channel in rows:
     result.plot(examples=[found])
 
 # %%
-# Objectives add up: two classes at once; and four images of one class, which differ more the more that counts. Too much
-# of it, and some are driven to where nothing is excited.
+# Objectives add up: two classes at once; and four images of one class, which differ more the more weight that has. Too
+# much of it, and some are driven to where nothing is excited.
 
 both = maximization(objective=o.class_score(0) + o.class_score(3), verbose=0)
 diverse = maximization(n=4, objective=o.class_score(2) + 0.1 * o.diversity("block2_relu"), verbose=0)

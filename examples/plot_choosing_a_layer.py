@@ -41,9 +41,9 @@ grad_cam = {name: explain(tfxai.GradCAM, name) for name in data}
 figure = tfxai.plot_grid({layer: explanation[:3] for layer, explanation in grad_cam["single-6c"].items()})
 
 # %%
-# From left to right the maps get coarser and wider: a unit of a late layer sees many pixels, and answers when a petal
+# From left to right the maps get coarser and wider: a unit of a late layer sees many pixels, and responds when a petal
 # is anywhere near. What the early layers are worth depends on what a class is. Grad-CAM gives each channel one weight
-# for the whole image. The channels of block 1 answer to edges and colours wherever they are, and where a class is
+# for the whole image. The channels of block 1 respond to edges and colours wherever they are, and where a class is
 # more than that, one weight is a compromise.
 #
 # In the second set the class is a colour *and* the part that has it, petals or leaves:

@@ -3,7 +3,7 @@ Comparing methods
 =================
 
 Every method of the package explains the same predictions. As it is known which pixels decide the class, each can be
-told how well it found them.
+scored by how well it found them.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ model = flowers.load_model("single-6c")
 # integrated gradients, the fill of occlusion and the level of noise are chosen for these images, because they matter
 # (:ref:`sphx_glr_gallery_plot_noise_and_baselines.py`), and RISE gets fewer masks, smoothing fewer samples, and guided
 # integrated gradients and meaningful perturbation fewer steps, and methods of coalitions fewer of these, to save time.
-# Left out are feature inversion, as it explains no class, methods that read attention, which this network has not
+# Left out are feature inversion, as it explains no class, methods that read attention, which this network does not have
 # (:ref:`sphx_glr_gallery_plot_transformer.py`), and exact Shapley and Banzhaf values, as nine patches are coarse.
 
 noise = {"samples": 15, "noise": 0.03}
@@ -58,8 +58,8 @@ heatmaps = {name: explanation.heatmaps() for name, explanation in explanations.i
 # How well do they find the petals?
 # ---------------------------------
 # The measure is that of Oramas et al. (2019): threshold the heat-map, take the intersection over union (IoU) with the
-# decisive pixels, and average over thresholds. `tfxai.metrics.iou_curve` gives the curve. Two numbers that know
-# nothing of the image stand beside it: random noise, and a blob in the middle, for flowers stand near the middle.
+# decisive pixels, and average over thresholds. `tfxai.metrics.iou_curve` gives the curve. Two maps that know
+# nothing of the image stand beside them: random noise, and a blob in the middle, for flowers stand near the middle.
 
 rng = np.random.default_rng(0)
 y, x = np.mgrid[-1:1:112j, -1:1:112j]
@@ -108,5 +108,5 @@ for cell, (title, picture) in zip(axes.flat, cells.items(), strict=False):
 # %%
 # Some of these are equal, and must be: where global average pooling is all that lies between the layer and the logits,
 # `tfxai.CAM`, `tfxai.GradCAM`, `tfxai.XGradCAM` and `tfxai.HiResCAM` compute the same map. `tfxai.EigenCAM` does well
-# although it explains no class: there is but one thing in these images that the last layer answers to. And the
-# deconvnet shows much besides, for it hardly depends on the class.
+# although it explains no class: there is but one thing in these images that the last layer responds to. And the
+# deconvnet shows much besides, since it hardly depends on the class.

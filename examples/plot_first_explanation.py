@@ -8,7 +8,7 @@ A network looks at flowers and names the colour of their petals. Which pixels ma
 # %%
 # A model and images
 # ------------------
-# `tfxai.datasets.flowers` paints images in which one part of a flower carries the class, and tells which pixels these
+# `tfxai.datasets.flowers` paints images in which one part of a flower carries the class, and says which pixels these
 # are. A network that was trained on them comes with the package. It takes pixels from 0 to 255; your own model gets
 # its images as it always does, preprocessed in its own way.
 
@@ -45,7 +45,7 @@ figure = explanation.plot()
 # What an explanation holds
 # -------------------------
 # The values are signed and not normalised: they are what the method computed, at the resolution at which it computed
-# them. Heat-maps are made of them for the eye: the positive part here, enlarged to the image and scaled to 0..1.
+# them. Heat-maps are made from them for the eye: the positive part here, enlarged to the image and scaled to 0..1.
 
 print(explanation.values.shape, explanation.values.dtype, f"{explanation.values.min():.2f}")
 print(explanation.heatmaps().shape, explanation.heatmaps().min(), explanation.heatmaps().max())

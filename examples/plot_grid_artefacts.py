@@ -19,7 +19,7 @@ from tfxai.datasets import flowers
 # A network with strides
 # ----------------------
 # Many networks begin with one or two such convolutions; this one has nothing else, and learns the colours of petals in
-# some seconds.
+# a few seconds.
 
 keras.utils.set_random_seed(0)
 images, labels, masks = flowers.make("single-6c", n=840, seed=3)
@@ -96,6 +96,7 @@ for strided, explanation in explanations.items():
     print(f"{strided:9}  grid {share:6.2%} of the variance, {inside:.0%} of the map in the petals, mean IoU {iou:.2f}")
 
 # %%
-# The plain gradient stays the default, for it is what was published. `tfxai.Deconvnet` and `tfxai.GuidedGradCAM` take
-# ``strided="resampled"`` as well, and so do Keras models and SavedModels. A network without strided convolutions is
-# explained as before. The speckle that is left in networks with max-pooling comes from its switches, not from strides.
+# The plain gradient stays the default, because it is what was published. `tfxai.Deconvnet` and `tfxai.GuidedGradCAM`
+# take ``strided="resampled"`` as well, and so do Keras models and SavedModels. A network without strided convolutions
+# is explained as before. The speckle that is left in networks with max-pooling comes from its switches, not from
+# strides.

@@ -2,7 +2,7 @@
 Channels that drive a prediction, and channels that are stable
 ==============================================================
 
-What a network says of an image can be told by what it says of many images that are nearly the same. Lengerich et al.
+What a network says of an image can be judged by what it says of many images that are nearly the same. Lengerich et al.
 (2017) perturb the image, and watch all channels at once: those whose activation correlates with the output have
 *influence*, those whose activation hardly changes have *precision*. Are they the same?
 """
@@ -56,8 +56,8 @@ for metric in ("correlation", "partial_correlation"):
 # %%
 # Do they matter?
 # ---------------
-# Correlation is no proof: the noise moves both. The score without the channels tells, beside that without as many
-# random ones. Instead of noise everywhere, regions of the image may be masked. The effect is a score that asks for
+# Correlation is no proof: the noise moves both. The score without the channels tells, compared with that without as
+# many random ones. Instead of noise everywhere, regions of the image may be masked. The effect is a score that asks for
 # causes: what the output would lose without the channel, to first order.
 
 for perturbation, sigma in (("multiplicative_ramp", 0.1), ("mask_superpixel", 0.3)):

@@ -82,6 +82,6 @@ axes.legend(frameon=False)
 
 # %%
 # The inversion layer says what counts, and the base layer how finely it is drawn. As inversion layer, the lowest is the
-# worst. As base layer it is the best here: a class is a colour, and low channels answer to colours. With VGG-19, the
+# worst. As base layer it is the best here: a class is a colour, and low channels respond to colours. With VGG-19, the
 # paper finds the boxes around objects in photographs with 38 % errors from the last convolution, and with 54 % from the
 # pooling below its block.

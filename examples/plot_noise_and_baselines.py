@@ -46,9 +46,9 @@ for name, explanation in explanations.items():
     print(f"{name:16} {(maps * masks).sum() / maps.sum():.0%}")
 
 # %%
-# A class of this network is a colour. Before a baseline without colour, such as grey or the image's own mean, little
-# but the petals makes a difference. Black lacks more than colour: leaves and background are brighter than it. Noise
-# holds every colour, so each pixel also gets the change from that. The best baseline lacks what you ask for, and
+# A class of this network is a colour. Compared with a baseline without colour, such as grey or the image's own mean,
+# little but the petals makes a difference. Black lacks more than colour: leaves and background are brighter than it.
+# Noise holds every colour, so each pixel also gets the change from that. The best baseline lacks what you ask for, and
 # nothing else.
 
 # %%
@@ -90,7 +90,7 @@ figure = tfxai.plot_grid(
 
 # %%
 # A little noise joins the grains. Much of it makes another image: independent noise in three channels colours what is
-# grey, and this network answers to colour. So look at more than one level before you believe a smoothed map.
+# grey, and this network responds to colour. So look at more than one level before you believe a smoothed map.
 
 # %%
 # What hides a window

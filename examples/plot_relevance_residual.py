@@ -52,7 +52,7 @@ print(f"accuracy on new images: {accuracy:.0%}")
 # %%
 # Relevance at layers
 # -------------------
-# ``at=`` names the layer at whose output relevance is wanted. On a path that everything takes, the relevance of a layer
+# ``at=`` names the layer at whose output relevance is read. On a path that everything takes, the relevance of a layer
 # sums to the score, as long as nothing is lost. What is lost goes to biases: here, the shifts that batch
 # normalisations fold into their convolutions. With ``bias=False``, shifts get nothing.
 

@@ -33,8 +33,8 @@ print(sorted(file.name for file in folder.iterdir()))
 # Layers, still by name
 # ---------------------
 # The graph remembers which layer an operation came from. `tfxai.layers` lists these layers under the names that they
-# have in the Keras model. The kind is that of the first operation in the layer, for the class of the layer is not known
-# any more.
+# have in the Keras model. The kind is that of the first operation in the layer, since the class of the layer is no
+# longer known.
 
 for layer in tfxai.layers(folder):
     print(f"{layer.name:14} {layer.kind:10} {layer.shape!s:26} {'spatial' if layer.spatial else ''}")

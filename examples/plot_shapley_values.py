@@ -3,7 +3,7 @@ Fair shares of a score
 ======================
 
 Which parts of an image made the score what it is, and how much of it is due to each? Shapley values share the change of
-the score among parts that can be there or not. They need nothing of a model but that it can be called.
+the score among parts that can be there or not. They need nothing from a model except that it can be called.
 """
 
 # %%
@@ -27,7 +27,7 @@ figure = tfxai.plot_players(explanation)
 
 # %%
 # Red regions speak for the class. The bars lead from the score of an image in which nobody is there to that of the
-# whole: Shapley values leave nothing out. 400 of the 2^49 coalitions were asked, so each value is an estimate, and
+# whole: Shapley values leave nothing out. 400 of the 2^49 coalitions were evaluated, so each value is an estimate, and
 # ``uncertainty`` says how sure it is.
 
 shares, errors = explanation.extras["players"], explanation.extras["player_errors"]
@@ -40,8 +40,8 @@ for row in range(2):
 # %%
 # Few parts, exactly
 # ------------------
-# Up to 14 players, all coalitions are asked. Then it can also be said what two parts do together beyond what each does
-# alone. Blue pairs do less: where one of them shows enough petals, the other adds little.
+# Up to 14 players, all coalitions are evaluated. Then it can also be said what two parts do together beyond what each
+# does alone. Blue pairs do less: where one of them shows enough petals, the other adds little.
 
 exact = tfxai.ShapleyValues(model, fill="mean")(images[:1])
 figure = tfxai.plot_interactions(exact)

@@ -3,7 +3,7 @@ A table
 =======
 
 A network looks at eight measurements of cell nuclei and says if a tumour is malignant. Which of them made it say so,
-of one tumour and over all of them?
+for one tumour and over all of them?
 """
 
 # %%
@@ -54,7 +54,7 @@ print(f"right on {model.evaluate(rows[test], malignant[test], verbose=0)[1]:.0%}
 # One row
 # -------
 # What a value of a feature says depends on what it is compared with. The mean of the rows is an average tumour; a black
-# image has no counterpart in a table, for there is no tumour of radius 0. Integrated gradients share the change of
+# image has no counterpart in a table, since there is no tumour of radius 0. Integrated gradients share the change of
 # the score, from the mean to the row, among the features.
 
 explainer = tfxai.IntegratedGradients(model, baseline=rows[~test].mean(axis=0), classes=("benign", "malignant"))

@@ -52,7 +52,7 @@ for name in ("red petals", "blue leaves"):
 # %%
 # Logits and probabilities
 # ------------------------
-# Scores are logits, also where the model ends in a softmax. The gradient of a probability is the probability times the
+# Scores are logits, even where the model ends in a softmax. The gradient of a probability is the probability times the
 # difference of its logit's gradient and the mean of all logits' gradients, each weighted by its probability. So it
 # mixes in all other classes, and vanishes where the network is sure. ``score="probability"`` asks for it nevertheless.
 
@@ -80,7 +80,7 @@ figure = tfxai.plot_grid({"blue leaves": explainer(images, target="blue leaves")
 # %%
 # Channels and neurons
 # --------------------
-# What does a unit within the network answer to? `tfxai.targets.Channel` explains a whole channel of a layer, and
+# What does a unit within the network respond to? `tfxai.targets.Channel` explains a whole channel of a layer, and
 # `tfxai.targets.Neuron` one position of it. Guided backpropagation draws what excites them. Here is the unit of block 3
 # that is strongest on the first image. On the second image the same position may be silent: then its map is empty.
 

@@ -35,8 +35,8 @@ texts, labels, words = map(list, zip(*(remark() for _ in range(1000)), strict=Tr
 # %%
 # The network
 # -----------
-# ``TextVectorization`` makes integers of strings, an embedding vectors of these, and what a dense layer finds in each
-# word is averaged. The network is trained on integers, and then put behind the strings.
+# ``TextVectorization`` turns strings into integers, an embedding turns these into vectors, and what a dense layer finds
+# in each word is averaged. The network is trained on integers, and then put after the vectorization.
 
 keras.utils.set_random_seed(0)
 vectorize = layers.TextVectorization(output_sequence_length=16)
@@ -86,7 +86,7 @@ print(f"{right:.0%} of the strongest words are those of the rule")
 assert right > 0.95
 
 # %%
-# To leave a word out asks less of the network: no gradients, one pass for each word. Both methods agree on what
+# Leaving a word out asks less of the network: no gradients, one pass for each word. Both methods agree on what
 # matters.
 
 left_out = tfxai.Occlusion(model, window=1, stride=1, fill=unknown.id)

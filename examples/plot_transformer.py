@@ -55,7 +55,7 @@ figure = tfxai.plot_attention(model, images[:3], classes=classes)
 # %%
 # What speaks for the class
 # -------------------------
-# Attention tells where a token looked, and not what for. The other methods ask the gradient too.
+# Attention says where a token looked, and not what for. The other methods ask the gradient too.
 
 methods = {
     "transformer attribution": tfxai.TransformerAttribution,

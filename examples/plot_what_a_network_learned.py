@@ -42,7 +42,7 @@ figure = interpretation.plot(range(6, 12))
 # %%
 # The crops
 # ---------
-# A mean hides in what its crops differ. Here are the nine crops that excite each channel most. What would lie beyond
+# A mean hides how its crops differ. Here are the nine crops that excite each channel most. What would lie beyond
 # the image is filled with the mean colour of the crop, and does not count in the mean.
 
 figure = interpretation.plot([4, 10], crops=9)

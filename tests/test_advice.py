@@ -127,7 +127,7 @@ def test_loops_are_told_how_to_unroll(make):
     model, x = recurrent(make())
     gradients = tfxai.Saliency(model)(x, 0).values
     for method in (tfxai.LRP, tfxai.DeepLift):
-        with pytest.raises(ValueError, match=r"Set layer\.unroll = True, of a Bidirectional that of its forward_layer"):
+        with pytest.raises(ValueError, match=r"Set layer\.unroll = True, for a Bidirectional on its forward_layer"):
             method(model)(x, 0)
     layer = model.layers[0]
     for one in (getattr(layer, "forward_layer", layer), getattr(layer, "backward_layer", layer)):

@@ -221,7 +221,7 @@ def test_errors_of_strings():
         tfxai.Saliency(whole())(TEXTS[0])
     with pytest.raises(TypeError, match="preprocessor to be a function"):
         tfxai.Saliency(classifier(), preprocessor="words")
-    with pytest.raises(ValueError, match="to make 3 rows of as many strings, got 2"):
+    with pytest.raises(ValueError, match="to make 3 rows from as many strings, got 2"):
         tfxai.Saliency(classifier(), preprocessor=lambda texts: vectorization()(texts[1:]))(TEXTS)
     text = keras.Input((1,), dtype="string")
     joined = layers.Lambda(tf.strings.lower, output_shape=(1,), dtype="string")(text)

@@ -151,7 +151,7 @@ def test_an_average_of_probabilities_is_one(mix):
         found = tfxai.Saliency(model, score=score)(X, 1)
         assert found.facts["score"] == "probability"
         np.testing.assert_allclose(found.score, model(X)[:, 1], rtol=1e-5)
-    with pytest.raises(ValueError, match=r'score="logit" needs .* probabilities of which the logits are not known'):
+    with pytest.raises(ValueError, match=r'score="logit" needs .* probabilities whose logits are not known'):
         tfxai.Saliency(model, score="logit")(X, 1)
 
 

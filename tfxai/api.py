@@ -30,13 +30,13 @@ def methods(kind: Kind | None = None) -> dict[str, type[Any]]:
     Parameters
     ----------
     kind : {"decision", "model", "neurons"}, optional
-        Which methods: those that tell why this output for this input, which `explain` takes by name; what a concept
-        looks like to a model; which of its channels matter. Default: all.
+        Which methods: those that say why the model gives this output for this input, which `explain` takes by name;
+        what a concept looks like to a model; which of its channels matter. Default: all.
 
     Returns
     -------
     dict
-        Name to class; the class's ``facts`` tell kind, use, cost in model passes, needs, drawback and reference.
+        Name to class; the class's ``facts`` list kind, use, cost in model passes, needs, drawback and reference.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def explain(
     batch_size, verbose
         As for `Explainer.explain`.
     **options
-        For the constructor of the method, such as ``layer=`` or ``steps=``. Of a method around another, those of the
+        For the constructor of the method, such as ``layer=`` or ``steps=``. For a method around another, those of the
         model, such as ``score=``, go to the one inside.
 
     Returns

@@ -19,14 +19,14 @@ def write(path: str | PathLike, header: dict[str, Any], arrays: dict[str, Any]) 
 
 
 def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays; OSError, ValueError or KeyError if the file is missing or holds no such."""
+    """Header and arrays; OSError, ValueError or KeyError if the file is missing or holds none."""
     with np.load(_npz(path), allow_pickle=False) as file:
         arrays = dict(file)
     return json.loads(str(arrays.pop("header"))), arrays
 
 
 def concatenate(path: str | PathLike, header: dict[str, Any], parts: Sequence[str | PathLike]) -> None:
-    """Write the arrays of several files one behind the other as one file, with one array of one part in memory.
+    """Write the arrays of several files one after the other as one file, with one array of one part in memory.
 
     The file appears only once it is complete.
     """
@@ -49,7 +49,7 @@ def concatenate(path: str | PathLike, header: dict[str, Any], parts: Sequence[st
 
 
 def digest(path: str | PathLike) -> str:
-    """Of the content of a file, or of all files in a folder: another model under the same name is told by it."""
+    """Of the content of a file, or of all files in a folder: so another model under the same name is recognised."""
     path = Path(path)
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     found = hashlib.sha256()

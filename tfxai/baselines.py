@@ -21,7 +21,7 @@ from tfxai.run import Run
 from tfxai.types import Background, Baseline, BaselineName
 
 NAMES = get_args(BaselineName)
-SEVERAL = "Several baselines for every input are the background= of IntegratedGradients and DeepLift."
+SEVERAL = "Several baselines for every input are given by background= of IntegratedGradients and DeepLift."
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Token:
     Parameters
     ----------
     id : int
-        The integer that the model takes for it.
+        The integer that stands for it in the model.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def by_input(spec: Any, names: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        For names that are none of an input, or a list of another length.
+        For names that are not those of inputs, or a list of another length.
     """
     if isinstance(spec, Several):
         alone = len(names) == 1 and not isinstance(spec.given, Mapping)

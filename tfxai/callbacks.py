@@ -51,8 +51,8 @@ class ExplanationCallback(keras.callbacks.Callback):
     Parameters
     ----------
     images : array, tensor, or list or dict of them
-        What is explained, as the model takes it: a handful, for the grid has one column for each. A list or dict holds
-        the inputs of a model with several.
+        What is explained, as the model takes it: a handful, since the grid has one column for each. A list or dict
+        holds the inputs of a model with several.
     explainers : str, class, callable, Explainer, or list or dict of these
         Methods: a name of `tfxai.methods`, a class of explainer, a function from the model to an explainer, such as
         ``lambda model: tfxai.GradCAM(model, layer="conv4")``, or an explainer of the model that is trained (or of one
@@ -89,7 +89,7 @@ class ExplanationCallback(keras.callbacks.Callback):
     ----------
     history : dict of list
         Similarities by title: (number, value). The number is that of the epoch, from 0 as Keras gives it to callbacks,
-        or of the batches trained on so far. If a further `fit` begins at epoch 0 again, it is counted on. Comparing and
+        or of the batches trained on so far. If a further `fit` begins at epoch 0 again, counting goes on. Comparing and
         writing run beside the training; all is there when `fit` returns.
     explanations : dict of Explanation
         The latest of each title.

@@ -68,7 +68,7 @@ def without(read: Mapping[str, tf.Tensor], removed: Mapping[str, tf.Tensor], end
         Layer to (n, channels) bool, true where a channel is zero; or (1, channels), for all inputs; or of the shape of
         the layer, true where a unit is zero.
     end : tf.Tensor
-        What is wanted.
+        What is to be computed.
     """
 
     def zeroed(mask: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -36,5 +36,5 @@ DreamPreset: TypeAlias = Literal["inceptionism", "nn_interpretability"]
 MEASURES = {
     "deletion": "score while the most relevant parts are hidden first",
     "insertion": "score while the most relevant parts are shown first",
-    "mu_fidelity": "rank correlation of values and of what the score loses without them",
+    "mu_fidelity": "rank correlation of values with what the score loses without them",
 }

@@ -43,8 +43,8 @@ def overlay(
     heatmap : ndarray
         (h, w) in [0, 1], signed in [-1, 1]; of another size, it is resized to the image's.
     alpha : float
-        Opacity of the heat-map: 0 shows the image, 1 the heat-map only. Between, it is seen the more the stronger it
-        is, and the image shines through everywhere.
+        Opacity of the heat-map: 0 shows the image, 1 the heat-map only. In between, it is the more visible the stronger
+        it is, and the image shines through everywhere.
     cmap : str or matplotlib Colormap, optional
         Colours of the heat-map. Default ``"viridis"``, and signed from blue (-1) to red (1): even steps to the eye,
         which the colour-blind tell apart.
@@ -80,7 +80,7 @@ def overlay(
         raise ValueError(f"Expected a heat-map of shape (h, w), got {heatmap.shape}.")
     if not (heatmap.min() >= low and heatmap.max() <= 1):
         hint = "" if signed else "; signed=True takes one in [-1, 1]"
-        raise ValueError(f"Expected a heat-map in [{low}, 1]; Explanation.heatmaps() gives such{hint}.")
+        raise ValueError(f"Expected a heat-map in [{low}, 1], as Explanation.heatmaps() gives it{hint}.")
     if not 0 <= alpha <= 1:
         raise ValueError(f"Expected alpha between 0 and 1, got {alpha!r}.")
     if heatmap.shape != image.shape[:2]:
@@ -124,7 +124,7 @@ def to_display(x: np.ndarray) -> np.ndarray:
     x : ndarray
         (n, h, w), (n, h, w, 1), (n, h, w, 3), or (n, h, w, 4) with opacity, which is drawn on white. The range is
         guessed from the whole batch: uint8, and whole numbers from 0 to 255 of any type, are shown as they are; floats
-        in [0, 1] are multiplied by 255; of anything else, each image is stretched from its minimum to its maximum.
+        in [0, 1] are multiplied by 255; in anything else, each image is stretched from its minimum to its maximum.
 
     Returns
     -------
@@ -163,8 +163,8 @@ def composite(x: np.ndarray) -> tuple[np.ndarray, str]:
     ----------
     x : ndarray
         (n, h, w) or (n, h, w, channels). One or three are shown as `to_display` does it, four as well if the last looks
-        like opacity: in the range of pixels, and nearly everywhere 0 or full. Of any other number (bands of a
-        satellite, frames of a game) the mean is shown in grey, of each channel stretched by itself.
+        like opacity: in the range of pixels, and nearly everywhere 0 or full. With any other number (bands of a
+        satellite, frames of a game) the mean of the channels, each stretched by itself, is shown in grey.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def in_range_of(inputs: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def channels_last(inputs: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A batch of inputs with channels behind the positions, whose number along each axis is that of a heat-map."""
+    """A batch of inputs with channels after the positions, whose number along each axis is that of a heat-map."""
     first = inputs.ndim == len(size) + 2 and inputs.shape[1:-1] != size and inputs.shape[2:] == size
     return np.moveaxis(inputs, 1, -1) if first else inputs
 
@@ -224,7 +224,7 @@ def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     heatmaps : ndarray
         (n, ...) in [0, 1]; or in [-1, 1], where the percentile is that of the magnitudes.
     percentile : float
-        Above 0 and up to 100, which changes nothing.
+        Above 0 and at most 100, which changes nothing.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def saturate(heatmaps: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     array([[0., 1., 1.]])
     """
     if not 0 < percentile <= 100:
-        raise ValueError(f"Expected percentile to lie above 0 and up to 100, got {percentile!r}.")
+        raise ValueError(f"Expected percentile to be above 0 and at most 100, got {percentile!r}.")
     return np.clip(heatmaps / last_colour(heatmaps, percentile), -1, 1)
 
 

@@ -49,14 +49,14 @@ class Explainer(Runner):
         For a model that is random at inference (dropout left on, sampling): explain the mean over this many draws, at
         that many times the cost; the predicted class is that of the first draw. Default: such a model is an error.
     preprocessor : callable, optional
-        From a list of strings to what the model takes, an array or a dict, or a tuple of which that is the first. It is
+        From a list of strings to what the model takes, an array or a dict, or a tuple that begins with it. It is
         called where the inputs are strings. If it has a ``tokenizer`` or a vocabulary, explanations know the words.
         Default: that of the model, if it has one, as KerasHub tasks do, or begins with a `TextVectorization`.
     precision : {"float32", "bfloat16", "float16"}
         In what type convolutions and products of matrices run in the passes of `Occlusion`, `RISE` and the methods of
-        coalitions, which pays on GPUs; sums, norms, softmaxes and scores stay in float32. ``extras["precision_error"]``
-        has what that does to the score of each input, for scale: drops are differences of such scores. Other methods
-        take gradients and raise an error.
+        coalitions, which pays off on GPUs; sums, norms, softmaxes and scores stay in float32.
+        ``extras["precision_error"]`` has what that does to the score of each input, for scale: drops are differences of
+        such scores. Other methods take gradients and raise an error.
     """
 
     facts: ClassVar[Facts]
@@ -130,14 +130,14 @@ class Explainer(Runner):
         inputs : array, tensor, list or dict of them, table, or dataset, loader or generator of batches
             What `keras.Model.predict` takes: a batch; a list or dict for several inputs, or a table with such columns.
             Batches are streamed, their labels are ignored, and generators are read to their end. A list of images of
-            different size is explained in runs of one size. Strings go through the ``preprocessor``.
+            different sizes is explained in runs of one size. Strings go through the ``preprocessor``.
         target : None, int, str, sequence, callable, Rows, Neuron or Channel
             The predicted class (None), a class or output, one for each input, a function from the model's outputs to
             (n,) scores that treats every row alike, with data of each row as `targets.Rows`, or a unit of a layer.
             Several classes for each input, (n, k), make n * k explanations, those of the first input first.
         batch_size : int
             How many inputs, perturbed copies included, pass through the model at once at most, which bounds the memory.
-            On a CPU they are fewer where their values would not fit the cache, for that is faster.
+            On a CPU they are fewer where their values would not fit the cache, which is faster.
         verbose : {"auto", 0, 1}
             Progress bar; "auto": if there is more than one batch.
 

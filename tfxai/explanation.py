@@ -51,8 +51,8 @@ class Explanation(OfWords, Shown):
         What else is known of each input: ``probability``, of the class that is explained, where its logit is, and what
         the method computed, such as ``completeness_gap``.
     facts : dict
-        What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts of
-        which model it is, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
+        What holds for the whole run: ``options``, the constructor's arguments, ``seed``, ``model`` and other facts that
+        identify it, ``version``, ``tensorflow``, ``keras``; ``score`` (logit or probability), and by the method
         ``layer``, ``base``, ``modified_relus``. It can be written as JSON: arrays are described by shape, type and
         hash, functions by name.
     places : dict, optional
@@ -230,7 +230,7 @@ class Explanation(OfWords, Shown):
         if input is None or input not in self.inputs:
             raise ValueError(f"The model has the inputs {list(self.inputs)}; choose one by input=, got {input!r}.")
         if input not in known:
-            raise ValueError(f"Expected input= to be one of {known}, of which the values tell, got {input!r}.")
+            raise ValueError(f"Expected input= to be one of {known}, to which the values belong, got {input!r}.")
         return input
 
     def label(self, number: int) -> str:

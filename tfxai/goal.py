@@ -43,7 +43,7 @@ class Goal:
         return (self.what.layer,) if isinstance(self.what, Neuron | Channel) else ()
 
     def repeat(self, times: tf.Tensor) -> Goal:
-        """The same goal for ``times`` copies of the batch, one behind the other."""
+        """The same goal for ``times`` copies of the batch, one after the other."""
         ids, *rows = (tf.tile(x, [times] + [1] * (x.shape.rank - 1)) for x in (self.ids, *self.rows))
         return replace(self, ids=ids, rows=tuple(rows))
 
@@ -89,7 +89,7 @@ class Goal:
 
 @contextlib.contextmanager
 def errors_explained(what: Any) -> Iterator[None]:
-    """Where a graph runs that holds a target function: an error of TensorFlow in it is told in a sentence."""
+    """Where a graph runs that holds a target function: an error of TensorFlow in it is put in a sentence."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -155,7 +155,7 @@ def meaning(what: Any, known: bool, doubled: bool, of_classes: bool, ids: np.nda
 
 
 def check_rows(what: Any, returned: int | None, rows: int) -> None:
-    """ValueError if a target function returns always as many scores, and there are more rows."""
+    """ValueError if a target function always returns so many scores, and there are more rows."""
     if callable(what) and returned is not None and rows > returned:
         raise ValueError(
             f"The target function {name(what)!r} returns {returned} scores, however many rows it is given, and there "

@@ -1,4 +1,4 @@
-"""Scores of inputs of which boxes or words are hidden, by passes that run no more than these can change."""
+"""Scores of inputs in which boxes or words are hidden, by passes that run no more than these can change."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _is_sequence(run: Run) -> bool:
 
 
 def _suffix(run: Run, region: Region, most: float) -> Suffix | None:
-    """Passes of what stands behind the first change, if attention is causal and they are worth it."""
+    """Passes of what stands after the first change, if attention is causal and they are worth it."""
     image, end = run.image, run.scored
     kept, maps = float(1 - (region.starts / image.shape[1]).mean()), find([image], end)
     passes = Suffix(image, end, maps, kept)
@@ -122,5 +122,5 @@ def scores_hidden(
 
 
 def scores_behind(run: Run, passes: Suffix, copies: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """(times, n) scores of copies of sequences, (times * n, ...), one behind the other."""
+    """(times, n) scores of copies of sequences, (times * n, ...), one after the other."""
     return split(run.score_of(passes(cast(copies, run.image.dtype), times), times), run.count)

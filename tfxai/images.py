@@ -44,7 +44,7 @@ def read(path: str | PathLike, upright: bool = True) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is missing, damaged or no image.
+        If the file is missing, damaged or not an image.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def centre(image: np.ndarray, share: float, size: tuple[int | None, int | None] 
     image : ndarray
         (h, w, 3).
     share : float
-        Of the largest part of that shape which the photograph has: above 0, at most 1.
+        How much of the largest part of that shape in the photograph is taken: above 0, at most 1.
     size : (int, int), optional
         Height and width of the input, for its shape. Default: a square.
 

@@ -157,8 +157,8 @@ def _by_name(data: Any, specs: Specs | None) -> dict[str, Any]:
         if _has_columns(data):
             return _chosen(data, specs)
         raise ValueError(
-            f"The model has {len(names)} inputs; expected a list or a dict with {names}, got {described(data)}. Of a "
-            "pair (a, b) that a dataset gives, b counts as labels; give ((a, b),)."
+            f"The model has {len(names)} inputs; expected a list or a dict with {names}, got {described(data)}. In a "
+            "pair (a, b) from a dataset, b counts as labels; give ((a, b),)."
         )
     return {names[0]: _alone(data, specs[names[0]])} if names and specs else {"input": data}
 
@@ -251,7 +251,7 @@ def _array(name: str, x: Any, spec: tf.TensorSpec | None, alone: bool, first: in
         raise TypeError(
             f"The model takes strings as input {name!r}, which can be neither masked nor differentiated. Choose "
             "another signature=, or explain the part of the model that takes numbers; preprocessor= may be what makes "
-            "these of a list of strings."
+            "these from a list of strings."
         )
     if array.dtype.kind not in "fiub" and str(array.dtype) != "bfloat16":
         hint = " Strings need preprocessor=, a function from a list of strings to the model's inputs."

@@ -197,7 +197,7 @@ def split(x: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
 
 
 def repeated(x: tf.Tensor, times: int) -> tf.Tensor:
-    """Each row so many times, one behind the other."""
+    """Each row so many times, one after the other."""
     return x if times == 1 else tf.repeat(x, times, 0)  # which takes some twenty operations
 
 

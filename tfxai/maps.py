@@ -251,7 +251,7 @@ def _place(laid: Placement, shape: Sequence[int]) -> Place:
 
     "same" padding adds more behind than before wherever an even size is halved, so that after five halvings the middle
     of what a unit sees has moved by half a unit. Networks that are trained on mirrored pictures too do not move with
-    it: what the middle unit of MobileNetV2 answers to lies around pixel 115 of 224, not at 127.
+    it: what the middle unit of MobileNetV2 responds to lies around pixel 115 of 224, not at 127.
     """
     sides = []
     for axis, one in zip(laid.positions, laid.stretches, strict=True):

@@ -24,7 +24,7 @@ class OutputTarget:
     needs : str
         What these are, for errors.
     axes : dict
-        Of its fields that are integers along an axis of the outputs: which axis.
+        For its fields that are integers along an axis of the outputs: which axis.
     dims : dict
         How many axes a field has for one input, where that is not 0; one more gives each input its own.
     """
@@ -47,7 +47,7 @@ class OutputTarget:
 
     @property
     def terms(self) -> tuple[tuple[float, OutputTarget], ...]:
-        """Of what sum it is: factors and targets."""
+        """The sum that it is: factors and targets."""
         return ((1.0, self),)
 
     @property
@@ -57,7 +57,7 @@ class OutputTarget:
 
     @property
     def count(self) -> int | None:
-        """Of how many inputs it tells; None if of any."""
+        """For how many inputs it has data; None if for any."""
         counts = {
             len(value)
             for _, one in self.terms

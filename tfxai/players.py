@@ -173,8 +173,8 @@ def _of_each(run: Run) -> tf.Tensor:
     """(n, positions) the parts of each input."""
     if ROWS not in run.beside:
         raise ValueError(
-            "Expected groups= that are the same for all inputs, or are found in the graph, such as superpixels, inside "
-            "another explainer or for one of several inputs without input=."
+            "Inside another explainer, or for one of several inputs without input=, expected groups= that are the same "
+            "for all inputs, or are found in the graph, such as superpixels."
         )
     return run.beside[ROWS]
 

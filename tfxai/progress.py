@@ -28,13 +28,13 @@ def bar(total: int | None, unit: str) -> Bar:
 
 
 def check(verbose: Any) -> None:
-    """ValueError for a verbosity that there is not."""
+    """ValueError for a verbosity that does not exist."""
     if verbose not in ("auto", 0, 1):
         raise ValueError(f'Expected verbose to be "auto", 0 or 1, got {verbose!r}.')
 
 
 class Lines:
-    """A line every ten seconds, and one at the end; in a terminal one that is written over, if it is so wanted.
+    """A line every ten seconds, and one at the end; in a terminal one that is written over, if requested.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Lines:
     stream : file, optional
         Where lines go; in a terminal they are written over. None: to stdout, one below the other.
     rate : bool
-        Whether it is told how many are done in a second.
+        Whether to say how many are done in a second.
     shown : bool
         False: only count.
 
@@ -87,7 +87,7 @@ class Lines:
             print(f"{text:<78}" if over else text, end="\r" if rewrite else "\n", file=self.stream, flush=True)
 
     def line(self, seconds: float) -> str:
-        """What is told after so many seconds."""
+        """What is said after so many seconds."""
         new = self.done - self.before
         left = 0.0 if self.total is None or not new else seconds / new * (self.total - self.done)
         parts = [f"{self._counted()}{'' if left > 0 else f' in {duration(seconds)}'}"]

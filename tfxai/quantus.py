@@ -35,7 +35,7 @@ def explain_func(
     method : str
         As `tfxai.explain` takes it. In Quantus: ``explain_func_kwargs={"method": "grad_cam"}``.
     **options
-        Of the method; what Quantus adds (``device``) is left aside.
+        For the method; what Quantus adds (``device``) is ignored.
 
     Returns
     -------

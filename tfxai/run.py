@@ -310,7 +310,7 @@ def totals(values: Any) -> tf.Tensor:
 
 
 def tiled(x: tf.Tensor, repeats: tf.Tensor | int) -> tf.Tensor:
-    """(n, ...) to (repeats * n, ...), copies of the batch one behind the other."""
+    """(n, ...) to (repeats * n, ...), copies of the batch one after the other."""
     return tf.tile(x, [repeats] + [1] * (x.shape.rank - 1))
 
 

@@ -108,7 +108,7 @@ class Runner:
         """Decide, before the first trace, what only the data tell, such as the last layer of an unbuilt model."""
 
     def run(self, inputs: Any, goal: Goal, batch_size: int, numbers: Mapping[str, tf.Tensor] | None = None) -> Run:
-        """Pass inputs through the model, as it is wanted here (layers that are read, modified gradients).
+        """Pass inputs through the model, as it is needed here (layers that are read, modified gradients).
 
         ``numbers``: what the embeddings of words are to be, by the names of inputs.
         """
@@ -191,7 +191,7 @@ class Runner:
         return head.scores(outputs, self.score, len(self.classes) if self.classes else None)
 
     def rerun(self, run: Run, inputs: Any, repeats: tf.Tensor | int = 1) -> Run:
-        """The same goal for other inputs: ``repeats`` copies of the batch, one behind the other."""
+        """The same goal for other inputs: ``repeats`` copies of the batch, one after the other."""
         numbers = None
         if run.integers:
             numbers = {name: by_name(inputs)[name] for name in run.integers}

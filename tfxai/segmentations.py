@@ -21,8 +21,8 @@ INSTEAD = 'take groups="superpixels", or give an array with the number of the re
 class Segments:
     """Regions of like colour as players, for ``groups=``, of each image its own, by an algorithm of scikit-image.
 
-    The algorithm is asked for smaller regions until there are enough; then the smallest goes, again and again, to that
-    of its neighbours whose colour is the nearest, until so many are left as are wanted. An image in which no algorithm
+    The algorithm is asked for smaller regions until there are enough; then the smallest is joined, again and again, to
+    the neighbour whose colour is nearest, until as many are left as were requested. An image in which no algorithm
     finds as many has fewer; those that are missing have no values and change none. Regions are found in the image as it
     is shown (`tfxai.display.composite`), so they do not depend on the scale that the model takes, nor on other images.
 

@@ -24,9 +24,9 @@ class Shown:
         images : ndarray, optional
             Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
         **options
-            As for `tfxai.plot_grid`, which draws where `plot` has not the option. Of tables: ``features``, ``groups``
-            and ``input`` as for `tfxai.tables.Table`, ``rows`` and ``top`` as for its ``plot_bars``; ``series=True``
-            if the columns are steps of a series.
+            As for `tfxai.plot_grid`, which draws where `plot` does not have the option. For tables: ``features``,
+            ``groups`` and ``input`` as for `tfxai.tables.Table`, ``rows`` and ``top`` as for its ``plot_bars``;
+            ``series=True`` if the columns are steps of a series.
 
         Returns
         -------
@@ -42,7 +42,7 @@ class Shown:
         Parameters
         ----------
         path : path, optional
-            Where to write it too.
+            Where to write it as well.
         images : ndarray, optional
             Photographs to show instead of preprocessed inputs, (n, h, w, 3) or (n, h, w), of any size.
         **options

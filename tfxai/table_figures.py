@@ -34,7 +34,7 @@ class Panel:
 
 
 def bars(panels: Sequence[Panel], label: str) -> Figure:
-    """Bars of rows, one below the other; ``label`` is said of the axis."""
+    """Bars of rows, one below the other; ``label`` is the name of the axis."""
     lines = [len(panel.names) + (0 if panel.start is None else 2) for panel in panels]
     figure, axes = plt.subplots(
         len(panels),

@@ -48,11 +48,11 @@ class Table:
     explanation : Explanation
         Of rows of numbers, by any method that gives each of them a value.
     features : sequence of str or DataFrame, optional
-        Names of the columns, or a table that has them. Default "feature 0" and so on; of a model with an input for each
-        column, the names of the inputs, and of categories that its layers make of strings.
+        Names of the columns, or a table that has them. Default "feature 0" and so on; for a model with an input for
+        each column, the names of the inputs, and of categories that its layers make from strings.
     groups : mapping of str to sequence of int or str, optional
         Columns that are one feature, by number or name, ``{"colour": [3, 4, 5]}``: their values are summed. Default:
-        the categories that layers of the model make of one column.
+        the categories that layers of the model make from one column.
     input : str, optional
         Which of several inputs is the table. Default: all that are tables, side by side.
 

@@ -116,7 +116,7 @@ class Rows:
     ----------
     function : callable
         From the model's outputs, and for each array its rows that belong to these inputs, to (n,) scores. It must
-        treat every row alike, for the inputs come in batches, and methods perturb each of them many times.
+        treat every row alike, since the inputs come in batches, and methods perturb each of them many times.
     *arrays : array
         (inputs, ...), with a row for each input: labels, what an output should have been, weights.
 
@@ -167,7 +167,7 @@ class Request:
 
     @property
     def count(self) -> int | None:
-        """Of how many inputs something is asked; None if the same of any."""
+        """For how many inputs it has data; None if it is the same for any."""
         if isinstance(self.what, OutputTarget):
             return self.what.count
         return len(self.what) if isinstance(self.what, Rows) else len(self.ids) if self.ids.ndim else None
@@ -221,7 +221,7 @@ def parse(target: Any, classes: Sequence[str] | None = None) -> Request:
 
 
 def check_one_hot(ids: np.ndarray, classes: int | None) -> None:
-    """ValueError for rows of two numbers, if there are two classes: they are as well one-hot labels."""
+    """ValueError for rows of two numbers, if there are two classes: they may just as well be one-hot labels."""
     if ids.ndim == 2 and ids.shape[1] == classes == 2:
         raise ValueError(
             "Expected one class per input, (n,), got rows of two numbers for a model of two classes, which may be "

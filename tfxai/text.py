@@ -53,7 +53,9 @@ class Reader:
         for x in found.values() if isinstance(found, Mapping) else [found]:
             rows = x.shape[0] if hasattr(x, "shape") else len(x)
             if rows != len(texts):
-                raise ValueError(f"Expected the preprocessor to make {len(texts)} rows of as many strings, got {rows}.")
+                raise ValueError(
+                    f"Expected the preprocessor to make {len(texts)} rows from as many strings, got {rows}."
+                )
         self._texts.extend(texts)
         return found
 

@@ -16,7 +16,7 @@ from tfxai.run import Run
 
 
 def last_layer(view: ModelView, inputs: Any = None) -> str:
-    """Name of the layer with the last maps that all paths pass, or of the last tokens that stand for places.
+    """Name of the layer with the last maps that all paths pass through, or of the last tokens that stand for places.
 
     ``inputs``: a batch, or specs; where there is none, those that the model says it takes.
     """

@@ -67,19 +67,19 @@ class OfWords:
         number : int
             Which text.
         whole : bool
-            Put words together of their pieces, and add up the values; False: the pieces as they are.
+            Put words together from their pieces, and add up the values; False: the pieces as they are.
         input : str, optional
             Which input, if the model has several.
 
         Returns
         -------
         list of (str, float)
-            In their order, without padding. Where nobody tells what integers stand for, the integers.
+            In their order, without padding. Where it is not known what integers stand for, the integers.
 
         Raises
         ------
         ValueError
-            If the input is no sequence of integers, or the values are not those of its steps.
+            If the input is not a sequence of integers, or the values are not those of its steps.
         """
         one = self[number]
         ids, values = one.of(input)[1][0], one.tokens(input)[0]

@@ -85,7 +85,7 @@ def test_what_comes_from_there_and_is_no_photograph(folder, tmp_path, monkeypatc
 def test_the_preprocessing_of_a_network_that_is_known_is_advised(folder, tmp_path, capsys):
     own = ["--method", "saliency", "--output", str(tmp_path)]
     assert main(["explain", str(folder / "net.keras"), str(folder / "photo.png"), *own]) == 0
-    assert "called 'resnet50', as a network of keras.applications whose weights expect --preprocess caffe;" in (
+    assert "called 'resnet50', like a network of keras.applications whose weights expect --preprocess caffe;" in (
         capsys.readouterr().out
     )
     inner = keras.models.load_model(folder / "net.keras")

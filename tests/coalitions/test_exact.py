@@ -177,7 +177,7 @@ def test_absent_players_as_their_surroundings_have_them(fill):
 
 
 def test_too_many_players():
-    with pytest.raises(ValueError, match=r"at most 14 players; got 15 players, so 32,768. .* or use KernelSHAP"):
+    with pytest.raises(ValueError, match=r"at most 14 players; got 15 players, so 32,768 coalitions. .* KernelSHAP"):
         ShapleyValues(lambda x: x)(np.ones((1, 15)), 0)
 
 

@@ -79,7 +79,7 @@ def test_words_are_named_by_their_pieces():
     ("draw", "explainer", "message"),
     [
         (plot_players, Occlusion, "has no players. ShapleyValues, KernelSHAP"),
-        (plot_players, KernelSHAP, "Of tables and words, plot_force"),
+        (plot_players, KernelSHAP, "For tables and words, plot_force"),
         (plot_force, tfxai.Banzhaf, "values of banzhaf do not sum"),
         (plot_force, tfxai.FeatureAblation, "do not sum to the gain of the score"),
         (plot_interactions, KernelSHAP, "has no interactions. ShapleyValues finds them"),

@@ -123,7 +123,7 @@ def test_columns_that_go_together_are_joined_first():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "Expected the background= of a table, of three rows or more"),
+        ({}, "Expected background= for a table, three rows or more"),
         ({"tree": np.zeros((3, 2))}, r"Expected tree= to join 6 players, .* got \(3, 2\)"),
         ({"tree": [[0, 1], [1, 2], [3, 4], [5, 6], [7, 8]]}, "to be joined once"),
     ],

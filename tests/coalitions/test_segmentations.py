@@ -180,7 +180,7 @@ def test_errors():
     with pytest.raises(ValueError, match=r"need images, \(n, h, w, c\), got shape \(1, 6\)"):
         tfxai.KernelSHAP(lambda x: x, groups="slic")(np.ones((1, 6)), 0)
     inner = tfxai.FeatureAblation(networks.known("plain"), groups="slic")
-    with pytest.raises(ValueError, match="inside another explainer"):
+    with pytest.raises(ValueError, match="Inside another explainer"):
         tfxai.SmoothGrad(inner, samples=2)(oracle("plain_inputs")["x"], 0)
 
 

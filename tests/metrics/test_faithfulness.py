@@ -217,7 +217,7 @@ def test_what_does_not_fit(small, x):
     values = np.zeros((3, 16, 16))
     cases = [
         (TypeError, "an explanation or an array", ("saliency",), {}),
-        (ValueError, r"inputs= beside an array", (values,), {}),
+        (ValueError, r"inputs= with an array", (values,), {}),
         (ValueError, "values with a row for each of 3", (values[:2], x[:3]), {}),
         (ValueError, r"the positions \(16, 16\)", (values[:, :4], x[:3]), {}),
         (ValueError, "finite values", (values * np.nan, x[:3]), {}),

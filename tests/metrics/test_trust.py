@@ -61,7 +61,7 @@ def test_table_file_and_figure(linear, tmp_path):
     assert float(best["better_than_centre_map_low"]) > 0
     titles = [cell.get_title() for cell in report.plot().axes]
     assert titles == ["deletion", "insertion"]
-    with pytest.raises(ValueError, match="deletion and insertion have such"):
+    with pytest.raises(ValueError, match="deletion and insertion have them"):
         metrics.plot_curves({})
 
 

@@ -242,7 +242,7 @@ def test_a_dataset_that_shuffles_itself_again():
     x = IMAGES.astype(np.float32)
     ordered = tf.data.Dataset.from_tensor_slices(x)
     for dataset in (ordered.shuffle(11).batch(4), ordered.batch(2).shuffle(6), ordered.batch(4).map(noisy)):
-        with pytest.raises(ValueError, match=r"another order, each time it is read.*reshuffle_each_iteration=False"):
+        with pytest.raises(ValueError, match=r"different order, each time it is read.*reshuffle_each_iteration=False"):
             open_source(dataset)
 
 

@@ -159,14 +159,14 @@ class LeGrad(TokenMap):
     """How the score, read after each layer, reacts to what this layer attends to.
 
     Bousselham et al. (2025): the mean over heads, queries and layers of relu(dS_l / dA_l), where S_l is the score that
-    the last part of the model gives to the tokens behind layer l. A itself is not multiplied in.
+    the last part of the model gives to the tokens after layer l. A itself is not multiplied in.
 
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained.
     read : {"model", "mean"}
-        Of which tokens the score is read: of those that the model reads, such as the class token (default), or of their
+        Which tokens the score is read from: those that the model reads, such as the class token (default), or their
         mean.
     grid : (int, int), optional
         Rows and columns of the tokens that stand for places (the last ones), if the graph does not tell.

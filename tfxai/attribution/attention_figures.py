@@ -39,12 +39,12 @@ def plot_attention(
     model : keras.Model, SavedModel, callable or path
         A model with attention.
     inputs : array, tensor, dict of them, or list of str
-        A few images or texts, as `Explainer.explain` takes them; each is a row, or of texts a paragraph.
+        A few images or texts, as `Explainer.explain` takes them; each is a row, or for texts a paragraph.
     layer : str or int, optional
         Whose heads are drawn side by side, and their mean: as `tfxai.attention` calls or numbers it. Default: the mean
         of the heads of each layer, from the first to the last.
     target : None, int, str, sequence, callable or target
-        Of which the gradient is taken, if ``weight`` asks for it, as `Explainer.explain` takes it.
+        The target whose gradient is taken, if ``weight`` asks for it, as `Explainer.explain` takes it.
     weight : {"attention", "attention_x_gradient", "gradient"}
         What is drawn. Default: attention as it is.
     query : int, optional

@@ -1,4 +1,4 @@
-"""Backward passes with modified gradients of ReLUs, and, if wanted, without the grids of strided convolutions."""
+"""Backward passes with modified gradients of ReLUs, and, if requested, without the grids of strided convolutions."""
 
 from __future__ import annotations
 

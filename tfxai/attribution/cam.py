@@ -27,7 +27,7 @@ class CAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -65,7 +65,7 @@ class GradCAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -98,7 +98,7 @@ class GradCAMPlusPlus(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -131,7 +131,7 @@ class XGradCAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -163,7 +163,7 @@ class LayerCAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -195,7 +195,7 @@ class HiResCAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.

@@ -21,7 +21,7 @@ class EigenCAM(LayerMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -53,7 +53,7 @@ class EigenGradCAM(GradientMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.

@@ -43,7 +43,7 @@ class GradientSHAP(Sampled):
         The same seed gives the same samples, for every input and in every batch.
     uncertainty : bool
         Also estimate the standard error of every value, `Explanation.uncertainty`, at the memory cost of a second value
-        each. It takes samples for independent, so it is too large where an even spread makes the mean steadier.
+        each. It treats samples as independent, so it is too large where an even spread makes the mean steadier.
     until : float, optional
         Stop once the map is steady: when, for each input separately, the estimated noise is this share of what the map
         shows, such as 0.05 (standard deviations; see `tfxai.loops.steady`). ``samples`` is the upper limit;
@@ -57,7 +57,7 @@ class GradientSHAP(Sampled):
     Raises
     ------
     ValueError
-        For numbers out of range, baselines that do not fit, or a baseline beside a background.
+        For numbers out of range, baselines that do not fit, or both a baseline and a background.
 
     Examples
     --------

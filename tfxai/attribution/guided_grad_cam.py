@@ -30,7 +30,7 @@ class GuidedGradCAM(GradCAM):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     layer : str, keras layer or sequence of them, optional
-        Layer of the Grad-CAM. Default: the last one with spatial output that all paths to the output pass.
+        Layer of the Grad-CAM. Default: the last one with spatial output that all paths to the output pass through.
     interpolation : {"nearest", "linear"}
         How the map is enlarged. Default "nearest".
     strided : {"gradient", "resampled"}

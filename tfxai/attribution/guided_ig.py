@@ -159,7 +159,7 @@ def _stride(size: int) -> int:
 
 
 def flattened(x: Tensors) -> tf.Tensor:
-    """(n, N) all values of each input, of one input of the model behind those of another."""
+    """(n, N) all values of each input, of one input of the model after those of another."""
     return tf.concat([tf.reshape(one, [-1, one.shape[1:].num_elements()]) for one in tf.nest.flatten(x)], 1)
 
 

@@ -1,7 +1,7 @@
 """Which windows are worth a pass: a few at first, then those of which it is least sure whether they are among the best.
 
-The drops of the others are predicted by kriging: drops are taken for a Gaussian field whose correlation falls
-exponentially with distance (Matheron 1963; Rasmussen and Williams 2006, chapter 2), which also tells how sure that is.
+The drops of the others are predicted by kriging: drops are treated as a Gaussian field whose correlation falls
+exponentially with distance (Matheron 1963; Rasmussen and Williams 2006, chapter 2), which also says how sure that is.
 """
 
 from __future__ import annotations

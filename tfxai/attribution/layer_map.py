@@ -28,8 +28,9 @@ class LayerMap(Explainer):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass. Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they lie, as
-        the frames of a clip do, and added; where they lie in several inputs, values are a dict with an array for each.
+        that all paths to the output pass through. Runs of one layer (``"conv#0"``, ``"conv#1"``) are laid where they
+        lie, as the frames of a clip do, and added; where they lie in several inputs, values are a dict with an array
+        for each.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.

@@ -48,20 +48,20 @@ class Occlusion(Explainer):
         Default 0. See `tfxai.baselines.references`.
     input : str, optional
         Which of several inputs has parts hidden. Default: the only one with positions.
-    groups : mapping of str to sequence of int, or sequence of such, optional
-        Of a table, in place of windows: columns that are hidden together, such as those of one category,
+    groups : mapping of str to sequence of int, or sequence of these, optional
+        For a table, in place of windows: columns that are hidden together, such as those of one category,
         ``{"colour": [3, 4, 5]}``. Each column in no group is hidden alone.
     incremental : bool or "auto"
         Run only what a window can change, layer by layer, and take the rest from the pass of the whole input: the same
         values, up to rounding, at a fraction of the cost (Nakandala et al. 2019), for the memory of that pass; up to
-        eight times as many copies run at a time, no more than take the memory of a batch of full passes. Of words
-        in a causal model only those from the first hidden one on run again. Default "auto": where it is estimated to
-        save a tenth, as for causal models, and for convolutional networks whose layers do not mix all positions early.
+        eight times as many copies run at a time, no more than take the memory of a batch of full passes. For words in a
+        causal model only those from the first hidden one on run again. Default "auto": where it is estimated to save a
+        tenth, as for causal models, and for convolutional networks whose layers do not mix all positions early.
         ``facts["incremental"]`` has the estimated cost as a share of full passes, None for these.
     refine : float, optional
         Run only this share of the windows, such as 0.4: every third along each axis at first, then those of which it is
         least sure whether they are among the 5 % with the largest drops. The others are estimated from their neighbours
-        (kriging). ``extras["asked"]`` tells which windows ran, ``extras["drop_errors"]`` the standard deviation of the
+        (kriging). ``extras["asked"]`` says which windows ran, ``extras["drop_errors"]`` the standard deviation of the
         estimates. At 0.25 the 5 % of pixels with the largest values overlapped by 92 % with those of all windows
         (SqueezeNet), 90 % (MobileNet 0.25) and 81 % (MobileNetV2), at 0.4 by 97, 97 and 86 %, on 24 photographs each;
         95 to 99 % of the drops that were not asked lay within two standard deviations. Default: all windows run.

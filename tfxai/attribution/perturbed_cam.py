@@ -33,7 +33,7 @@ class ScoreCAM(LayerMap):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -91,7 +91,7 @@ class AblationCAM(_Edited):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     grid : (int, int), optional
         For a layer of tokens: how many rows and columns of them (the last ones) stand for places, if the graph does not
         tell.
@@ -130,7 +130,7 @@ class ReciproCAM(_Edited):
     (1 2 1)/4 along each axis around it. Only the part of the model above the layer runs again for each position. The
     values are S_p - S_0, with S_0 that of nothing but zeros, so what speaks against the class is negative; the paper
     scales the map to [0, 1], which a constant does not change. Under global average pooling and a linear layer, S_p -
-    S_0 is what the position adds to the score. Of tokens, those without a place, such as a class token, are kept.
+    S_0 is what the position adds to the score. Among tokens, those without a place, such as a class token, are kept.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class ReciproCAM(_Edited):
         What is explained.
     layer : str, keras layer or sequence of them, optional
         A layer with spatial output; for several, the mean of their heat-maps at the input's size. Default: the last one
-        that all paths to the output pass.
+        that all paths to the output pass through.
     gaussian : bool
         Whether the mask is a Gaussian. Default True; else neighbours are left out.
     grid : (int, int), optional

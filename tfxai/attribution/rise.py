@@ -46,23 +46,23 @@ class RISE(Explainer, Seeded):
     of two for each row of a Hadamard matrix with a column for each cell, 128 for 7 x 7 cells, with one shift, random
     columns and random signs. In a block each cell is seen in half of the masks, any two are in a quarter (at p = 0.5),
     and each mask stands beside its complement: what cells add to the score on their own, or in pairs, is then no noise
-    for others. Of the last block, if it is not whole, this holds in part.
+    for others. For the last block, if it is not whole, this holds in part.
 
-    Masks of words are 0 or 1, for a number between that of a word and that of the fill is another word. So are masks of
-    tables, in which each column is drawn alone.
+    Masks of words are 0 or 1, because a number between that of a word and that of the fill is another word. So are
+    masks of tables, in which each column is drawn alone.
 
     Parameters
     ----------
     model : keras.Model, SavedModel, callable or path
         What is explained; images, series, volumes, numbers of words (n, words), or tables.
     masks : int or array
-        How many masks, or masks (N, h, w) in [0, 1] of the input's size; of words, of 0 and 1. Default 512
-        (the paper: 4000 to 8000, drawn alone): on 7 flowers their maps correlate in rank by .81 with those of 20,000
-        masks drawn alone, the maps of 1500 drawn alone by .57; the paired 95 % interval of the difference is .14 to
-        .38. On 4 photographs and a MobileNet it is .90 and .83, -.01 to .17 (``benchmarks/rise.py``). The noise of
-        the map falls with the root of the number of masks.
+        How many masks, or masks (N, h, w) in [0, 1] of the input's size; for words, of 0 and 1. Default 512
+        (the paper: 4000 to 8000, drawn alone): on 7 flowers their maps have a rank correlation of .81 with those of
+        20,000 masks drawn alone, the maps of 1500 drawn alone one of .57; the paired 95 % interval of the difference is
+        .14 to .38. On 4 photographs and a MobileNet it is .90 and .83, -.01 to .17 (``benchmarks/rise.py``). The noise
+        of the map falls with the root of the number of masks.
     cells : int
-        Cells of the grid along each axis. Default 7 (paper). Of a table, each column is one.
+        Cells of the grid along each axis. Default 7 (paper). In a table, each column is one.
     probability : float
         Share of cells that stay visible. Default 0.5 (paper).
     balanced : bool

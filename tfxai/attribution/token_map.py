@@ -145,7 +145,7 @@ class TokenMap(Explainer):
     def rows(self, run: Run, maps: Sequence[Attention]) -> dict[int, tf.Tensor]:
         """(n, queries) which tokens the score is read from, adding up to 1, for each sequence that it is read from.
 
-        These are the tokens behind the last map on which the score depends; what follows it mixes none.
+        These are the tokens after the last map on which the score depends; what follows it mixes none.
         """
         asked = {one.source for one in maps if one.source != one.stream}
         streams = {one.stream for one in maps}

@@ -29,9 +29,9 @@ class XRAI(Explainer):
     """Whole regions of an image, by their mean contribution to the score.
 
     Kapishnikov et al. (2019): the mean of integrated gradients from a dark and a bright baseline, of each pixel the
-    largest of its channels, is what pixels contribute, A. The image is cut into regions at several scales. Of all
-    regions, the one whose pixels that no region has had yet have the largest mean of A comes next, and these pixels get
-    this mean; so it goes on until all are covered. The values sum to what A sums to.
+    largest of its channels, is what pixels contribute, A. The image is cut into regions at several scales. Next comes
+    the region whose pixels, of those that no region has had yet, have the largest mean of A, and these pixels get this
+    mean; so it goes on until all are covered. The values sum to what A sums to.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class XRAI(Explainer):
         What is explained; images.
     background : array or list of baselines, or dict of these by input, optional
         Baselines for every input, (b, ...), to be averaged over. Default: the darkest and the brightest number of each
-        channel of each image, for what black and white are in the model's own scale is not known.
+        channel of each image, because it is not known what black and white are in the model's own scale.
     segments : {"superpixels", "felzenszwalb"} or array
         Regions of like colour: superpixels, 3 to 12 along each axis (default), or the paper's, for which scikit-image
         is needed. Or maps of labels, (k, h, w) for all images or (n, k, h, w) for each.
@@ -48,8 +48,8 @@ class XRAI(Explainer):
         sum to nothing known. Default False.
     reduction : {"max", "sum"}
         Over channels: the largest (default, as in the authors' code), or the sum. The values then sum to the change of
-        the score, but for ``extras["completeness_gap"]``; but what gradients of channels have of noise, of either sign,
-        makes small regions stand out.
+        the score, but for ``extras["completeness_gap"]``; but the noise that gradients of channels have, of either
+        sign, makes small regions stand out.
     steps : int
         Points on the path from each baseline. Default 50.
     input : str, optional

@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 BOXES.csv has the columns file (relative to IMAGES), class (its number), xmin, ymin, xmax, ymax (pixels of the file as
 stored, half open), and a row for each box. Images are cropped and resized to what the model takes, and boxes with
-them; an image whose boxes all lie outside the crop is left out, and that is said.
+them; an image whose boxes all lie outside the crop is left out and reported.
 
 Where the foreground of a heat-map begins (alpha) is tuned on each half of the images and used on the other. Intervals
 are those of the bootstrap over images. Compare with whole image, centre box and centre point: photographs tend to show

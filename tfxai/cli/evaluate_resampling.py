@@ -17,9 +17,9 @@ EXAMPLES = """examples:
   tfxai evaluate resampling --checkpoints epoch_*.keras
 
 The experiment of Lengerich et al. (2017), on painted flowers: while a network learns, the channels with the largest
-influence and those with the largest precision are found for each image, and a linear support vector machine is to tell
-the class of the image from one patch that such a channel looks at. Patches of the same image are never both learned
-and tested. The patches of random channels are the baseline.
+influence and those with the largest precision are found for each image, and a linear support vector machine has to tell
+the class of the image from one patch that such a channel looks at. Patches of the same image are never both learned and
+tested. The patches of random channels are the baseline.
 """
 
 

@@ -31,7 +31,7 @@ EXAMPLES = """examples:
 
 The class that is explained is the predicted one, or --target for all. Each image or text gives a figure, each method a
 .npz file with all raw values: tfxai.Explanation.load(FILE). They are written as the work goes on, as is the page of
---html. In place of images, --text takes lines, and --table rows: of a table, each method gives a figure of the first
+--html. In place of images, --text takes lines, and --table rows: for a table, each method gives a figure of the first
 rows, one of all rows, and a .csv file of values by name. An image that cannot be read is reported and left out, and
 the exit status is then 1.
 

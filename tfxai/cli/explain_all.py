@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   tfxai explain-all model.keras photos/ --output results --workers 4 --gpus-per-worker 1
   tfxai explain-all model.keras /data/photos --output /data/results --engine ray --address auto --workers 16
 
-SOURCE is a folder tree of images, a .csv file with a column of paths, a Parquet or TFRecord file, a folder of such, or
+SOURCE is a folder tree of images, a .csv file with a column of paths, a Parquet or TFRecord file, a folder of these, or
 a .npy file of inputs. --target column:NAME explains for each input the class that a column of SOURCE gives, by number
 or by name; a folder tree has the column "folder", which is the first folder below SOURCE.
 

@@ -11,7 +11,7 @@ from tfxai.preprocessing import parse
 
 MODEL_HELP = "a .keras or .h5 file, or the folder of a SavedModel"
 OBJECTS_HELP = (
-    "a class or function of yours, or a dict of such, that Keras needs to load MODEL; the module may lie in the "
+    "a class or function of yours, or a dict of these, that Keras needs to load MODEL; the module may lie in the "
     "current folder; may be given several times"
 )
 SIGNATURE_HELP = "which signature of a SavedModel (default: serving_default, else the only one)"
@@ -37,7 +37,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         help="one or more methods, as `tfxai methods` lists them, each with options if need be, such as "
         "rise:masks=500,cells=9, or one around another: smooth_grad(guided_backprop) "
-        f"(default: {' '.join(DEFAULT_METHODS)}, or of texts and tables {DEFAULT_METHODS[1]})",
+        f"(default: {' '.join(DEFAULT_METHODS)}, or for texts and tables {DEFAULT_METHODS[1]})",
     )
     parser.add_argument("--layer", metavar="NAME", help="layer for the methods that take one (default: last spatial)")
     parser.add_argument("--score", choices=["logit", "probability"], help="what a class is scored by (default: logit)")
@@ -152,7 +152,7 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
 def add_classes_option(parser: argparse.ArgumentParser) -> None:
     """What classes are called."""
     parser.add_argument(
-        "--classes", metavar="FILE", help="names of the classes: one a line, or a .csv file with a column 'name'"
+        "--classes", metavar="FILE", help="names of the classes: one per line, or a .csv file with a column 'name'"
     )
 
 
@@ -189,7 +189,7 @@ PREPROCESSOR_HELP = (
 
 def add_text_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
     """Which texts, in place of images, and what makes numbers of them."""
-    what = "explain texts, one a line; - reads standard input"
+    what = "explain texts, one per line; - reads standard input"
     parser.add_argument("--text", metavar="FILE", action=InPlaceOf, words=images, help=what)
     parser.add_argument("--preprocessor", metavar="MODULE:NAME", help=PREPROCESSOR_HELP)
 

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if some of several images could not be read; 2 after an error of the user, which is told in one line on
+        0; 1 if some of several images could not be read; 2 after a user error, which is reported in one line on
         stderr; 130 if it was interrupted.
 
     Examples

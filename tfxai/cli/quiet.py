@@ -1,4 +1,4 @@
-"""TensorFlow's lines about itself, which are no concern of who runs a command."""
+"""TensorFlow's lines about itself, which are of no concern to whoever runs a command."""
 
 from __future__ import annotations
 

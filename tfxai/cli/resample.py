@@ -26,7 +26,7 @@ EXAMPLES = """examples:
 Input resampling, Lengerich et al. (2017): the influence of a channel is how strongly it correlates with the output over
 the copies, its precision how little it changes. Each image gets a folder:
   patches.png       what the best channels look at, by each score, in layers that see less than half of the image
-  sets.png          the same, of channels that one score alone selects, or both
+  sets.png          the same, for channels that one score alone selects, or both
   overlap.png       how far the two scores agree in each layer
   scores-LAYER.png  all channels of a layer, one score against the other
   channels.html     the same to explore: choose a channel, see its patch

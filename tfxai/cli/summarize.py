@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   tfxai summarize results
   tfxai summarize results --method grad_cam --most 1000 --html summary.html
 
-DIR is what tfxai explain-all wrote. Of each class the page shows the mean heat-map, groups of inputs whose heat-maps
+DIR is what tfxai explain-all wrote. For each class the page shows the mean heat-map, groups of inputs whose heat-maps
 are alike (spectral relevance analysis, Lapuschkin et al. 2019), with their most typical members, and the inputs that
 are least like the others. In Python: tfxai.scale.summarize(DIR).
 """

@@ -16,7 +16,7 @@ EXAMPLES = """examples:
   tfxai synthesize model.keras --layer conv5 --channel 12 40 --preprocess torch --steps 512
 
 Each class or channel gives a picture. Their numbers, scores and histories go to synthesis.npz, for
-tfxai.Synthesis.load(FILE); with --frames, the way there to synthesis.gif.
+tfxai.Synthesis.load(FILE); with --frames, the way there goes to synthesis.gif.
 """
 
 

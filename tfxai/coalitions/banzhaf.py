@@ -30,8 +30,9 @@ class Banzhaf(Exact, Seeded):
     from noise in it (Wang and Jia 2023).
 
     With more than 14 players, or more than a ``budget`` suffices for, pairs of a coalition and its complement are
-    drawn, and that linear model is fitted to the differences of their scores (Liu et al. 2024); each coalition informs
-    about all players. `Explanation.uncertainty` has the standard errors, which are 0 if all coalitions are evaluated.
+    drawn, and that linear model is fitted to the differences of their scores (Liu et al. 2024); each coalition says
+    something about all players. `Explanation.uncertainty` has the standard errors, which are 0 if all
+    coalitions are evaluated.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class Banzhaf(Exact, Seeded):
     groups, fill, background, input, **options
         As for `ShapleyValues`.
     budget : int, optional
-        The maximum number of coalitions to evaluate. Default: all, of up to 14 players; of more, 2048 and four for each
-        player. It must be four for each player at least, or enough for all coalitions.
+        The maximum number of coalitions to evaluate. Default: all, for up to 14 players; for more, 2048 plus four for
+        each player. It must be at least four for each player, or enough for all coalitions.
     until : float, optional
         Stop once the values are steady: when, for each input separately, their standard errors are this share of their
         standard deviation over players, such as 0.05. ``budget`` is the upper limit; ``extras["samples"]`` holds the

@@ -20,7 +20,7 @@ def all_coalitions(players: int) -> np.ndarray:
 
 
 class Exact(CoalitionMethod):
-    """Base of methods that ask all coalitions. A subclass writes `weigh`."""
+    """Base of methods that evaluate all coalitions. A subclass writes `weigh`."""
 
     grid = 3  # for regions of like colour are too many to be enumerated
 
@@ -31,8 +31,8 @@ class Exact(CoalitionMethod):
     def shares(self, game: Game) -> tf.Tensor:
         if game.count > MOST:
             raise ValueError(
-                f"{type(self).__name__} asks all coalitions, of at most {MOST} players; got {game.count} players, so "
-                f"{2**game.count:,}. Merge some with groups=, or use KernelSHAP."
+                f"{type(self).__name__} evaluates all coalitions, of at most {MOST} players; got {game.count} "
+                f"players, so {2**game.count:,} coalitions. Merge some with groups=, or use KernelSHAP."
             )
         return self.of_all(game)
 

@@ -32,8 +32,8 @@ def plot_players(
 ) -> Figure:
     """Each image with its players in two colours, and bars of what the strongest of them count.
 
-    Red speaks for what is explained, blue against it; numbers name the players. Of methods whose values sum to what the
-    score gains by all players, bars lead from the score of none to that of all.
+    Red speaks for what is explained, blue against it; numbers name the players. For methods whose values sum to what
+    the score gains from all players, bars lead from the score of none to that of all.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def plot_players(
     places = explanation.extras.get("player_of")
     if places is None or places.ndim != 3 or len(shown.shape) != 4:
         raise ValueError(
-            "Expected an explanation of images whose players are regions or patches. Of tables and words, plot_force() "
-            "draws players, and explanation.plot() each position."
+            "Expected an explanation of images whose players are regions or patches. For tables and words, "
+            "plot_force() draws players, and explanation.plot() each position."
         )
     positive("top", top)
     pictures = to_display(shown) if images is None else [to_display(np.asarray(one)[None])[0] for one in images]
@@ -150,7 +150,7 @@ def plot_interactions(
 ) -> Figure:
     """A square of what pairs of players add together beyond what each adds alone, with their values on the diagonal.
 
-    Red pairs do more together than alone, blue ones less, as two parts do of which one would be enough.
+    Red pairs do more together than alone, blue ones less, as two parts do when one would be enough.
 
     Parameters
     ----------

@@ -199,7 +199,7 @@ def of_inputs(run: Run, rerun: Rerun) -> Game:
     """Each of several inputs is a player."""
     inputs = by_name(run.inputs)
     if len(inputs) < 2:
-        raise ValueError('Expected groups="inputs" of a model with several inputs; this one has one.')
+        raise ValueError('Expected groups="inputs" for a model with several inputs; this one has one.')
     fills = {name: input_references(run, x) for name, x in inputs.items()}
     absences = max(one.shape[0] or 1 for one in fills.values())
     if not {one.shape[0] for one in fills.values()} <= {1, absences}:
@@ -231,7 +231,7 @@ class Channels:
     """The channels of a layer as players, for ``groups=``; those that are absent are 0.
 
     Only the part of the model above the layer runs again for each coalition. The value of a channel is shared among its
-    units by their magnitude, so that a map tells where channels that count are active.
+    units by their magnitude, so that a map shows where channels that count are active.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class HSICAttribution(CoalitionMethod, Seeded):
     groups, fill, background, input
         As for `KernelSHAP`; default "auto" is 8 patches along the longest axis of images (paper).
     budget : int
-        How many coalitions, in which each player is with even chances. Default 500 (Xplique).
+        How many coalitions, in which each player is present with even chances. Default 500 (Xplique).
     seed : int
         The same seed gives the same coalitions.
     **options

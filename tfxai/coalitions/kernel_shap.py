@@ -83,9 +83,9 @@ class KernelSHAP(CoalitionMethod, Seeded):
 
     Lundberg and Lee (2017): values that sum to v(all) - v(none) and are, with weights (M - 1) / (C(M, k) k (M - k)) for
     coalitions of k of M players, closest to the score over all coalitions, are the Shapley values. Pairs of a coalition
-    and its complement are drawn, all sizes equally often (Musco and Witter 2025; benchmark: a sixth less error than by
-    sizes as often as they weigh), and sizes with few coalitions are evaluated completely. Where the budget suffices for
-    all coalitions, values are exact. No player is left out of the regression.
+    and its complement are drawn, all sizes equally often (Musco and Witter 2025; benchmark: a sixth less error than
+    with sizes as often as they weigh), and sizes with few coalitions are evaluated completely. Where the budget
+    suffices for all coalitions, values are exact. No player is left out of the regression.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
         regions by scikit-image, or `tfxai.coalitions.Segments` to say how many; "patches": 9 patches along the longest
         axis, or their side as a number; "words": all tokens of each word, where a preprocessor knows words; "inputs":
         each of several inputs as a whole; an array with the number of a player for each position, of the size of one
-        input or with such a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
+        input, or with a row for each; columns of a table that belong together, ``{"colour": [3, 4, 5]}``; the
         `tfxai.coalitions.Channels` of a layer; None: each position. Default "auto": super-pixels of images, each column
         or word, else patches.
     fill : number, "mean", "blur", "noise", "interpolate", "inpaint", function, or array
@@ -107,7 +107,7 @@ class KernelSHAP(CoalitionMethod, Seeded):
         Several inputs or fills, (b, ...), instead of one: scores are averaged over them, at b times the cost.
     budget : int, optional
         How many coalitions to evaluate besides those of all and of none: at least two for each player, fewer if there
-        are no more. Default 2048, and two for each player (SHAP).
+        are no more. Default 2048 plus two for each player (SHAP).
     uncertainty : bool
         Also estimate the standard error of every value, `Explanation.uncertainty`.
     until : float, optional

@@ -33,7 +33,7 @@ class LIME(CoalitionMethod, Seeded):
     Ribeiro et al. (2016): each player is there or not with even chances; a ridge regression or LASSO with a free
     intercept counts copies the more the closer they are to the input, by sqrt(exp(-d^2 / width^2)).
     ``extras["r2"]`` is the share of the scores' weighted variance that the linear model explains; below a half there is
-    a warning, for then it is no explanation of this model. ``extras["intercept"]`` is what it says of none.
+    a warning, because then it does not explain this model. ``extras["intercept"]`` is what it says of none.
 
     Parameters
     ----------
@@ -42,16 +42,16 @@ class LIME(CoalitionMethod, Seeded):
     groups, fill, background, input
         As for `KernelSHAP`.
     budget : int
-        How many copies; where there are no more coalitions, each of them once. Default 1000 (lime, of images).
+        How many copies; where there are no more coalitions, each of them once. Default 1000 (lime, for images).
     distance : {"cosine", "euclidean"}
-        Of coalitions of k of M players: 1 - sqrt(k / M) (default; lime, of images and texts), or sqrt(M - k) (lime, of
-        tables).
+        Of coalitions of k of M players: 1 - sqrt(k / M) (default; lime, for images and texts), or sqrt(M - k) (lime,
+        for tables).
     width : float, optional
-        Of the kernel. Default 0.25, of "euclidean" 0.75 sqrt(M) (lime).
+        Of the kernel. Default 0.25, for "euclidean" 0.75 sqrt(M) (lime).
     penalty : {"ridge", "lasso"}
         Of the squares of coefficients (default), or of their magnitudes, which leaves most of them 0.
     alpha : float, optional
-        How much of it, as in scikit-learn's `Ridge` and `Lasso`. Default 1 (lime), of "lasso" 0.01 (captum).
+        How much of it, as in scikit-learn's `Ridge` and `Lasso`. Default 1 (lime), for "lasso" 0.01 (captum).
     seed : int
         The same seed gives the same copies.
     **options

@@ -63,15 +63,15 @@ class PartitionSHAP(CoalitionMethod):
     """Shapley values of a hierarchy: a group's value is shared among its parts as between two players, and so on down.
 
     Owen (1977), of groups within groups, as in SHAP's partition explainer: an image is halved along its longer side,
-    again and again; a text into spans; columns of a table that go together are taken apart last. Each of two halves
-    counts what it adds to the score alone and beside the other half, in the mean. Parts whose value is largest are
-    split first, so what does not matter costs little. Whatever the budget, values sum to
-    v(all) - v(none); a part that was not split is shared evenly among its players.
+    again and again; a text into spans; columns of a table that correlate are taken apart last. Each of two halves
+    counts what it adds to the score alone and beside the other half, on average. Parts whose value is largest are split
+    first, so what does not matter costs little. Whatever the budget, values sum to v(all) - v(none); a part that was
+    not split is shared evenly among its players.
 
     Owen values ask for each part beside all combinations of the parts from which it was split, which are twice as many
     each time, so that a budget goes no deeper than some halvings. ``contexts="ends"`` asks only beside none and beside
-    all of them, and gives each half half of what is left: of scores to which parts contribute alone or in pairs that is
-    the same, and it goes deeper.
+    all of them, and gives each half half of what is left: for scores to which parts contribute alone or in pairs that
+    is the same, and it goes deeper.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ class PartitionSHAP(CoalitionMethod):
         As for `KernelSHAP`.
     tree : array, optional
         Which players belong together, (players - 1, 2 or 4), as `scipy.cluster.hierarchy.linkage` makes it. Default:
-        that of their places; of a table that of the correlations in its ``background``.
+        that of their places; for a table that of the correlations in its ``background``.
     contexts : {"all", "ends"}
         Beside which of the other parts a part is split, see above. Which is better depends on the measure; see the
         guide to Shapley values. Default "all" (SHAP).
     budget : int
-        How many coalitions to evaluate, besides those of all and of none: two for each split. Default 500 (SHAP, of
+        How many coalitions to evaluate, besides those of all and of none: two for each split. Default 500 (SHAP, for
         images).
     **options
         As for `Explainer`.
@@ -136,7 +136,7 @@ class PartitionSHAP(CoalitionMethod):
             rows = self.reference.given if isinstance(self.reference, Several) else ()
             if game.cells is None or not hasattr(rows, "__array__") or len(rows) < 3:
                 raise ValueError(
-                    "Expected the background= of a table, of three rows or more by whose correlations its columns are "
+                    "Expected background= for a table, three rows or more by whose correlations its columns are "
                     "joined, or a tree= of its columns or groups."
                 )
             return clustered(np.asarray(rows, float))

@@ -36,8 +36,8 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     samples : int, optional
         The number of orders, each taken forwards and backwards. Default 10 (SHAP).
     budget : int, optional
-        Instead of ``samples``: how many coalitions are asked at most, beside those of all and of none; 2 (M - 1) for
-        each order of M players.
+        Instead of ``samples``: how many coalitions are evaluated at most, besides those of all and of none; 2 (M - 1)
+        for each order of M players.
     until : float, optional
         Stop once the values are steady: when, for each input separately, their standard errors are this share of their
         standard deviation over players, such as 0.05. ``samples`` or ``budget`` is the upper limit;
@@ -50,7 +50,7 @@ class PermutationSHAP(CoalitionMethod, Seeded):
     Raises
     ------
     ValueError
-        For samples beside a budget, a budget that is too small, or groups or fills that do not fit.
+        For both samples and a budget, a budget that is too small, or groups or fills that do not fit.
 
     Examples
     --------

@@ -23,7 +23,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     """The share of the score's variance that involves a player, when all are faded at random.
 
     Fel et al. (2021): total Sobol indices by Jansen's estimator, mean (f(A) - f(A with i of B))^2 / (2 Var f), where
-    each row of A and B has for each player by how much it is there, from 0 to 1, and comes from a quasi-random
+    each row of A and B says for each player how far it is there, from 0 to 1, and comes from a quasi-random
     sequence. Unlike values of players alone, they count what a player does together with others. They are not negative,
     and sum to 1 where players do not interact. Words are not faded, but there or not.
 
@@ -36,7 +36,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     designs : int, optional
         Rows of A; there are designs * (players + 2) passes. Default 32 (paper).
     budget : int, optional
-        Instead of ``designs``: how many coalitions are asked at most.
+        Instead of ``designs``: how many coalitions are evaluated at most.
     seed : int
         By which the sequence is rotated.
     **options
@@ -45,7 +45,7 @@ class SobolAttribution(CoalitionMethod, Seeded):
     Raises
     ------
     ValueError
-        For designs beside a budget, a budget that is too small, or groups or fills that do not fit.
+        For both designs and a budget, a budget that is too small, or groups or fills that do not fit.
 
     Examples
     --------

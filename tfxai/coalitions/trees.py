@@ -39,7 +39,7 @@ def halved(sizes: Sequence[int]) -> np.ndarray:
 
 
 def clustered(rows: np.ndarray) -> np.ndarray:
-    """The tree of columns that joins first what goes together: by 1 - |correlation|, averaged over pairs.
+    """The tree of columns that joins first what correlates: by 1 - |correlation|, averaged over pairs.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def spans(tree: np.ndarray, players: int) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     tuple of ndarray
-        (players,) the place of each player, and (nodes, 2) the first place of each node and the one behind its last.
+        (players,) the place of each player, and (nodes, 2) the first place of each node and the one after its last.
     """
     sizes = np.ones(players + len(tree), int)
     for number, (left, right) in enumerate(tree):

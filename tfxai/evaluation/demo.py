@@ -53,7 +53,7 @@ class Score(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Methods compared on images of which the part that decides is known.
+    """Methods compared on images for which the part that decides is known.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Comparison(NamedTuple):
 
     @property
     def truth(self) -> Explanation:
-        """The parts that decide, as a method would give them that knows them."""
+        """The parts that decide, as a method that knows them would give them."""
         like = next(iter(self.explanations.values()))
         return Explanation(self.masks.astype(np.float32), like.target, like.score, like.inputs, classes=like.classes)
 

@@ -42,7 +42,7 @@ def evaluate_faithfulness(
     cache : path
         Where results are stored, in a folder for each method.
     facts : mapping
-        Name to what results depend on beside the images, also of those in `BLIND`.
+        Name to what results depend on besides the images, also of those in `BLIND`.
     judge : Judge
         The measures.
 

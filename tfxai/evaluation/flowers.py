@@ -135,7 +135,7 @@ def evaluate_flowers(
 ) -> dict[str, FoldedIoU]:
     """Score methods on painted flowers, by the protocol of Oramas et al. (2019) for an8Flower.
 
-    Each fold is explained with features that were fitted on the others; of a transformer, without features. The
+    Each fold is explained with features that were fitted on the others; for a transformer, without features. The
     predicted class is explained.
 
     Parameters

@@ -56,7 +56,7 @@ def heatmaps(
     Returns
     -------
     tuple
-        (n, h, w), and the seconds for an image: of a batch in the middle of all by cost.
+        (n, h, w), and the seconds for an image: those of the batch of median cost.
 
     Raises
     ------

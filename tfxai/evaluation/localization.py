@@ -50,7 +50,7 @@ def evaluate_localization(
     cache : path
         Where heat-maps are stored, in a folder for each method.
     facts : mapping
-        Name to what the heat-maps depend on beside the images.
+        Name to what the heat-maps depend on besides the images.
     threshold, component, tolerance, cross_fit, seed
         As for `tfxai.metrics.compare_localization`.
 

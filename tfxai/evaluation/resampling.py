@@ -1,7 +1,7 @@
 """Do stable channels generalise, and do influence and precision come to agree while a network learns?
 
 The experiment of Lengerich et al. (2017), on painted flowers: from single patches that the channels of each metric look
-at, a classifier is to tell the class, at every epoch of training.
+at, a classifier has to tell the class, at every epoch of training.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def batches(
     folder : path
         Made if need be.
     facts : dict
-        Everything that results depend on beside the images, as JSON can tell it.
+        Everything that results depend on besides the images, as JSON can tell it.
     batch_size : int
         How many images are in a batch.
 

@@ -53,7 +53,7 @@ class FeatureInversion(Explainer, Seeded):
         Powers of the alpha-norm and of the total variation, 1 or more. Default 6 and 2 (paper).
     start : "noise", "mean", "blur", number, array or function
         Where the descent begins. ``"noise"``: around the mean colour, the same for all images; the others as in
-        `tfxai.baselines.references`. A blur tells of the input what the layer may not.
+        `tfxai.baselines.references`. A blur may tell more of the input than the layer does.
     jitter : int
         The image moves by up to this many pixels in each step. Default 0 (paper).
     seed : int

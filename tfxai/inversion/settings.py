@@ -46,16 +46,16 @@ class Settings:
         ``sum |w| / (||w||_2 sqrt(channels))``. The last two do not depend on the scale of w, as the mask does not; then
         w is kept at its scale.
     inversion_penalty, target_penalty : float
-        The weight of the penalty in either stage. It means something only beside the loss: of a squared loss, an L1
-        penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
+        The weight of the penalty in either stage. It means something only relative to the loss: next to a squared loss,
+        an L1 penalty of 10 is a trifle, and next to a relative one it drives all weights to zero.
     objective : {"probability", "log_probability", "cross_entropy", "logit"}
-        What the second stage maximises of the foreground and minimises of the background: p, log p, the logit; or log p
-        of the foreground and -log(1 - p) of the background. A target that is not a class counts as it is.
+        What the second stage maximises in the foreground and minimises in the background: p, log p, the logit; or log p
+        in the foreground and -log(1 - p) in the background. A target that is not a class counts as it is.
     channels : {"activations", "evidence"}
         What the second stage weighs: the maps of the base layer, as the first does; or the evidence for the class in
         each, see `tfxai.inversion.evidence.evidence`.
     background_weight : float
-        What the background counts in this, beside 1 for the foreground.
+        What the background counts in this, relative to 1 for the foreground.
     fill : number, array, "blur", "mean", "noise" or function
         What is seen where the mask is 0. ``"blur"``: a Gaussian of 11 pixels for images of 224, and in proportion; the
         others as in `tfxai.baselines.references`.
@@ -74,7 +74,7 @@ class Settings:
     base : {"pooled", "inversion", "fine"}
         Which base layer is the default: the one before the inversion layer if that is a pooling, else the inversion
         layer; the inversion layer in any case; or the last one before it that has 12 positions or more along each side,
-        without negative values if there is such a one.
+        without negative values if there is one.
     """
 
     inversion_steps: int = 10

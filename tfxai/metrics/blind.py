@@ -11,16 +11,17 @@ CELLS = 7  # along each axis, as in the masks of RISE: blobs of the size of an o
 
 
 def random_maps(n: int, size: Sequence[int], seed: int = 0) -> np.ndarray:
-    """Random maps that are as smooth as heat-maps are, of another kind for each input.
+    """Random maps that are as smooth as heat-maps are, different for each input.
 
-    Maps of single random pixels would be beaten by any that are smooth: models answer to holes other than to speckle.
+    Maps of single random pixels would be beaten by any that are smooth: models respond to holes and to speckle
+    differently.
 
     Parameters
     ----------
     n : int
         How many.
     size : sequence of int
-        Their size: (h, w), or of tables and words (features,), where each position has a number of its own.
+        Their size: (h, w), or for tables and words (features,), where each position has a number of its own.
     seed : int
         Seed of the random numbers.
 

@@ -30,7 +30,7 @@ class Curve:
     Attributes
     ----------
     shares : ndarray
-        (n, points) which share of the parts is exchanged: hidden, or of an insertion shown.
+        (n, points) which share of the parts is exchanged: hidden, or for an insertion shown.
     scores : ndarray
         (n, points) the score of each input then.
     """
@@ -157,9 +157,9 @@ def deletion(
     steps : int
         The number of equal steps the parts are divided into, at most the number of parts. Default 50 (the paper: 224).
     fill : number, array, function, "mean", "blur", "noise", "interpolate" or "inpaint"
-        What hides a part. Default 0 (paper), in the model's own scale. "interpolate": of images, each hidden pixel is
+        What hides a part. Default 0 (paper), in the model's own scale. "interpolate": for images, each hidden pixel is
         the mean of its neighbours (the linear imputation of ROAD); "inpaint": OpenCV's after Telea (2004), on the CPU,
-        slow. Else as in `tfxai.baselines.references`; of words, the number of the one that stands for none.
+        slow. Else as in `tfxai.baselines.references`; for words, the number of the one that stands for none.
     groups : int, str, Segments, array, mapping or sequence, optional
         What is hidden together: patches of this side; regions of like colour, "superpixels" or "slic", "quickshift" and
         "felzenszwalb" of scikit-image (`tfxai.coalitions.Segments`); to which part each position belongs, for

@@ -41,7 +41,7 @@ def plot_curves(curves: Mapping[str, Mapping[str, Curve]]) -> Figure:
     >>> figure = tfxai.metrics.plot_curves({"deletion": {"grad_cam": curve}})
     """
     if not curves:
-        raise ValueError("Expected the curves of one measure or more, got none: deletion and insertion have such.")
+        raise ValueError("Expected the curves of one measure or more, got none: deletion and insertion have them.")
     figure = Figure((SIZE[0] * len(curves), SIZE[1] + 0.6), layout="constrained")
     cells = figure.subplots(1, len(curves), squeeze=False)[0]
     for cell, (measure, own) in zip(cells, curves.items(), strict=True):

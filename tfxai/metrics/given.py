@@ -49,7 +49,7 @@ def explained(explanation: Any, inputs: Inputs | None, target: Target) -> tuple[
     """Inputs and target of what is judged: those that are given, or else those of the explanation."""
     if not isinstance(explanation, Explanation):
         if inputs is None:
-            raise ValueError("Expected inputs= beside an array of values: what was explained.")
+            raise ValueError("Expected inputs= with an array of values: what was explained.")
         return inputs, target
     if target is None:
         if isinstance(explanation.target, str):

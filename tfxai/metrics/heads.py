@@ -73,7 +73,7 @@ def head_ablation(
     """What the score of each input loses without each head of attention.
 
     A head is switched off by setting its shares to zero, so that it hands on nothing; what depends on it is computed
-    anew (Michel et al. 2019). The cost is a forward pass, and for each head what lies behind its layer.
+    anew (Michel et al. 2019). The cost is a forward pass, and for each head what lies after its layer.
 
     Parameters
     ----------

@@ -138,7 +138,7 @@ class Hiding(Runner):
         found = of_all(self, explanation, inputs, target, batch_size, verbose)
         if not np.isfinite(found["scores"]).all():
             raise ValueError(
-                f"The model has no finite score where parts are hidden by fill={self.reference!r}. Of words, the "
+                f"The model has no finite score where parts are hidden by fill={self.reference!r}. For words, the "
                 "number of padding leaves nothing to look at once all are hidden: take that of an unknown word."
             )
         return found

@@ -1,4 +1,4 @@
-"""Whether attributions tell how the score answers to small changes of the input."""
+"""Whether attributions tell how the score responds to small changes of the input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def infidelity(
     Parameters
     ----------
     model, explanation, inputs, target, batch_size, verbose
-        As for `deletion`; values have the shape of the input, and of words that of their embeddings.
+        As for `deletion`; values have the shape of the input, and for words that of their embeddings.
     samples : int
         How many changes. Default 100.
     noise : float or ndarray

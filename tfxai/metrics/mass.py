@@ -19,8 +19,7 @@ def mass_accuracy(
 ) -> np.ndarray:
     """The share of a map's relevance that lies inside the mask.
 
-    The relevance mass accuracy of Arras et al. (2022). By chance it is the mask's share of the area: report that
-    beside it.
+    The relevance mass accuracy of Arras et al. (2022). By chance it is the mask's share of the area: report that too.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def mass_accuracy(
 
 
 def rank_accuracy(explanation: Explanation | np.ndarray, masks: np.ndarray, *, input: str | None = None) -> np.ndarray:
-    """Of as many positions as the mask has, the most relevant ones, the share that lies inside the mask.
+    """The share of the most relevant positions, as many as the mask has, that lies inside the mask.
 
     The relevance rank accuracy of Arras et al. (2022). By chance it is the mask's share of the area.
 
@@ -169,7 +168,7 @@ def _pairs(
     """(n, positions) maps and masks."""
     maps, masks = maps_of(explanation, input), np.asarray(masks)
     if masks.dtype != bool and not np.isin(masks, (0, 1)).all():
-        raise ValueError("Expected masks of True and False: of numbers, say which belong to it, such as masks > 0.5.")
+        raise ValueError("Expected masks of True and False: for numbers, say which belong to it, such as masks > 0.5.")
     if maps.shape != masks.shape:
         raise ValueError(f"Expected maps and masks of one shape (n, h, w), got {maps.shape} and {masks.shape}.")
     inside = masks.reshape(len(masks), -1).astype(bool)

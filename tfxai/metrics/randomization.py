@@ -46,7 +46,7 @@ class RandomizationReport:
     spearman, spearman_absolute : ndarray
         (stages, n) rank correlation with the map of the model as it is, of the values and of their magnitudes.
     ssim : ndarray or None
-        (stages, n) structural similarity of the magnitudes; None of maps that are no pictures. See `map_similarity`.
+        (stages, n) structural similarity of the magnitudes; None for maps that are not pictures. See `map_similarity`.
     empty : ndarray
         (stages, n) whether a map is the same everywhere, with or without the model's own weights: then its correlations
         are 0, and say nothing.
@@ -121,10 +121,11 @@ def model_randomization(
 ) -> RandomizationReport:
     """How similar the maps of a method stay while the weights of the model are replaced by random ones.
 
-    The test of Adebayo et al. (2018): a method that explains what the model has learnt gives another map once that is
-    lost. One whose maps stay the same merely redraws the input, as an edge detector does. Layers are randomised from
+    The test of Adebayo et al. (2018): a method that explains what the model has learnt gives a different map once that
+    is lost. One whose maps stay the same merely redraws the input, as an edge detector does. Layers are randomised from
     the one nearest to the output on, those of nested models and blocks one by one, statistics of batch normalisation
-    too. The target stays what it was; of the predicted class, the class that the model predicts with its own weights.
+    too. The target stays what it was; for the predicted class, it is the class that the model predicts with its own
+    weights.
 
     The model is never changed: it is read with weights that stand in the place of its own. The explainer is traced
     once, so a stage costs one explanation of the inputs.
@@ -132,7 +133,7 @@ def model_randomization(
     Parameters
     ----------
     model : keras.Model, SavedModel, tf.function or path
-        Of a SavedModel a layer is what the names of its variables have in common before the last "/".
+        In a SavedModel a layer is what the names of its variables have in common before the last "/".
     inputs : array, tensor, list or dict of them, or dataset
         As `Explainer.explain` takes them.
     method : str, class or callable
@@ -174,7 +175,7 @@ def model_randomization(
     Raises
     ------
     ValueError
-        For a model without weights that can be exchanged, unknown layers, or random weights with which the model's
+        For a model without weights that can be replaced, unknown layers, or random weights with which the model's
         outputs are no longer finite.
     TypeError
         If the method does not make an explainer.
@@ -223,7 +224,7 @@ def model_randomization(
         try:
             now = explainer.explain(inputs, target, batch_size, verbose=0)
         except ValueError as error:
-            error.add_note(f"So it is with random weights of {stage!r}; try how='permute', or another seed.")
+            error.add_note(f"This happens with random weights of {stage!r}; try how='permute', or another seed.")
             raise
         found.append(map_similarity(original, now, input=input))
         empty.append(_constant(original, input) | _constant(now, input))

@@ -230,5 +230,5 @@ def _checked(heatmaps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.nd
             f"Expected heat-maps and masks of one shape (n, h, w), got {heatmaps.shape} and {masks.shape}."
         )
     if not (heatmaps.min() >= 0 and heatmaps.max() <= 1):
-        raise ValueError("Expected heat-maps in [0, 1]; Explanation.heatmaps() gives such.")
+        raise ValueError("Expected heat-maps in [0, 1], as Explanation.heatmaps() gives them.")
     return heatmaps, masks

@@ -1,4 +1,4 @@
-"""Whether what is hidden of an input and what the score loses by it go together."""
+"""Whether what is hidden of an input correlates with what the score loses by it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def mu_fidelity(
 ) -> np.ndarray:
     """Whether random parts that hold more of the explanation cost more of the score.
 
-    Bhatt et al. (2020): the rank correlation, over random subsets of parts, of the sum of values in a subset and what
+    Bhatt et al. (2020): the rank correlation, over random subsets of parts, of the sum of values in a subset with what
     the score loses when it is hidden. 1 is best; a map that knows nothing has 0.
 
     Parameters
@@ -144,7 +144,7 @@ def sensitivity_n(
 ) -> np.ndarray:
     """Whether the values of random parts add up to what the score loses without them, for subsets of each size.
 
-    Ancona et al. (2018): for each size, the correlation of the sum of values in a subset and the drop of the score.
+    Ancona et al. (2018): for each size, the correlation of the sum of values in a subset with the drop of the score.
     Values that sum to the change of the score have 1 at every size where the model is linear.
 
     Parameters

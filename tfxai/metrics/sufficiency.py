@@ -141,7 +141,7 @@ def average_drop(
     fill : number, array, function, "mean", "blur", "noise", "interpolate" or "inpaint"
         What shows in the place of what the heat-map hides. Default 0 (paper), in the model's own scale.
     **options
-        As for `Explainer`; ``score`` is "probability" by default, for only of that is a share meant.
+        As for `Explainer`; ``score`` is "probability" by default, since only a share of that makes sense.
 
     Returns
     -------

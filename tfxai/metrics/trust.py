@@ -45,7 +45,7 @@ class Row(NamedTuple):
         For each map that knows nothing, the 95 % interval of how much better the method is, input by input; it is
         better if that lies above 0.
     behind : tuple of float
-        The 95 % interval of how much better the best method is; no difference is proven if it holds 0.
+        The 95 % interval of how much better the best method is; no difference is proven if it contains 0.
     rank : int
         1 for the best mean.
     """
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class TrustReport:
-    """What measures say of explanations, beside maps that know nothing.
+    """What measures say of explanations, compared with maps that know nothing.
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ def trust(
     verbose: Verbose = "auto",
     **options: Unpack[ModelOptions],
 ) -> TrustReport:
-    """How far explanations can be trusted: whether the model does what they say, beside maps that know nothing.
+    """How far explanations can be trusted: whether the model does what they say, compared with maps that know nothing.
 
     No mask or box is needed. Each measure takes parts of the inputs away and looks at the score. That is evidence, not
     proof: inputs with holes lie off the data, and measures disagree. A method that is not better than a random map by

@@ -105,7 +105,7 @@ def layers(
     signature : str, optional
         Which signature of a SavedModel.
     inputs : array, or list or dict of them, optional
-        A batch, for a model that does not tell what it takes, such as a subclass that has seen no data.
+        A batch, for a model that does not say what it takes, such as a subclass that has seen no data.
 
     Returns
     -------

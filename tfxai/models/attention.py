@@ -1,4 +1,4 @@
-"""Attention, found by the pattern of a graph, whatever has written it.
+"""Attention, found by the pattern of a graph, however it was written.
 
 It is a softmax over the last axis of a product, of which that axis comes from data, the keys; and its shares weigh
 other data, the values. What gates, mixes experts or ends a classifier has that axis from weights, or weighs nothing.
@@ -259,7 +259,7 @@ def last_tokens(inputs: Sequence[tf.Tensor], end: tf.Tensor, one: Attention) -> 
 
 
 def block_ends(x: tf.Tensor, end: tf.Tensor, maps: Sequence[Attention]) -> list[tf.Tensor]:
-    """The tokens behind the block of each map: the last that all paths from an input to the end pass before the next.
+    """The tokens after the block of each map: the last that all paths from an input to the end pass before the next.
 
     What follows the last block, such as a norm, is no part of it: it ends where the one before it does.
     """

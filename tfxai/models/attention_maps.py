@@ -35,7 +35,7 @@ class AttentionMap(NamedTuple):
     windows : int
         In how many parts, each with tokens of its own, an input is cut; 1: all tokens can meet.
     causal : bool
-        Whether no token looks at those behind it. It is seen in a pass that `attention` makes, so that it does not
+        Whether no token looks at those after it. It is seen in a pass that `attention` makes, so that it does not
         matter how the model hides them.
     """
 
@@ -83,7 +83,7 @@ def attention(
     signature : str, optional
         Which signature of a SavedModel.
     inputs : array, or list or dict of them, optional
-        A batch, for a model that does not tell what it takes, or that takes any number of tokens.
+        A batch, for a model that does not say what it takes, or that takes any number of tokens.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def attention(
 
 
 def causal(view: ModelView, inputs: Any) -> list[bool]:
-    """For each map, whether tokens look at none behind them, seen in one pass."""
+    """For each map, whether tokens look at none after them, seen in one pass."""
     specs = view.one_row(inputs)
 
     def any_number(spec: tf.TensorSpec) -> tf.Tensor:

@@ -95,9 +95,9 @@ class Columns:
 
 
 def apart(model: keras.Model) -> tuple[keras.Model, Columns | None]:
-    """A model behind the layers that make categories of strings, and these; any other model stays as it is.
+    """A model after the layers that make categories of strings, and these; any other model stays as it is.
 
-    A Functional or Sequential model of columns, some of them strings, is told apart from all layers at its beginning
+    A Functional or Sequential model of columns, some of them strings, is separated from all layers at its beginning
     that look up, hash, cross or bucket, those of a `keras.utils.FeatureSpace` as well. Columns of numbers that go
     elsewhere stay what they are, with their normalization.
     """

@@ -17,7 +17,7 @@ Nodes: TypeAlias = Mapping[str, Node]  # by name
 
 
 def modify_composed(graph_def: tf.compat.v1.GraphDef, operation: str, gradient: str) -> tuple[dict[str, str], set[str]]:
-    """Put an operation with two inputs, x and f(x), behind every composed ReLU f; it hands f(x) on.
+    """Put an operation with two inputs, x and f(x), after every composed ReLU f; it hands f(x) on.
 
     Parameters
     ----------

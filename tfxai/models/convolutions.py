@@ -3,7 +3,7 @@
 Where TensorFlow leaves oneDNN off (most AMD processors, all without AVX-512), a convolution with groups or dilations
 runs, but not its gradient, and with groups not the single kernel that TensorFlow makes of a convolution and the bias
 behind it. Keras has XLA compile grouped convolutions, each as a function of its own; a flat graph has no such
-functions. So there they are kept apart from what comes behind, and their gradients are written as convolutions.
+functions. So there they are kept apart from what comes after, and their gradients are written as convolutions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _AT_STRIDE_1 = _BACK | {"Conv3D": tf.raw_ops.Conv3DBackpropInputV2}
 
 
 def kept_apart(graph_def: tf.compat.v1.GraphDef, captured: Mapping[str, tf.Tensor]) -> tf.compat.v1.GraphDef:
-    """The same flat graph, with a barrier behind every grouped convolution.
+    """The same flat graph, with a barrier after every grouped convolution.
 
     Parameters
     ----------

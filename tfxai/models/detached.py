@@ -123,7 +123,7 @@ class DetachedTracedView(TracedView):
         traced = super()._traced(inputs)
         if traced.closed:
             raise ValueError(
-                f"The weights of {self.name} cannot be exchanged: it has loops or conditions of TensorFlow 1. Take the "
+                f"The weights of {self.name} cannot be replaced: it has loops or conditions of TensorFlow 1. Take the "
                 "Keras model from which it was exported."
             )
         with self._looking, tf.init_scope():
@@ -158,5 +158,5 @@ def detached(view: ModelView) -> Detached:
     if isinstance(view, TracedView):
         return DetachedTracedView(view)
     raise ValueError(
-        f"Expected a Keras model, a SavedModel or a tf.function, whose weights can be exchanged, got a {view.kind}."
+        f"Expected a Keras model, a SavedModel or a tf.function, whose weights can be replaced, got a {view.kind}."
     )

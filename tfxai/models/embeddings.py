@@ -1,6 +1,6 @@
 """Where whole numbers, such as those of words, become numbers that have gradients: the outputs of embeddings.
 
-They are found in the graph, whatever has written it: from an input along integers, up to the operations that look a
+They are found in the graph, however it was written: from an input along integers, up to the operations that look a
 row up in a table, make a one-hot vector, or only change the type.
 """
 

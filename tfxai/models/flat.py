@@ -62,7 +62,7 @@ class FlatGraph:
                 del node.attr["_gradient_op_type"]
             elif "_gradient_op_type" in node.attr and node.op not in CALLS:
                 if casts & EIGHT_BITS:
-                    raise _unwritable("its numbers of 8 bits have custom gradients")
+                    raise _unwritable("its 8-bit numbers have custom gradients")
                 gradient = node.attr["_gradient_op_type"]
                 gradient.s = custom_gradients.adopt(gradient.s.decode(), function, loaded, FlatGraph).encode()
 
@@ -201,8 +201,8 @@ def _inlined(function: ConcreteFunction) -> tf.compat.v1.GraphDef:
 
 def _unwritable(why: str) -> ValueError:
     return ValueError(
-        f"TensorFlow cannot write this model as one flat graph: {why}. Floating-point "
-        'numbers of 8 bits, as of quantize("float8"), are a reason. Use a model without them, such as of '
+        f"TensorFlow cannot write this model as one flat graph: {why}. 8-bit floating-point "
+        'numbers, as from quantize("float8"), are one reason. Use a model without them, such as one from '
         'quantize("int8"), or a method that modifies no gradient, such as Saliency or IntegratedGradients.'
     )
 

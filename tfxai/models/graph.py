@@ -150,7 +150,7 @@ def edited(edits: Sequence[tuple[tf.Tensor, Edit]], end: tf.Tensor, custom: bool
     edits : sequence of (tf.Tensor, callable)
         Tensors, in any order, and functions from a tensor to one of the same shape and type.
     end : tf.Tensor
-        What is wanted.
+        What is to be computed.
     custom : bool
         Whether copies keep custom gradients. These may refer to tensors of the first run; without them, copies have the
         gradients of what they compute.

@@ -85,7 +85,7 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
     outputs : tf.Tensor
         Of the model.
     score : {"logit", "probability", "auto"}, optional
-        What is wanted. "auto": probabilities, if there are any. None: logits, if they can be reached. Both take the
+        What is requested. "auto": probabilities, if there are any. None: logits, if they can be reached. Both take the
         outputs as they are where this is not so.
     names : int, optional
         How many classes have names. One unit is two classes, with opposite logits, if it is a probability and does not
@@ -94,7 +94,7 @@ def scores(outputs: tf.Tensor, score: str | None = None, names: int | None = Non
     Raises
     ------
     ValueError
-        If what is wanted cannot be reached.
+        If what is requested cannot be reached.
     """
     head = find_head(outputs)
     values, scale = _chosen(head, score)
@@ -116,7 +116,7 @@ def of_targets(outputs: tf.Tensor, score: str | None) -> Scores:
 
 
 def own(outputs: tf.Tensor, score: str | None) -> Scores:
-    """What a function of the outputs is given: the outputs themselves, unless logits or probabilities are wanted."""
+    """What a function of the outputs is given: the outputs themselves, unless logits or probabilities are requested."""
     if score in ("logit", "probability"):
         return of_targets(outputs, score)
     head = find_head(outputs)
@@ -141,7 +141,7 @@ def _chosen(head: Head, score: str | None) -> tuple[tf.Tensor, str]:
     return head.outputs, head.scale
 
 
-_CALLED = {"probability": "probabilities of which the logits are not known", "output": "of an unknown kind"}
+_CALLED = {"probability": "probabilities whose logits are not known", "output": "of an unknown kind"}
 
 
 def find_head(outputs: tf.Tensor) -> Head:

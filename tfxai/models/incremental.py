@@ -45,7 +45,7 @@ class Incremental:
     start : tf.Tensor
         (n, positions, channels), such as images.
     end : tf.Tensor
-        What is wanted, computed from ``start`` and constants.
+        What is to be computed, from ``start`` and constants.
     region : Region
         Where each of several windows lies in ``start``.
 

@@ -117,8 +117,8 @@ def receptive_field(model: Any, layer: Any = None, size: Sequence[int] | None = 
     """Which pixels the units of a layer see.
 
     The operations of the model are followed from the image to the layer: convolutions of all kinds, pooling, padding,
-    enlarging, moving, sums and concatenations of branches, whoever wrote them. A box holds at least what a unit sees,
-    and no more than that in networks of convolutions, pooling and branches, but for units near the border, where
+    enlarging, moving, sums and concatenations of branches, however they are written. A box holds at least what a unit
+    sees, and no more than that in networks of convolutions, pooling and branches, but for units near the border, where
     padding comes in. What weighs or mixes all positions, such as a dense layer, attention, a gate that averages the
     image, or an operation that is not known, sees the whole image. Mirrored padding counts as padding.
 

@@ -1,7 +1,8 @@
 """The last maps of a model: of all layers, the one that explains most of what the model sees, and still where.
 
-It is the last stack of maps that all paths from the input to the output pass. Padding has no place in the input; what
-only scales the input knows nothing yet; and where the output has positions too, what makes it is the output.
+It is the last stack of maps that all paths from the input to the output pass through. Padding has no place in the
+input; what only scales the input knows nothing yet; and where the output has positions too, what makes it is the
+output.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def no_maps(name: str, layer: tf.Tensor, inputs: Sequence[tf.Tensor]) -> str | N
         if layer.shape.rank == 3:
             what += ". If they do, say how many rows and columns there are, such as grid=(14, 14)"
     elif not known.is_map(layer):
-        what = "something else than maps, (n, h, w, channels), such as heads of attention"
+        what = "something other than maps, (n, h, w, channels), such as heads of attention"
     else:
         return None
     return (
@@ -159,7 +160,7 @@ def _before_head(steps: Sequence[graph.Step], known: Mapping[str, Positions], en
 def _are_tokens_after(
     last: str | None, passed: Sequence[str], steps: Sequence[graph.Step], known: Mapping[str, Positions]
 ) -> bool:
-    """Whether behind the last maps all paths pass tokens that have met, as by attention."""
+    """Whether after the last maps all paths pass through tokens that have met, as by attention."""
     met = False
     waiting = last is not None
     for step in steps:
@@ -195,16 +196,17 @@ class TokensAreLast(ValueError):
 def _tokens(model: str, layer: str | None, inputs: Sequence[tf.Tensor]) -> TokensAreLast:
     before = f"Give the layer before them, {layer!r}. Or u" if layer else "U"
     return TokensAreLast(
-        f"The last layers of {model} that all paths pass hold tokens, (n, tokens, features), and which part of the "
-        f"image a token stands for cannot be derived. {before}{instead(inputs)[1:]}"
+        f"The last layers of {model} that all paths pass through hold tokens, (n, tokens, features), and which part of "
+        f"the image a token stands for cannot be derived. {before}{instead(inputs)[1:]}"
     )
 
 
 def _branches(model: str, names: Sequence[str]) -> ValueError:
     shown = ", ".join(map(repr, names[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
     return ValueError(
-        f"{_capital(model)} has no maps that all paths from the input to the output pass, so no layer is taken by "
-        f"default. Choose one of these: {shown}. They are the last of its branches, members or runs of a shared layer."
+        f"{_capital(model)} has no maps that all paths from the input to the output pass through, so no layer is "
+        f"taken by default. Choose one of these: {shown}. They are the last of its branches, members or runs of a "
+        "shared layer."
     )
 
 

@@ -9,10 +9,10 @@ import keras
 
 
 def apart(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any] | None]:
-    """A model of numbers, and what makes these of strings, if the model brings it.
+    """A model of numbers, and what makes these from strings, if the model brings it.
 
     A task of KerasHub has a preprocessor. A Sequential or Functional model that begins with a
-    `keras.layers.TextVectorization` into integers is told apart from it; all layers are those of the model. Any other
+    `keras.layers.TextVectorization` into integers is separated from it; all layers are those of the model. Any other
     model that takes strings stays as it is.
     """
     if isinstance(model, keras.Sequential):

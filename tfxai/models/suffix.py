@@ -48,9 +48,9 @@ class Suffix:
     start : tf.Tensor
         (n, positions, ...), numbers of words or vectors.
     end : tf.Tensor
-        What is wanted, computed from ``start`` and constants.
+        What is to be computed, from ``start`` and constants.
     causal : sequence of Attention
-        Those between the two in which no token looks at one behind it. Should it do so in a first pass nevertheless,
+        Those between the two in which no token looks at one after it. Should it do so in a first pass nevertheless,
         such as where a row is nothing but padding, all positions run again.
     kept : float
         Which share of the positions changes, on average.
@@ -91,7 +91,7 @@ class Suffix:
         self.share = cost / max(full, 1.0)
 
     def __call__(self, values: tf.Tensor, times: tf.Tensor | int) -> tf.Tensor:
-        """The end for ``values``, (times * n, positions, ...): copies of the batch, one behind the other."""
+        """The end for ``values``, (times * n, positions, ...): copies of the batch, one after the other."""
         copies = _Copies(self._first(values, times), times, self._sizes)
         known = {self.start.name: Cut(copies.behind(values, 1), 1)}
         for op, how in self._steps:

@@ -59,7 +59,7 @@ class Forward:
     modified_relus : int
         How many ReLUs have a modified gradient.
     masks : list of tf.Tensor
-        Masks that layers gave to their outputs, where the model's framework has such.
+        Masks that layers gave to their outputs, where the model's framework has any.
     """
 
     outputs: tf.Tensor
@@ -190,7 +190,7 @@ class ModelView(abc.ABC):
         inputs : tf.Tensor or dict
             A tensor, or for several inputs a dict of tensors by name.
         read : sequence of str
-            Names of layers whose outputs are wanted, as `find` returns them.
+            Names of layers whose outputs are requested, as `find` returns them.
         backward : str or tuple of str, optional
             How gradients are modified: of ReLUs by "guided" or "deconvnet", of strided convolutions by "resampled", of
             max-pooling by "switch" or "repeat". "flat": not at all, but in a graph of operations that calls no
@@ -217,7 +217,7 @@ class ModelView(abc.ABC):
 
     @abc.abstractmethod
     def last_spatial(self, inputs: Any = None) -> str:
-        """Name of the layer with the last maps that all paths to the selected output pass; else ValueError."""
+        """Name of the layer with the last maps that all paths to the selected output pass through; else ValueError."""
 
 
 def traced(view: ModelView, layers: Sequence[str], inputs: Any, look: Callable[[Tensors, Forward], Answer]) -> Answer:

@@ -65,7 +65,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AverageImage:
-    """What one channel answers to.
+    """What one channel responds to.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ def average_images(
         With ``classes``: (n,) classes of the images, or (n, classes) with 1 where an image has a class. Not needed for
         a dataset of images and labels.
     classes : sequence of int, optional
-        For each feature the class of which it is to be shown: other images do not count.
+        For each feature the class whose images show it: other images do not count.
     crops : int
         How many parts are averaged, each of another image; default 100 (Oramas et al. 2019). Images that do not excite
         a channel have none.

@@ -30,7 +30,7 @@ class PredictionByFeatures(Explainer):
     Oramas et al. (2019): a feature k contributes r_k = w_k x_k to class j, where x is the descriptor of the image and w
     the weights of the class over the sum of their absolute values. The maps of the features that contribute most go
     back to the image by guided backpropagation, whole, and without the grids of strided convolutions; of what arrives,
-    the positive part counts, as its L2 norm over the colours. By the paper, the explanation is the maximum of these
+    the positive part counts, as its L2 norm over the colours. In the paper, the explanation is the maximum of these
     heat-maps. By default, a heat-map is the geometric mean of this and of the feature's own map, enlarged: what arrives
     is fine, but lies on edges, and where a feature responds is whole, but coarse. The explanation is the mean of the
     heat-maps, weighted by what their features contribute.
@@ -89,7 +89,7 @@ class PredictionByFeatures(Explainer):
         use="which features speak for the class, and where they are",
         cost="3 gradient passes (top)",
         needs="features fitted on labelled images, and ReLUs",
-        drawback="as good as the features tell the classes apart",
+        drawback="only as good as the features are at telling classes apart",
         reference="Oramas et al. 2019",
     )
     explanation = FeatureExplanation
@@ -139,7 +139,7 @@ class PredictionByFeatures(Explainer):
         check_images(run.image, "An explanation by relevant features")
         if run.goal.what is not None or run.outputs.shape[-1] != len(self._weights):
             raise ValueError(
-                f"The features were fitted for {len(self._weights)} classes; expected one of these as target, of a "
+                f"The features were fitted for {len(self._weights)} classes; expected one of these as target, and a "
                 "model with as many outputs."
             )
         x = self.features.descriptors(run.read)

@@ -53,7 +53,7 @@ class RelevantFeatures:
         A classifier; it is never changed.
     layers : sequence of str or layers, optional
         Which layers. Default: one for each block of the model, after its activation, but for the block that makes the
-        classes. A depthwise convolution begins no block, for it repeats the channels before it.
+        classes. A depthwise convolution begins no block, because it repeats the channels before it.
     mu : float or "auto"
         Bound of the L1 norm. "auto" (default): of 1, 2, 3, 5, 10, 20, 50, 100 the smallest whose features classify the
         images held out as well as those of the best, within twice the standard error of the difference, by a linear
@@ -362,7 +362,7 @@ class RelevantFeatures:
         path : path
             The file.
         model : keras.Model, SavedModel, tf.function or path
-            The model that the features are of.
+            The model that the features belong to.
         **options
             As for `Explainer`.
 

@@ -1,4 +1,4 @@
-"""What a page is told of an explanation: its map, words or bars, and what its method found beside them."""
+"""What a page is told of an explanation: its map, words or bars, and what its method found besides."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def map_entry(
     pixels : callable, optional
         From preprocessed images to uint8 pictures, for images that a method made.
     interpretation : Interpretation, optional
-        Average images of relevant features, which stand behind their heat-maps.
+        Average images of relevant features, which stand beside their heat-maps.
     """
     reading = read(one, input=input)
     return (

@@ -70,7 +70,7 @@ def explorer(titles: Sequence[str], kinds: Mapping[str, Explanation]) -> str:
 
 
 def item(name: str, said: Sequence[str], entries: Sequence[Entry], photograph: np.ndarray | None = None) -> str:
-    """One input with its explanations, to stand behind an `explorer`.
+    """One input with its explanations, to stand after an `explorer`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class ExplainedPage:
     path : path
         Of the file, which starts over with the first input.
     title : str
-        What stands above.
+        Heading of the page.
     pixels : callable, optional
         From preprocessed images, (n, h, w, channels), to uint8 pictures. Default: as inputs are shown.
     detail : int

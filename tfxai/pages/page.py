@@ -55,9 +55,9 @@ def page(
         What `tfxai.metrics.deletion` gives, one for each explanation: the reader who hides the top sees how the score
         falls. The picture hides in its mean colour, the curve in the ``fill`` that it was made with.
     path : path, optional
-        Where to write the page too.
+        Where to write the page as well.
     title : str
-        What stands above.
+        Heading of the page.
     names : sequence of str, optional
         What the inputs are called, such as names of files; default: their numbers, or the texts.
     detail : int, optional
@@ -171,7 +171,7 @@ def _only(found: Resampling) -> np.ndarray:
 
 
 def _pictures(one: Explanation, images: Any, input: str | None) -> list[np.ndarray] | None:
-    """Photographs, or inputs as they are shown; None for what is no image."""
+    """Photographs, or inputs as they are shown; None for what is not an image."""
     if is_read(one, input) or all(is_table(part, input) for part in one.parts):
         if images is not None:
             raise ValueError("Expected no images= for texts and tables: words and features are shown.")
@@ -190,7 +190,7 @@ def _pictures(one: Explanation, images: Any, input: str | None) -> list[np.ndarr
 
 
 def _distinct(entries: list[Entry]) -> list[Entry]:
-    """Entries that nothing tells apart get a number behind their layer."""
+    """Entries that nothing tells apart get a number after their layer."""
     seen: Counter[tuple[str, str, str]] = Counter()
     for entry in entries:
         key = entry["method"], entry["layer"], entry["target"]

@@ -39,7 +39,7 @@ def widget(
     curves : Curve or sequence of Curve, optional
         What `tfxai.metrics.deletion` gives, one for each explanation.
     title : str
-        What stands above.
+        Heading of the page.
     names : sequence of str, optional
         What the inputs are called.
     detail : int, optional
@@ -51,7 +51,7 @@ def widget(
     height : int
         Of the widget, in pixels: what is longer is scrolled. Default 720.
     state : str
-        What is chosen at first, as the address of a page has it behind its name: ``"#image=2&signs=for"``.
+        What is chosen at first, as the address of a page has it after its name: ``"#image=2&signs=for"``.
 
     Returns
     -------

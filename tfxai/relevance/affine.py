@@ -1,4 +1,4 @@
-"""Affine layers of a graph: a convolution or product with weights, and the scales and shifts behind it, as one.
+"""Affine layers of a graph: a convolution or product with weights, and the scales and shifts after it, as one.
 
 A bias, a batch normalisation in inference mode or a constant factor belongs to the layer before it: with z = a W, then
 s z + t has the weights s W and the shift t. Folding changes no output, and relevance rules are not sound without it.
@@ -35,7 +35,7 @@ class Affine:
     a : tf.Tensor
         The input, float32.
     W : tf.Tensor
-        The weights, with all scales behind them folded in, float32.
+        The weights, with all scales after them folded in, float32.
     b : tf.Tensor or None
         Shift, to be broadcast against z.
     through : tuple of tf.Tensor

@@ -163,7 +163,7 @@ def by_name(name: str, low: Bound | None = None, high: Bound | None = None) -> C
     found = known[name]
     if found is None:
         raise ValueError(
-            f"The composite {name!r} needs low= and high=, the bounds of the inputs behind the preprocessing: "
+            f"The composite {name!r} needs low= and high=, the bounds of the inputs after the preprocessing: "
             "0 and 255, -1 and 1, or a tuple with one number for each channel."
         )
     return found

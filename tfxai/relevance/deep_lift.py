@@ -26,7 +26,7 @@ class DeepLift(Explainer):
 
     Shrikumar et al. (2017). Two passes are compared operation by operation; a unit that is saturated in both has no
     gradient, but it has a difference. The values sum to S(x) - S(x0), exactly but for rounding; what is missing is
-    reported as ``extras["completeness_gap"]``. Of a background, the mean (Lundberg and Lee 2017: DeepSHAP).
+    reported as ``extras["completeness_gap"]``. For a background, the mean (Lundberg and Lee 2017: DeepSHAP).
 
     Parameters
     ----------

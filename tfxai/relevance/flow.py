@@ -112,7 +112,7 @@ class Flow:
         return ValueError(
             f"Relevance would be lost in the operation {op.name!r} ({op.type}). It makes a choice, such as a class, a "
             "position or a truth value, and only that choice reaches the output; so the inputs that decide it "
-            f"cannot be given a share. Give LRP one by operations={{{op.type!r}: function}}, {self._instead}."
+            f"cannot be given a share. Give LRP a rule by operations={{{op.type!r}: function}}, {self._instead}."
         )
 
 

@@ -42,11 +42,11 @@ class LRP(Explainer):
         ``"epsilon_alpha2_beta1"``, ``"epsilon_alpha2_beta1_flat"``, ``"deep_taylor"``, ``"excitation_backprop"``, and
         for transformers ``"attn_lrp"``, ``"attn_lrp_gamma"`` (for images), ``"cp_lrp"``; one rule for all
         layers; or a function from `tfxai.relevance.LayerFacts` to a rule, such as a `tfxai.relevance.Composite`.
-        Default: ``"attn_lrp"`` of a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
-        The others give a layer normalisation's input all relevance and let the mean that is taken away have no part,
+        Default: ``"attn_lrp"`` for a model with attention, else ``"epsilon_plus"``; ``facts["composite"]`` says which.
+        The others give a layer normalisation's input all relevance and the mean that is subtracted no part,
         which makes values explode from block to block of a ViT.
     at : str, keras layer, AttentionMap or sequence of str, optional
-        Layer at whose output relevance is wanted, or one of the maps that `tfxai.attention` lists: (n, heads, queries,
+        Layer at whose output relevance is read, or one of the maps that `tfxai.attention` lists: (n, heads, queries,
         keys) then. Default: at the input, or where its integers are embedded. Names of inputs: those of several whose
         embeddings are meant.
     low, high : float or tuple of float, optional

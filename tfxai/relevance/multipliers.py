@@ -99,7 +99,7 @@ def rescale(op: tf.Operation, m: Sequence[Any], passes: Passes) -> list[Share]:
     Raises
     ------
     ValueError
-        For an operation that no multipliers are known of.
+        For an operation for which no multipliers are known.
     """
     on_path = passes.network.on_path
     data = data_of(op, on_path)

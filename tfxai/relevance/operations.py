@@ -183,7 +183,7 @@ def _of_factors(
 def made_again(tensor: tf.Tensor, on_path: Collection[str]) -> tf.Tensor:
     """Scores of attention, once more made of queries and keys; any other tensor as it is.
 
-    Scores of all layers, before and behind their scale, are most of what a pass would have to keep for the way back.
+    Scores of all layers, before and after their scale, are most of what a pass would have to keep for the way back.
     """
     op, data = tensor.op, data_of(tensor.op, on_path)
     if op.type in PRODUCTS and len(data) == 2:
@@ -202,8 +202,8 @@ def way_out(op: tf.Operation) -> str:
     if not loops:
         return ""
     return (
-        "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True, of a Bidirectional that "
-        "of its forward_layer and its backward_layer; it may be trained. "
+        "Loops are not followed: recurrent layers need unroll=True. Set layer.unroll = True, for a Bidirectional on "
+        "its forward_layer and its backward_layer; the model may be trained already. "
     )
 
 

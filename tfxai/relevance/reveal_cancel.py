@@ -1,7 +1,7 @@
 """The RevealCancel rule of DeepLIFT: what raises a value and what lowers it are followed apart.
 
 Every change d of a tensor is d+ + d-, and its multipliers are a pair (m+, m-). A layer sorts the contributions of its
-inputs by sign; an activation answers to each part by the mean of what it does alone and after the other, which is the
+inputs by sign; an activation responds to each part by the mean of what it does alone and after the other, which is the
 Shapley value of both. Shrikumar et al. (2017), section 3.5.
 """
 
@@ -127,7 +127,7 @@ class RevealCancel:
         return tf.where(change > 0, raised, tf.where(change < 0, lowered, (raised + lowered) / 2))
 
     def _slopes(self, x: tf.Tensor, y: tf.Tensor) -> Pair:
-        """How an elementwise function y of x answers to a unit of what raises x, and of what lowers it."""
+        """How an elementwise function y of x responds to a unit of what raises x, and of what lowers it."""
         slope = self.passes.slope(x, y)
         if (self.dense_only and y.shape.rank > 2) or _WHOLE & {y.op.type, *(one.op.type for one in y.op.inputs)}:
             return slope, slope

@@ -1,7 +1,7 @@
 """Relevance rules of affine layers: how the relevance R of z = a W + b is shared among the inputs a.
 
 Every rule divides R by some share z', pulls the quotient s back through weights, and multiplies by a. A plus or minus
-is a positive or negative part. Rules of Bach et al. (2015), Montavon et al. (2017, 2019) and Andeol et al. (2021).
+marks a positive or negative part. Rules of Bach et al. (2015), Montavon et al. (2017, 2019) and Andeol et al. (2021).
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class ZBox(Rule):
     Parameters
     ----------
     low, high : float or tuple of float
-        Bounds of the inputs behind the preprocessing: a number, or one for each channel.
+        Bounds of the inputs after the preprocessing: a number, or one for each channel.
     """
 
     low: float | tuple[float, ...] = 0.0

@@ -25,7 +25,7 @@ class SimpleTaylor(Explainer):
     """The score expanded around a root: R = dS/dx at the root, times (x - root).
 
     Bach et al. (2015), eq. 4; Montavon et al. (2017), section 2. A root is an input near x on which the score is zero,
-    so that R tells what makes the score differ from nothing. What R does not explain, S(x) - sum R, is reported as
+    so that R says what makes the score differ from nothing. What R does not explain, S(x) - sum R, is reported as
     ``extras["remainder"]``, and the score of the root as ``extras["root_score"]``.
 
     Parameters
@@ -36,7 +36,7 @@ class SimpleTaylor(Explainer):
         "nearest" (default): the first point on the way from x along the gradient where the score is zero, found by
         bisection; where there is none, the root that a linear model would have. Anything else is a baseline as for
         `tfxai.baselines.references`. Its gradient is taken a thousandth of the way to x, because black, for one, is a
-        corner of ReLUs without biases: for networks of these, root 0 gives gradient times input.
+        corner of ReLUs without biases: for such networks, root 0 gives gradient times input.
     at : str or sequence of str, optional
         For integer inputs, such as words: which of them are explained at their embedding, or a layer after the
         embedding. Default: the input of words.
@@ -115,7 +115,7 @@ class DeepTaylor(LRP):
     """Deep Taylor decomposition: every layer's relevance expanded around a root of its own.
 
     Montavon et al. (2017). It is LRP with the z+ rule, whose roots have no negative inputs, and at the first layer the
-    z-box rule where inputs have bounds, else the w-square rule. Of networks of ReLUs without positive biases the
+    z-box rule where inputs have bounds, else the w-square rule. In networks of ReLUs without positive biases the
     relevance is nowhere negative and sums to the score, if the score is positive.
 
     Parameters
@@ -123,9 +123,9 @@ class DeepTaylor(LRP):
     model : keras.Model, SavedModel, callable or path
         What is explained.
     at : str or keras layer, optional
-        Layer at whose output relevance is wanted. Default: at the input.
+        Layer at whose output relevance is read. Default: at the input.
     low, high : float or tuple of float, optional
-        Bounds of what the first layer sees, behind all preprocessing: a number or one for each channel.
+        Bounds of what the first layer sees, after all preprocessing: a number or one for each channel.
     bias : bool
         Whether shifts take their part of the relevance, as for `LRP`.
     operations : dict, optional

@@ -128,8 +128,8 @@ class ChannelScores:
         missing = [layer for layer in self.channels if layer not in self.found.get(metric, {})]
         if missing:
             raise ValueError(
-                f"The layers {missing[:3]} have no kernel of their own, of which {metric} could be taken: none, or "
-                "several, make their channels. Give layers=[...] without them."
+                f"The layers {missing[:3]} have no kernel of their own, from which {metric} could be taken: none, "
+                "or several, make their channels. Give layers=[...] without them."
             )
         return {layer: ranked(scores, positive("top", top)) for layer, scores in self.found[metric].items()}
 

@@ -67,22 +67,22 @@ class InputResampling:
         Copies of each image, itself included, n. Default 50 (authors' code). The correlation of a site has a standard
         error of about 1 / sqrt(n - 1): more copies make rankings steadier.
     sigma : float
-        Strength of the perturbation, as told there. Default 0.1 (authors' code).
+        Strength of the perturbation, as described there. Default 0.1 (authors' code).
     clip : (float, float), optional
         Bounds of the values; default: none, as in the authors' code.
     spatial : {"mean", "max", "peak"}
         How the sites of a channel are combined: their mean (default, the authors'), which dilutes what is decisive at
         one place; the maximum; or the site where the image excites the channel most.
     activity : float
-        Channels with a mean activation below this have no precision, for what is dead is stable. Default 0.1 (authors'
-        code), which depends on the scale of the network.
+        Channels with a mean activation below this have no precision, since what is dead is stable. Default 0.1
+        (authors' code), which depends on the scale of the network.
     relative : bool
         Whether ``activity`` is a share of the median activity of the layer's channels instead.
     permutations : int
-        Of the outputs over the copies, for p-values of the correlations. Default 0: none. Each takes as much memory
-        as the activations of one copy, and the cloud passes through the model twice.
+        How many permutations of the outputs over the copies, for p-values of the correlations. Default 0: none. Each
+        takes as much memory as the activations of one copy, and the cloud passes through the model twice.
     sites : int, optional
-        The maximum number of sites to look at in a layer: of larger maps every second, third ... row and column.
+        The maximum number of sites to look at in a layer: in larger maps every second, third ... row and column.
         Default 256 (ours): on photographs channels are then ranked as another seed ranks them, in half the time. None:
         all, for the true peaks and for maps of each site.
     maps : bool
@@ -123,9 +123,9 @@ class InputResampling:
 
     The first is the effect of ablation to first order, exact where the output is linear in the channel; with
     ``spatial="peak"`` it is that of the one unit. In the second, b is the slope of the output in a, both freed of the
-    level; it costs nothing more, but takes what merely goes along for a cause, as correlations do.
+    level; it costs nothing more, but takes for a cause what merely accompanies one, as correlations do.
 
-    Other scores, to compare with: sum and variance of the activations of the image itself (``"activation_sum"``,
+    Other scores, for comparison: sum and variance of the activations of the image itself (``"activation_sum"``,
     ``"activation_var"``), and of the weights of the channel's kernel (``"weight_sum"``, ``"weight_var"``).
 
     Examples

@@ -137,8 +137,8 @@ class Resampling(ChannelScores):
         layers : sequence of str, optional
             In which layers, at once; default: all.
         units : bool
-            Whether single units are taken away, not whole channels: of each channel that which the image excites most.
-            Their scores are those of ``spatial="peak"`` with ``sites=None``.
+            Whether single units are taken away, not whole channels: of each channel the one that the image excites
+            most. Their scores are those of ``spatial="peak"`` with ``sites=None``.
         controls : int
             How many random sets for each image and metric.
         seed : int

@@ -23,8 +23,8 @@ class Clusters(NamedTuple):
     of : ndarray
         (n,) the number of each map's group; 0 is the largest.
     silhouettes : ndarray
-        (8,) how well 1, 2, ... groups are apart, from -1 to 1: the mean of (b - a) / max(a, b) over all maps, where a
-        is the mean distance to those of the own group and b that to the nearest other one (Rousseeuw 1987). Of one
+        (8,) how well 1, 2, ... groups are separated, from -1 to 1: the mean of (b - a) / max(a, b) over all maps, where
+        a is the mean distance to those of its own group and b that to the nearest other one (Rousseeuw 1987). Of one
         group it is 0.1, which several must exceed; NaN where there are too few maps.
     typical : list of ndarray
         Of each group its maps, the most typical first: that with the smallest distances to the others of the group.
@@ -39,7 +39,7 @@ class Clusters(NamedTuple):
 
 
 def clusters(maps: np.ndarray, seed: int = 0) -> Clusters:
-    """Divide maps into as many groups as are best apart.
+    """Divide maps into as many groups as are best separated.
 
     Maps are compared by their shapes, whatever their heights: each is divided by its length. Each is joined to its
     nearest neighbours with a weight that falls with the distance, on the scale of the distances around both, and the

@@ -19,7 +19,7 @@ _worker: Worker  # of this process, if it is one of several
 
 
 def in_processes(job: Job, numbers: Sequence[int], workers: int, gpus_per_worker: int | None) -> Iterator[Done]:
-    """One process for each worker, and as many GPUs for each as it is said.
+    """One process for each worker, and as many GPUs for each as requested.
 
     Raises
     ------

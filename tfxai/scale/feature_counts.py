@@ -19,7 +19,7 @@ class FeatureCount(NamedTuple):
     inputs : int
         For how many inputs it is among those that contribute most.
     contribution : float
-        What it contributes to these in the mean, as a share of the weights of the class.
+        What it contributes to these on average, as a share of the weights of the class.
     """
 
     feature: str

@@ -21,7 +21,7 @@ class Stream:
     """The rows of a dataset of batches, one after the other; what is not asked for is read and left aside.
 
     The number of a row is its id, so each reading must give the same rows in the same order: work that goes on beside
-    is put in order, and a dataset that shuffles itself again is an error.
+    is put in order, and a dataset that reshuffles itself is an error.
     """
 
     raw = True
@@ -37,8 +37,8 @@ class Stream:
             raise ValueError("The dataset is empty: expected at least one batch.")
         if not all(map(_same, first, again)):
             raise ValueError(
-                "The dataset gives other rows, or another order, each time it is read, so numbers of rows could not be "
-                "ids. Leave out shuffle and random changes, or give shuffle a seed and "
+                "The dataset gives different rows, or a different order, each time it is read, so numbers of rows "
+                "could not be ids. Leave out shuffle and random changes, or give shuffle a seed and "
                 "reshuffle_each_iteration=False."
             )
         (x, y), *_ = first

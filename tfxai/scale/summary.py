@@ -91,8 +91,8 @@ def summarize(
     """Summarize the explanations of a data set, class by class.
 
     Heat-maps of each class are compared, and those that are alike make groups (Lapuschkin et al. 2019). A group of maps
-    that point at something beside the object, such as a watermark, is a short cut that the model takes. The shards are
-    read once, and of each class a sample is kept.
+    that point at something other than the object, such as a watermark, is a short cut that the model takes. The shards
+    are read once, and a sample of each class is kept.
 
     Parameters
     ----------

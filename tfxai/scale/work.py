@@ -36,7 +36,7 @@ class Done(NamedTuple):
     number : int
         Of the shard.
     rows : int
-        Of the source that it is of.
+        Of the source, in this shard.
     failed : int
         How many of them failed.
     reasons : tuple of str

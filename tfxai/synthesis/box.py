@@ -20,7 +20,7 @@ Preprocess: TypeAlias = str | tuple[float | Array, float | Array] | None
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Bounds of pixels behind a model's preprocessing, and how images are kept within.
+    """Bounds of pixels after a model's preprocessing, and how images are kept within.
 
     Attributes
     ----------

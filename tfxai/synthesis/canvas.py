@@ -64,7 +64,7 @@ class Drawn(Canvas):
 
 
 class Generated(Canvas):
-    """Images that a generator makes of codes.
+    """Images that a generator makes from codes.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _rescaling(generator_range: GeneratorRange, box: Box) -> tuple[np.ndarray, n
         low, high = map(float, generator_range or ())
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "Expected generator_range, the (low, high) of the generator's outputs, such as (-1, 1) behind a tanh; or "
+            "Expected generator_range, the (low, high) of the generator's outputs, such as (-1, 1) after a tanh; or "
             f'"input" if it makes inputs of the model as they are. Got {generator_range!r}.'
         ) from error
     if not low < high or not box.bounded:

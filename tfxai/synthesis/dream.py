@@ -113,7 +113,7 @@ class DeepDream(Seeded):
     channel : int, optional
         One channel of each layer; None: all.
     tile : int, optional
-        Side of tiles. Default: the size that the model takes; of a model of any size, the whole image.
+        Side of tiles. Default: the size that the model takes; for a model of any size, the whole image.
     octaves, octave_scale, steps, rate, norm, jitter, reduction
         Attributes of `tfxai.synthesis.Recipe`, each in place of the preset's.
     seed : int

@@ -22,8 +22,8 @@ class GaussianExpert:
     Parameters
     ----------
     rank : int
-        How many components; 0: the same variance in all directions. Default 20 (ours): of many more, the last ones are
-        so narrow that an ascent does not get along them.
+        How many components; 0: the same variance in all directions. Default 20 (ours): with many more, the last ones
+        are so narrow that an ascent makes no headway along them.
 
     Attributes
     ----------

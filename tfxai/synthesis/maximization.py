@@ -37,8 +37,8 @@ class ActivationMaximization(Seeded):
 
     Each image x maximises ``objective(x) - priors(x) + expert_weight * log p(x)`` by Adam. In the *general* form
     (Simonyan et al. 2014) x itself is sought and there is no p; *with an expert*, p is a density of the data; *in code
-    space* (Nguyen et al. 2016), codes z are sought of which a generator makes the images. All steps run in one compiled
-    loop, for all images at once.
+    space* (Nguyen et al. 2016), codes z are sought, from which a generator makes the images. All steps run in one
+    compiled loop, for all images at once.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ class ActivationMaximization(Seeded):
     start : "noise" or array
         Noise, an image or several, such as the mean of a class; in code space the codes.
     noise : float
-        Standard deviation of the noise around the middle of the bounds, about as a share of the way to them; of codes
+        Standard deviation of the noise around the middle of the bounds, about as a share of the way to them; for codes
         it is 1. Default 0.3 (ours): a ReLU that nothing excites at the start has no gradient, and stays silent.
     priors : callable or sequence of callables
         Costs of images: those of `tfxai.priors`, or any function from images to (n,) costs. Default: none.
     weight_decay : float, optional
-        Cost ``weight_decay * ||z||^2`` of the numbers z that are sought. Default 0, of codes 0.005. The decay of
+        Cost ``weight_decay * ||z||^2`` of the numbers z that are sought. Default 0, for codes 0.005. The decay of
         PyTorch's Adam is half of it.
     transforms : callable or sequence of callables, optional
         How images are moved before the model sees them, see `tfxai.transforms`. Default: `tfxai.transforms.robust` for
@@ -72,7 +72,7 @@ class ActivationMaximization(Seeded):
     expert_weight : float
         Its weight. Default 1.
     generator : keras.Model or path, optional
-        Makes images of codes.
+        Makes images from codes.
     generator_range : (low, high) or "input"
         What the generator's outputs lie between, to be rescaled to the bounds of ``preprocess``; "input": they are
         inputs of the model as they are. Must be given with a generator.

@@ -1,7 +1,7 @@
 """Densities that networks know: denoising and variational autoencoders, and discriminators.
 
-The networks take images as the model does that is explained. Where they were trained in another range, put a
-``keras.layers.Rescaling`` before them, and behind what returns images.
+The networks take images as the model that is explained does. Where they were trained in another range, put a
+``keras.layers.Rescaling`` before them, and after what returns images.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tfxai.types import Array, Model
 
 
 class DenoisingExpert:
-    """The gradient of a log-density, as an autoencoder knows it that was trained to remove noise.
+    """The gradient of a log-density, as an autoencoder that was trained to remove noise knows it.
 
-    Alain and Bengio (2014): behind Gaussian noise of a deviation s, the best reconstruction r satisfies
+    Alain and Bengio (2014): under Gaussian noise of a deviation s, the best reconstruction r satisfies
     grad log p(x) = (r(x) - x) / s^2, p the density of the noisy data. There is no log-density.
 
     Parameters

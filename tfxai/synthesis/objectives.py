@@ -126,8 +126,8 @@ def neuron(layer: Layer, index: int | Sequence[int]) -> Objective:
     layer : str or keras layer
         Which layer.
     index : int or tuple of int
-        Place in the layer's output without the batch axis, such as (row, column, channel); of one number, the channel,
-        in the middle of the map.
+        Place in the layer's output without the batch axis, such as (row, column, channel); with one number, the
+        channel, in the middle of the map.
 
     Returns
     -------

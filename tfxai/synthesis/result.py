@@ -47,7 +47,7 @@ class Synthesis:
     probability : ndarray, optional
         (n,) of the class that was sought.
     codes : ndarray, optional
-        (n, ...) of which a generator makes the images.
+        (n, ...) from which a generator makes the images.
     frames : ndarray, optional
         (f, n, h, w, c) intermediate images, the first before any step.
     frame_steps : list of int

@@ -63,7 +63,7 @@ def explain_files(
     arguments : argparse.Namespace
         Of the command, with all options of this module.
     methods : mapping of str to mapping
-        What the methods are called, and what is to be known of each beside the arguments, as JSON can hold it.
+        What the methods are called, and what is to be known of each besides the arguments, as JSON can hold it.
     make : callable
         From the model and the names of its classes to the explainers.
     draw : callable
@@ -135,7 +135,7 @@ def _common(arguments: argparse.Namespace, names: Sequence[str] | None) -> dict[
 
 
 class Steps:
-    """What is told while some images after others are explained by each method: which, how long, and what is left."""
+    """What is said while some images after others are explained by each method: which, how long, and what is left."""
 
     def __init__(self, count: int):
         self.count, self.done, self.made, self.spent = count, 0, 0, 0.0

@@ -49,7 +49,7 @@ def in_folder(folder: Path) -> list[Path]:
 
 
 def titles(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each file, its own without suffix, with a number behind it if another has the same."""
+    """A name for each file, its own without suffix, with a number after it if another has the same."""
     taken: dict[str, Path] = {}
     for path in paths:
         stem = "stdin" if path == PIPED else path.stem
@@ -78,7 +78,7 @@ class Group(NamedTuple):
 
 
 class Images:
-    """Image files as a model takes them, group by group; files that are none are told on stderr and left out.
+    """Image files as a model takes them, group by group; files that are none are reported on stderr and left out.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Images:
             raise ValueError(only if len(self.paths) == 1 else f"None of {len(self.paths)} files is an image.")
 
     def status(self, done: str) -> int:
-        """The exit status, 1 if files were left out, which is told in one line."""
+        """The exit status, 1 if files were left out, which is reported in one line."""
         if self.errors:
             left = len(self.paths) - len(self.errors)
             print(f"tfxai: {left} of {len(self.paths)} images {done}", file=sys.stderr)
@@ -157,7 +157,7 @@ class Values:
     folder : Path
         Of the results.
     facts : dict of str to dict
-        For each method, by its title, what its values depend on beside the images.
+        For each method, by its title, what its values depend on besides the images.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Mapping[str, Any]]):

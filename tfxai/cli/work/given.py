@@ -42,8 +42,8 @@ def _advice(view: ModelView) -> str:
     if known is None:
         return "If it was trained on rescaled pixels, say so with --preprocess; --preprocess none silences this note."
     return (
-        f"It is called {known[0]!r}, as a network of keras.applications whose weights expect --preprocess {known[1]}; "
-        "--preprocess none silences this note."
+        f"It is called {known[0]!r}, like a network of keras.applications whose weights expect --preprocess {known[1]}"
+        "; --preprocess none silences this note."
     )
 
 
@@ -140,7 +140,7 @@ def _short(method: Named, taken: Collection[str]) -> str:
 
 
 def read_classes(file: str) -> list[str]:
-    """Names of classes: one a line, or the column 'name' of a ``.csv`` file."""
+    """Names of classes: one per line, or the column 'name' of a ``.csv`` file."""
     path = Path(file)
     if not path.is_file():
         raise ValueError(f"There is no file {file!r} with names of classes.")

@@ -1,4 +1,4 @@
-"""What is to be so before a command begins to work."""
+"""What has to hold before a command begins to work."""
 
 import cv2
 import matplotlib
