@@ -44,7 +44,8 @@ def main() -> None:
 def compared(model: keras.Model, method: str, repeats: int) -> str:
     """Cells of the table."""
     options, rows = CASES[method]
-    x = np.random.default_rng(0).normal(size=(rows, *model.input_shape[1:])).astype(np.float32)
+    shape = [length or 224 for length in model.input_shape[1:]]
+    x = np.random.default_rng(0).normal(size=(rows, *shape)).astype(np.float32)
     cut, whole = (tfxai.methods()[method](model, **options) for _ in range(2))
     with patch("tfxai.runner.rows_at_once", lambda *given: None):
         whole.explain(x, verbose=0)
