@@ -1,7 +1,9 @@
-"""What `python -m build` makes: without warnings, all files of the package, no others, and it runs when installed."""
+"""What `python -m build` makes: without warnings, all files of the package, no others; it runs when installed."""
 
 from __future__ import annotations
 
+import ast
+import configparser
 import os
 import re
 import subprocess
@@ -68,3 +70,20 @@ def test_the_installed_wheel_runs(built, tmp_path):
 def test_the_citation_names_this_version():
     assert f"\nversion: {tfxai.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"\n## {tfxai.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_package_that_is_imported_is_declared():
+    """Modules at the top of files of the package, against what installing it brings along."""
+    root = Path(tfxai.__file__).parent
+    declared = configparser.ConfigParser()
+    declared.read(root.parent / "setup.cfg")
+    wanted = {re.split(r"[><=]", line)[0] for line in declared["options"]["install_requires"].split()}
+    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
+    imported = set()
+    for file in root.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                imported |= {one.name.partition(".")[0] for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    assert {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tfxai"}} <= wanted

@@ -1,13 +1,10 @@
 """The command line, end to end."""
 
-import ast
 import base64
-import configparser
 import functools
 import re
 import runpy
 import sys
-import zipfile
 from pathlib import Path
 from typing import get_args
 
@@ -491,93 +488,6 @@ def test_a_table_that_cannot_be_written_is_noticed_first(tmp_path, capsys, monke
     assert "Expected a file to write to" in capsys.readouterr().err
 
 
-MY_LAYERS = """
-import keras
-
-class Scale(keras.layers.Layer):
-    def __init__(self, by=2.0, **options):
-        super().__init__(**options)
-        self.by = by
-
-    def call(self, x):
-        return twice(x) * self.by / 2
-
-    def get_config(self):
-        return super().get_config() | {"by": self.by}
-
-def twice(x):
-    return 2 * x
-
-objects = {"Scale": Scale, "twice": twice}
-"""
-
-
-@pytest.fixture(scope="module")
-def custom(tmp_path_factory):
-    """A folder with networks that need a class and a function of a module beside them."""
-    folder = tmp_path_factory.mktemp("custom")
-    (folder / "my_tfxai_layers.py").write_text(MY_LAYERS)
-    known = {"__name__": "__main__"}
-    exec(MY_LAYERS, known)
-    layers = keras.layers
-    body = [layers.Conv2D(2, 3, activation=known["twice"], name="conv"), layers.GlobalAveragePooling2D()]
-    network = keras.Sequential([keras.Input((8, 8, 3)), known["Scale"](), *body, layers.Dense(2)])
-    for suffix in ("keras", "h5"):
-        network.save(folder / f"custom.{suffix}")
-    plain = keras.Sequential([keras.Input((8, 8, 3)), layers.Lambda(lambda x: x * 2), layers.Flatten()])
-    plain.save(folder / "lambda.keras")
-    return folder
-
-
-@pytest.mark.parametrize("model", ["custom.keras", "custom.h5"])
-def test_custom_layers_are_named(custom, capsys, monkeypatch, model):
-    monkeypatch.chdir(custom)
-    for given in (["my_tfxai_layers:Scale", "my_tfxai_layers:twice"], ["my_tfxai_layers:objects"]):
-        options = [word for one in given for word in ("--custom-objects", one)]
-        assert main(["layers", *options, model]) == 0
-        assert re.search(r"^conv +Conv2D", capsys.readouterr().out, re.MULTILINE)
-    sys.path.remove(str(custom))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ([], "it needs 'Scale', which Keras does not know. Say where it is: --custom-objects MODULE:Scale"),
-        (["--custom-objects", "my_tfxai_layers:Scale"], "--custom-objects MODULE:twice"),
-        (["--custom-objects", "no_such_module:Scale"], "No module named 'no_such_module'"),
-        (["--custom-objects", "my_tfxai_layers:Scales"], "has no attribute 'Scales'"),
-        (["--custom-objects", "my_tfxai_layers:__file__"], "to be a class, a function or a dict, got str"),
-    ],
-)
-def test_custom_layers_that_are_missing_are_told(custom, capsys, monkeypatch, options, message):
-    monkeypatch.chdir(custom)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    assert main(["layers", "custom.keras", *options]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert len(error) < 400
-
-
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [
-        ("custom.keras", r"needs 'Scale'.*keras.models.load_model\(path, custom_objects=\{'Scale': Scale\}"),
-        ("custom.h5", r"needs 'Scale'.*keras.models.load_model\(path, custom_objects=\{'Scale': Scale\}"),
-        ("lambda.keras", r"Lambda layer.*safe_mode=False.*model.export"),
-        ("keras2.keras", r"written by Keras 2\.15\.0.*model\.h5"),
-    ],
-)
-def test_files_that_keras_does_not_read_say_what_to_do(custom, file, message):
-    with zipfile.ZipFile(custom / "keras2.keras", "w") as archive:
-        archive.writestr("metadata.json", '{"keras_version": "2.15.0"}')
-        archive.writestr("config.json", '{"module": "keras.src.engine.sequential", "class_name": "Sequential"}')
-    with pytest.raises(ValueError, match=message) as caught:
-        tfxai.GradCAM(custom / file)
-    assert len(str(caught.value)) < 450
-    assert "--" not in str(caught.value)  # options of the command line are nothing to Python
-
-
 def test_the_other_suffix_of_hdf5(folder, tmp_path):
     keras.models.load_model(folder / "logits.keras").save(tmp_path / "model.hdf5")
     assert tfxai.layers(tmp_path / "model.hdf5") == tfxai.layers(folder / "logits.keras")
@@ -608,23 +518,6 @@ def test_options_that_there_are_not_are_refused():
 def test_python_is_told_about_its_own_parameter(folder):
     with pytest.raises(ValueError, match="Expected batch_size to be a positive integer"):
         predict(open_model(folder / "logits.keras"), np.zeros((1, 16, 16, 3), np.float32), 0)
-
-
-def test_every_package_that_is_imported_is_declared():
-    """Modules at the top of files of the package, against what installing it brings along."""
-    root = Path(tfxai.__file__).parent
-    declared = configparser.ConfigParser()
-    declared.read(root.parent / "setup.cfg")
-    wanted = {re.split(r"[><=]", line)[0] for line in declared["options"]["install_requires"].split()}
-    names = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
-    imported = set()
-    for file in root.rglob("*.py"):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Import):
-                imported |= {one.name.partition(".")[0] for one in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                imported.add(node.module.partition(".")[0])
-    assert {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tfxai"}} <= wanted
 
 
 def test_pixels_that_a_model_may_not_expect_are_told(folder, tmp_path, capsys):
