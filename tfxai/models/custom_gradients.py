@@ -89,7 +89,8 @@ def _find(graph: tf.Graph, name: str) -> Any:
     All of a finished graph are looked up at once: models have hundreds, and to read one attribute takes long.
     """
     if graph not in _FOUND:
-        attributes = ((op.name, op.node_def.attr["_gradient_op_type"].s.decode()) for op in graph.get_operations())
+        operations = reversed(graph.get_operations())  # the first of a name counts
+        attributes = ((op.name, op.node_def.attr["_gradient_op_type"].s.decode()) for op in operations)
         _FOUND[graph] = {gradient: operation for operation, gradient in attributes if gradient}
     found = _FOUND[graph].get(name)
     return None if found is None else graph.get_operation_by_name(found)

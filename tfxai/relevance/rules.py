@@ -204,7 +204,7 @@ def _bound(value: float | tuple[float, ...], layer: Affine) -> tf.Tensor:
 
 
 def _shift(layer: Affine, gamma: float, sign: int) -> tf.Tensor | float:
-    return 0.0 if layer.b is None else layer.b + gamma * sign * tf.nn.relu(sign * layer.b)
+    return 0.0 if layer.b is None else layer.b + gamma * _of_sign(layer.b, sign)
 
 
 def _same_sign(layer: Affine, R: tf.Tensor, for_plus: tf.Tensor, for_minus: tf.Tensor, sign: int) -> tf.Tensor:
@@ -212,9 +212,13 @@ def _same_sign(layer: Affine, R: tf.Tensor, for_plus: tf.Tensor, for_minus: tf.T
     signed, weights = layer.signed, (for_plus, for_minus)
     z = _sum(map(layer.forward, signed, weights))
     if layer.b is not None:
-        z += tf.nn.relu(layer.b) if sign > 0 else -tf.nn.relu(-layer.b)
-    s = R / (z + sign * EPSILON)
+        z += _of_sign(layer.b, sign)
+    s = R / stabilized(z)  # on either side: rounding in fast convolutions may take z across zero
     return _sum(a * layer.back(s, W) for a, W in zip(signed, weights, strict=False))
+
+
+def _of_sign(b: tf.Tensor, sign: int) -> tf.Tensor:
+    return tf.nn.relu(b) if sign > 0 else -tf.nn.relu(-b)
 
 
 def _sum(terms: Iterable[tf.Tensor]) -> tf.Tensor:
