@@ -41,12 +41,14 @@ def flowers(count: int) -> tuple[keras.Model, Iterator[np.ndarray]]:
     return tfxai.datasets.flowers.load_model(), iter(images.astype("float32"))
 
 
-def photographs(data: Path, name: str, count: int) -> tuple[keras.Model, Iterator[np.ndarray]]:
-    """Models in models/, what they take in models/preprocessing.json, names of the photographs in small_300.csv."""
+def photographs(
+    data: Path, name: str, count: int, names: str = "small_300.csv"
+) -> tuple[keras.Model, Iterator[np.ndarray]]:
+    """Models in models/, what they take in models/preprocessing.json, the photographs in the column file of a table."""
     file, preprocessing = NETWORKS[name]
     given = json.loads((data / "models" / "preprocessing.json").read_text())[preprocessing]
-    with open(data / "small_300.csv") as table:
-        files = [row["file"] for row in csv.DictReader(table)]
+    with open(data / names) as table:
+        files = list(dict.fromkeys(row["file"] for row in csv.DictReader(table)))
 
     def image(file: str) -> np.ndarray:
         pixels = keras.utils.img_to_array(

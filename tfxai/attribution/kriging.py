@@ -1,4 +1,4 @@
-"""Which windows are worth a pass: a few at first, then those of which it is least sure whether they are among the best.
+"""Which windows are worth a pass: a few at first, then those over parts that may or may not be among the best.
 
 The drops of the others are predicted by kriging: drops are treated as a Gaussian field whose correlation falls
 exponentially with distance (Matheron 1963; Rasmussen and Williams 2006, chapter 2), which also says how sure that is.
@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 APART = 3  # windows from one to the next that is asked at first
-ROUNDS = 4  # after which one looks anew where to ask
-BEST = 0.05  # the share of windows that are to be found
-NUGGET = 0.05  # of the variance: what windows have for themselves
+ROUNDS = 16  # at least, unless fewer windows are left; after each one looks anew where to ask
+BEST = 0.05  # the share of parts that are to be found
+NUGGET = 0.05  # of the variance of the field: what windows have for themselves
 MOST = 2500  # windows; the equations take memory with the square of it, and time with the cube
 
 
@@ -39,6 +39,23 @@ class Field(NamedTuple):
     asked: tf.Tensor
 
 
+class Answers(NamedTuple):
+    """Windows that were asked, and their drops, both (n, passes): the last ones ``told``, before them empty places."""
+
+    windows: tf.Tensor
+    drops: tf.Tensor
+    told: tf.Tensor
+
+    @property
+    def filled(self) -> tf.Tensor:
+        passes = self.windows.shape[1]
+        return tf.cast(tf.range(passes) >= passes - self.told, tf.float32)
+
+    def asked(self, windows: int) -> tf.Tensor:
+        """(n, passes, windows): 1 for the window of each place."""
+        return self.filled[:, None] * tf.one_hot(self.windows, windows)
+
+
 def first_windows(grid: Sequence[int]) -> np.ndarray:
     """Numbers of the windows that are asked at first: every third along each axis."""
     axes = [np.arange(min(1, size - 1), size, APART) for size in grid]
@@ -46,7 +63,11 @@ def first_windows(grid: Sequence[int]) -> np.ndarray:
 
 
 def kriged(
-    ask: Callable[[tf.Tensor], tf.Tensor], grid: Sequence[int], lengths: Sequence[float], passes: int, count: tf.Tensor
+    ask: Callable[[tf.Tensor], tf.Tensor],
+    lengths: Sequence[float],
+    parts: Sequence[np.ndarray],
+    passes: int,
+    count: tf.Tensor,
 ) -> Field:
     """The drops of all windows of a grid, from so many passes.
 
@@ -54,38 +75,53 @@ def kriged(
     ----------
     ask : callable
         From windows (k, n), others for each input, to their drops, (k, n).
-    grid : sequence of int
-        How many windows there are along each axis.
     lengths : sequence of float
         How many windows along each axis overlap with one: over these correlations fall to 1 / e.
+    parts : sequence of array
+        (parts, windows) of each axis: the value of a part is the sum of the drops of windows with these weights.
     passes : int
-        How many windows are asked; at least as many as `first_windows` has.
+        How many windows are asked, at least as many as `first_windows` has; up to a sixteenth of the others fewer,
+        since all rounds are equally long.
     count : tf.Tensor
         How many inputs there are, n.
     """
+    grid = [weights.shape[1] for weights in parts]
     windows, first = math.prod(grid), first_windows(grid)
     alike = functools.reduce(np.kron, [_correlation(*axis) for axis in zip(grid, lengths, strict=True)])
-    prior = tf.constant(alike.astype(np.float32))
-    each = (passes - len(first)) // ROUNDS
+    alike += NUGGET * np.eye(windows)
+    weights = functools.reduce(np.kron, parts)
+    best = max(1, round(BEST * len(weights)))
+    each = max(1, (passes - len(first)) // ROUNDS)
+    rounds = (passes - len(first)) // each
+    covered = tf.constant(weights > 0, tf.float32)
 
-    def told(field: Field, taken: tf.Tensor) -> Field:
-        """The field once windows (k, n) have been asked."""
-        where = tf.one_hot(taken, windows)  # (k, n, windows)
-        drops = tf.reduce_sum(where * ask(taken)[..., None], 0)
-        asked = tf.reduce_sum(where, 0)
-        return _estimated(prior, tf.where(asked > 0, drops, field.drops), field.asked + asked)
+    def told(answers: Answers, new: tf.Tensor) -> Answers:
+        """The answers once windows (n, k) have been asked too."""
+        k = new.shape[1]
+        drops = tf.transpose(ask(tf.transpose(new)))
+        return Answers(
+            tf.concat([answers.windows[:, k:], new], 1),
+            tf.concat([answers.drops[:, k:], drops], 1),
+            answers.told + k,
+        )
 
-    def turn(number: tf.Tensor, field: Field) -> tuple[tf.Tensor, Field]:
-        least = tf.math.top_k(field.drops, max(1, round(BEST * windows))).values[:, -1:]
-        unsure = tf.math.divide_no_nan(-tf.abs(field.drops - least), field.errors)
-        unsure = tf.where(field.asked > 0, -np.inf, unsure)
-        return number + 1, told(field, tf.transpose(tf.math.top_k(unsure, each).indices))
+    def turn(number: tf.Tensor, answers: Answers) -> tuple[tf.Tensor, Answers]:
+        values, errors = _estimated(answers, alike, weights)
+        border = tf.reduce_mean(tf.math.top_k(values, min(best + 1, len(weights))).values[:, -2:], 1, keepdims=True)
+        wrong = tf.exp(-tf.math.divide_no_nan(tf.abs(values - border), errors))
+        worth = tf.matmul(wrong, covered) - 1e9 * tf.reduce_sum(answers.asked(windows), 1)
+        return number + 1, told(answers, tf.math.top_k(worth, each).indices)
 
-    nothing = tf.zeros([count, windows])
-    start = told(Field(nothing, nothing, nothing), tf.tile(tf.constant(first, tf.int32)[:, None], [1, count]))
-    if each < 1:
-        return start
-    return tf.while_loop(lambda number, _: number < ROUNDS, turn, (0, start), parallel_iterations=1)[1]
+    asked_for = len(first) + rounds * each
+    nothing = Answers(tf.zeros([count, asked_for], tf.int32), tf.zeros([count, asked_for]), tf.constant(0))
+    answers = told(nothing, tf.tile(tf.constant(first, tf.int32)[None], [count, 1]))
+    if rounds:
+        answers = tf.while_loop(lambda number, _: number < rounds, turn, (0, answers), parallel_iterations=1)[1]
+    places = answers.asked(windows)
+    asked = tf.reduce_sum(places, 1)
+    drops, errors = _estimated(answers, alike, np.eye(windows))
+    exact = tf.reduce_sum(places * answers.drops[..., None], 1)
+    return Field(tf.where(asked > 0, exact, drops), tf.where(asked > 0, 0.0, errors), asked)
 
 
 def _correlation(size: int, length: float) -> np.ndarray:
@@ -93,14 +129,16 @@ def _correlation(size: int, length: float) -> np.ndarray:
     return np.exp(-np.abs(places[:, None] - places) / length)
 
 
-def _estimated(prior: tf.Tensor, drops: tf.Tensor, asked: tf.Tensor) -> Field:
-    """Drops that were not asked, from those that were: the posterior mean, and its standard deviation."""
-    among = asked[:, :, None] * prior  # (n, asked, windows); rows of those that were not are 0
-    own = tf.linalg.diag(1 - asked + NUGGET * asked)
-    root = tf.linalg.cholesky(among * asked[:, None] + own)
-    known = tf.linalg.triangular_solve(root, (drops * asked)[..., None])
-    along = tf.linalg.triangular_solve(root, among)
-    variance = tf.reduce_sum(tf.square(known), [1, 2]) / tf.reduce_sum(asked, 1)  # of the field, most likely
-    mean = tf.matmul(along, known, transpose_a=True)[..., 0]
-    left = tf.maximum(1 + NUGGET - tf.reduce_sum(tf.square(along), 1), 0) * variance[:, None]
-    return Field(tf.where(asked > 0, drops, mean), tf.where(asked > 0, 0.0, tf.sqrt(left)), asked)
+def _estimated(answers: Answers, alike: np.ndarray, weights: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    """Weighted sums (parts, windows) of drops, from those that are known: posterior mean and standard deviation."""
+    across = alike @ weights.T
+    own = tf.constant(np.sum(weights.T * across, 0), tf.float32)
+    filled = answers.filled
+    among = tf.gather(tf.gather(tf.constant(alike, tf.float32), answers.windows), answers.windows, axis=2, batch_dims=1)
+    root = tf.linalg.cholesky(among * filled * filled[:, None] + tf.linalg.diag(1 - filled))
+    known = tf.linalg.triangular_solve(root, (answers.drops * filled)[..., None])
+    along = tf.gather(tf.constant(across, tf.float32), answers.windows) * filled[:, None]
+    along = tf.linalg.triangular_solve(root, along)
+    variance = tf.reduce_sum(tf.square(known), [1, 2]) / tf.reduce_sum(filled)  # of the field, most likely
+    left = tf.maximum(own - tf.reduce_sum(tf.square(along), 1), 0) * variance[:, None]
+    return tf.matmul(along, known, transpose_a=True)[..., 0], tf.sqrt(left)
