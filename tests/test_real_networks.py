@@ -101,6 +101,27 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
     assert ours_off > 2 * 0.16  # boxes cover 16 % of the area
 
 
+@pytest.mark.parametrize(
+    "network",
+    ["mobilenet_v1_025_224", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(NETWORKS)[::2])],
+    indirect=True,
+)
+def test_a_share_of_the_windows_finds_what_all_find(network, data):
+    """The best 5 % of pixels, on photographs on which nothing of the choice of windows was chosen."""
+    model, load, *_ = network
+    x = load(list(dict.fromkeys(row["file"] for row in rows(data, "more_400.csv")))[:100:10])
+    full = tfxai.Occlusion(model)(x, batch_size=10, verbose=0)
+    fast = tfxai.Occlusion(model, refine=0.4)(x, batch_size=10, verbose=0)
+    best, found = (np.argsort(-of.values.reshape(10, -1), 1)[:, : x[0, ..., 0].size // 20] for of in (full, fast))
+    overlaps = [len(np.intersect1d(*maps)) / len(maps[0]) for maps in zip(best, found, strict=True)]
+    within = abs(fast.extras["drops"] - full.extras["drops"]) <= 2 * fast.extras["drop_errors"]
+    sure = within[~fast.extras["asked"]].mean()
+    print(f"overlap {np.mean(overlaps):.3f}, within two standard deviations {sure:.3f}")
+    assert np.mean(overlaps) > 0.9
+    assert sure > 0.93
+    assert fast.extras["asked"].mean() < 0.4
+
+
 @pytest.mark.parametrize(("network", "method"), ALL, indirect=["network"])
 def test_other_methods_put_their_mass_into_the_boxes(network, data, boxes, method):
     """The share of the heat-map inside the boxes is above the boxes' share of the area, off centre too."""
