@@ -21,6 +21,7 @@ from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import may_be_words
 from tfxai.models.overrides import Backward, relu_gradient
 from tfxai.models.precision import lowered
+from tfxai.models.rows import independent_rows
 from tfxai.models.view import Forward, by_name, cut, padded
 from tfxai.options import by_xla
 from tfxai.outcome import NoSuchClass, NotFinite, Outcome
@@ -342,7 +343,7 @@ class Runner:
                     del self._traces[next(iter(self._traces))]
                 compared = baselines.by_input(self.reference, list(self._named(batch)))
                 trace = _Trace(self, specs, compared, what, batch_size, repeats)
-                if key[0] not in self._steady:
+                if key[0] not in self._steady and not trace.steady:
                     fixed = bool(self.view.batch_size)
                     steadiness.check(self.view, batch, batch_size, fixed, self.draws, self.jit_compile is True)
                     self._steady.add(key[0])
@@ -372,6 +373,7 @@ class _Trace:
         def step(inputs: Any, beside: Any, wanted: list[tf.Tensor]) -> dict[str, Any]:
             ids, *rows = wanted
             run = runner.run(inputs, Goal(ids, what, tuple(rows), runner.of_classes), batch_size)
+            self.steady = runner.view.in_graph and independent_rows(tf.nest.flatten(inputs), run.outputs)
             run.repeats, run.baselines, run.beside = repeats, compared | beside[0], beside[1]
             fits = rows_at_once(runner.view, run.score.graph)
             self.at_once = fits and max(1, fits // repeats) * repeats  # the classes of an input stay together

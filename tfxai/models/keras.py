@@ -80,6 +80,14 @@ class KerasView(ModelView):
     def takes(self) -> Mapping[str, tf.TensorSpec | None] | None:
         return self.inputs or dict.fromkeys(self._arguments or self._shapes) or None
 
+    @property
+    def in_graph(self) -> bool:
+        everything = [self.model, *(layer for _, layer in walk(self.model))]
+        return all(
+            type(part).__module__.startswith("keras.") and not isinstance(part, keras.layers.Lambda)
+            for part in everything
+        )
+
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         layers = [locate(self.model, name)[0] for name in read]
         layers += [layer for _, layer in walk(self.model) if makes_mask(layer)]

@@ -142,6 +142,11 @@ class ModelView(abc.ABC):
         """How many rows the model takes, where that is fixed; None where it takes any number."""
         return next(iter(self.inputs.values())).shape[0] if self.inputs else None
 
+    @property
+    def in_graph(self) -> bool:
+        """Whether no Python of a user's decides anything when the model is traced, so that its graph is all it does."""
+        return not self.opaque
+
     def prepare(self, inputs: Any) -> None:  # noqa: B027
         """See a batch before the first trace; for views that learn shapes from data."""
 
