@@ -98,14 +98,18 @@ def errors_explained(what: Any) -> Iterator[None]:
         raise
 
 
-def _failed(what: Any, error: Exception) -> ValueError:
+def reason(error: Exception) -> str:
+    """What an error says, without where in a graph or a file it was raised."""
+    places = ("[[", "File ", "Arguments received", "Graph exec", "Detected at", "0 successful", "0 derived")
     lines = [line.strip() for line in str(error).splitlines()]
-    lines = [
-        line for line in lines if line and not line.startswith(("[[", "File ", "Arguments received", "Graph exec"))
-    ]
-    reason = (lines or [type(error).__name__])[-1 if isinstance(error, tf.errors.OpError) else 0].partition(" [Op:")[0]
+    lines = [line for line in lines if line and not line.startswith(places)] or [type(error).__name__]
+    said = lines[-1 if isinstance(error, tf.errors.OpError) else 0].partition(" [Op:")[0]
+    return said.rpartition("}} ")[2].rstrip(".")
+
+
+def _failed(what: Any, error: Exception) -> ValueError:
     return ValueError(
-        f"The target function {name(what)!r} failed: {reason.rstrip('.')}. It must treat every row alike, however many "
+        f"The target function {name(what)!r} failed: {reason(error)}. It must treat every row alike, however many "
         "there are: inputs come in batches, and in perturbed copies. Give data of each row by "
         "tfxai.targets.Rows(function, data)."
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.goal import Goal
+from tfxai.goal import Goal, reason
 from tfxai.models import graph, masks
 from tfxai.models.embedded import EmbeddedModel
 from tfxai.models.embeddings import of_tokens
@@ -354,13 +354,12 @@ def on_this_device() -> Iterator[None]:
     """ValueError in place of TensorFlow's own, if an operation of the model cannot run here, or not on such inputs."""
     try:
         yield
-    except tf.errors.UnimplementedError as error:
-        reason = str(error).partition("\n")[0].rpartition("}} ")[2]
-        raise ValueError(
-            f"The model, or its gradient, cannot run here as it is: {reason} Give the explainer jit_compile=True, for "
-            "XLA has kernels of its own; or run it on a GPU."
-        ) from error
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+        if isinstance(error, tf.errors.UnimplementedError) or "only supports" in str(error):
+            raise ValueError(
+                f"The model, or its gradient, cannot run here as it is: {reason(error)}. Give the explainer "
+                "jit_compile=True, for XLA has kernels of its own; or run it on a GPU."
+            ) from error
         unknown = re.search(r"indices\[.*\] = (-?\d+) is not in \[0, (\d+)\)", str(error))
         if unknown is None:
             raise
