@@ -46,14 +46,15 @@ def test_sums_of_windows_are_as_sure_as_gaussian_processes_say():
     random = np.random.default_rng(1)
     windows, known = 12, np.array([1, 4, 5, 10])
     drops, weights = random.normal(size=(2, len(known))), random.uniform(size=(7, windows))
-    alike = kriging._correlation(windows, 3.0) + kriging.NUGGET * np.eye(windows)
+    alike = (kriging._correlation(windows, 3.0) + kriging.NUGGET * np.eye(windows)).astype("float32")
     empty = ((0, 0), (2, 0))  # places for windows that are not asked yet
     answers = kriging.Answers(
         tf.constant(np.pad(np.tile(known, (2, 1)), empty), tf.int32),
         tf.constant(np.pad(drops, empty), tf.float32),
         tf.constant(len(known)),
     )
-    values, errors = kriging._estimated(answers, alike, weights)
+    across = (alike @ weights.T).astype("float32")
+    values, errors = kriging._estimated(answers, alike, across, np.diag(weights @ across).astype("float32"))
     others = np.setdiff1d(np.arange(windows), known)
     for row in range(2):
         process = GaussianProcessRegressor(Matern(3.0, nu=0.5), alpha=kriging.NUGGET, optimizer=None)

@@ -87,13 +87,15 @@ def kriged(
     """
     grid = [weights.shape[1] for weights in parts]
     windows, first = math.prod(grid), first_windows(grid)
-    alike = functools.reduce(np.kron, [_correlation(*axis) for axis in zip(grid, lengths, strict=True)])
-    alike += NUGGET * np.eye(windows)
-    weights = functools.reduce(np.kron, parts)
-    best = max(1, round(BEST * len(weights)))
+    axes = [_correlation(*axis) for axis in zip(grid, lengths, strict=True)]
+    alike = _product(axes) + NUGGET * tf.eye(windows)
+    weights = _product(parts)
+    across = _product([axis @ own.T for axis, own in zip(axes, parts, strict=True)]) + NUGGET * tf.transpose(weights)
+    alone = tf.reduce_sum(tf.transpose(weights) * across, 0)
+    best = max(1, round(BEST * weights.shape[0]))
     each = max(1, (passes - len(first)) // ROUNDS)
     rounds = (passes - len(first)) // each
-    covered = tf.constant(weights > 0, tf.float32)
+    covered = tf.cast(weights > 0, tf.float32)
 
     def told(answers: Answers, new: tf.Tensor) -> Answers:
         """The answers once windows (n, k) have been asked too."""
@@ -106,8 +108,8 @@ def kriged(
         )
 
     def turn(number: tf.Tensor, answers: Answers) -> tuple[tf.Tensor, Answers]:
-        values, errors = _estimated(answers, alike, weights)
-        border = tf.reduce_mean(tf.math.top_k(values, min(best + 1, len(weights))).values[:, -2:], 1, keepdims=True)
+        values, errors = _estimated(answers, alike, across, alone)
+        border = tf.reduce_mean(tf.math.top_k(values, min(best + 1, weights.shape[0])).values[:, -2:], 1, keepdims=True)
         wrong = tf.exp(-tf.math.divide_no_nan(tf.abs(values - border), errors))
         worth = tf.matmul(wrong, covered) - 1e9 * tf.reduce_sum(answers.asked(windows), 1)
         return number + 1, told(answers, tf.math.top_k(worth, each).indices)
@@ -119,7 +121,7 @@ def kriged(
         answers = tf.while_loop(lambda number, _: number < rounds, turn, (0, answers), parallel_iterations=1)[1]
     places = answers.asked(windows)
     asked = tf.reduce_sum(places, 1)
-    drops, errors = _estimated(answers, alike, np.eye(windows))
+    drops, errors = _estimated(answers, alike, alike, tf.linalg.diag_part(alike))
     exact = tf.reduce_sum(places * answers.drops[..., None], 1)
     return Field(tf.where(asked > 0, exact, drops), tf.where(asked > 0, 0.0, errors), asked)
 
@@ -129,16 +131,32 @@ def _correlation(size: int, length: float) -> np.ndarray:
     return np.exp(-np.abs(places[:, None] - places) / length)
 
 
-def _estimated(answers: Answers, alike: np.ndarray, weights: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-    """Weighted sums (parts, windows) of drops, from those that are known: posterior mean and standard deviation."""
-    across = alike @ weights.T
-    own = tf.constant(np.sum(weights.T * across, 0), tf.float32)
+def _product(axes: Sequence[np.ndarray]) -> tf.Tensor:
+    """The Kronecker product. It is made where it is needed: as a constant it would be kept several times."""
+
+    def product(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(one[:, None, :, None] * other[:, None], [one.shape[0] * other.shape[0], -1])
+
+    return functools.reduce(product, [tf.constant(axis, tf.float32) for axis in axes])
+
+
+def _estimated(answers: Answers, alike: tf.Tensor, across: tf.Tensor, alone: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of what is to be known, posterior means and standard deviations, (n, m).
+
+    Parameters
+    ----------
+    answers : Answers
+        What is known.
+    alike, across : tf.Tensor
+        (windows, windows) and (windows, m) how windows go with each other, and with what is to be known.
+    alone : tf.Tensor
+        (m,) the prior variance of that. All three are shares of the variance of the field.
+    """
     filled = answers.filled
-    among = tf.gather(tf.gather(tf.constant(alike, tf.float32), answers.windows), answers.windows, axis=2, batch_dims=1)
+    among = tf.gather(tf.gather(alike, answers.windows), answers.windows, axis=2, batch_dims=1)
     root = tf.linalg.cholesky(among * filled * filled[:, None] + tf.linalg.diag(1 - filled))
     known = tf.linalg.triangular_solve(root, (answers.drops * filled)[..., None])
-    along = tf.gather(tf.constant(across, tf.float32), answers.windows) * filled[:, None]
-    along = tf.linalg.triangular_solve(root, along)
+    along = tf.linalg.triangular_solve(root, tf.gather(across, answers.windows) * filled[:, None])
     variance = tf.reduce_sum(tf.square(known), [1, 2]) / tf.reduce_sum(filled)  # of the field, most likely
-    left = tf.maximum(own - tf.reduce_sum(tf.square(along), 1), 0) * variance[:, None]
+    left = tf.maximum(alone - tf.reduce_sum(tf.square(along), 1), 0) * variance[:, None]
     return tf.matmul(along, known, transpose_a=True)[..., 0], tf.sqrt(left)
