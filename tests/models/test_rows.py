@@ -126,7 +126,8 @@ def test_models_of_keras_are_not_passed_to_see_it(monkeypatch, method):
     middle = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5)]
     method(network(*middle))(x, 0)
     assert not looked
-    for layer in (Own(), layers.Lambda(lambda x: 2 * x, output_shape=lambda shape: shape)):
+    double = layers.Lambda(lambda x: 2 * x, output_shape=lambda shape: shape)
+    for layer in (Own(), double, layers.Activation(lambda x: 2 * x)):
         method(network(*middle, layer))(x, 0)
         assert looked.pop()
 

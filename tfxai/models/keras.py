@@ -83,10 +83,7 @@ class KerasView(ModelView):
     @property
     def in_graph(self) -> bool:
         everything = [self.model, *(layer for _, layer in walk(self.model))]
-        return all(
-            type(part).__module__.startswith("keras.") and not isinstance(part, keras.layers.Lambda)
-            for part in everything
-        )
+        return all(map(_is_of_keras, everything))
 
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         layers = [locate(self.model, name)[0] for name in read]
@@ -292,6 +289,13 @@ def _input_shapes(model: keras.Model) -> dict[str, tuple[int | None, ...]]:
     if not isinstance(given, dict) or not all(isinstance(shape, list | tuple) for shape in given.values()):
         return {}
     return {name: (None, *shape[1:]) for name, shape in given.items()}
+
+
+def _is_of_keras(part: keras.Operation) -> bool:
+    """Whether neither a layer nor a function that it was given, such as its activation, is a user's."""
+    code = [type(part), *filter(inspect.isfunction, vars(part).values())]
+    own = all(one.__module__.partition(".")[0] in ("keras", "tensorflow") for one in code)
+    return own and not isinstance(part, keras.layers.Lambda)  # whose function may say that it is of Keras
 
 
 def _arguments(model: keras.Model) -> list[str]:
