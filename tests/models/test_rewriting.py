@@ -26,9 +26,10 @@ def test_options_are_those_of_the_block(rewritten, block):
     assert (once, within.disable_meta_optimizer) == (block is rewriting.briefly, block is rewriting.as_written)
 
 
-def test_what_the_user_has_switched_off_stays_off():
+def test_what_the_user_has_switched_off_stays_off(rewritten):
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     with rewriting.briefly():
-        assert options().disable_meta_optimizer  # by conftest.py
+        assert options().disable_meta_optimizer
 
 
 def test_values_are_the_same(rewritten):
