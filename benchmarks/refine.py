@@ -10,13 +10,11 @@ same batch for each window: 1 is what full passes of all windows take.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from cost import spent
+from cost import FORWARD, Bench
 from rise import NETWORKS, photographs
 from scipy import stats
 
@@ -28,15 +26,6 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return len(first & second) / len(first)
 
 
-def cost(explain: Callable[[], object], forward: Callable[[], object], windows: int, repeats: int) -> np.ndarray:
-    """(repeats,) CPU time in forward passes for each window; both take turns."""
-    explain()
-    forward()
-    return np.array(
-        [spent(explain)[0] / (sum(spent(forward)[0] for _ in range(10)) / 10) / windows for _ in range(repeats)]
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -45,14 +34,14 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 0.4, 0.5])
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--batch", type=int, default=8, help="images, and copies at a time")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=25, help="of these a fifth, as cost.py does for what takes long")
     given = parser.parse_args()
     print("| network | share of windows | overlap, ± 95 % | cost |")
     print("|---|---:|---:|---:|")
     for name in given.networks:
         model, images = photographs(given.data, name, given.images, given.names)
         images = np.stack(list(images))
-        forward = tf.function(lambda x, model=model: model(x, training=False))
+        bench = Bench(model, given.batch, given.repeats)
         options = {"batch_size": given.batch, "verbose": 0}
         full = tfxai.Occlusion(model).explain(images, **options)
         windows = full.extras["drops"][0].size
@@ -61,13 +50,8 @@ def main() -> None:
             found = occlusion.explain(images, **options)
             overlaps = [overlap(*maps) for maps in zip(found.values, full.values, strict=True)]
             half = stats.t.ppf(0.975, len(overlaps) - 1) * stats.sem(overlaps)
-            batch = images[: given.batch]
-            costs = cost(
-                partial(occlusion.explain, batch, **options),
-                lambda forward=forward, batch=batch: forward(batch).numpy(),
-                windows,
-                given.repeats,
-            )
+            explain = partial(occlusion.explain, images[: given.batch], **options)
+            costs = bench.compare(explain, bench.bare[FORWARD])[:, 0] / windows
             low, middle, high = np.quantile(costs, [0.25, 0.5, 0.75])
             spread = (high - low) / 2
             cells = f"{np.mean(overlaps):.3f} ± {half:.3f} | {middle:.3f} ± {spread:.3f}"

@@ -53,6 +53,8 @@ ALL = [
     for method in METHODS
 ]
 
+EACH = ["mobilenet_v1_025_224", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(NETWORKS)[::2])]
+
 
 @pytest.fixture(scope="module")
 def network(request, data):
@@ -78,11 +80,7 @@ def hits(method, network, boxes, files, **options):
     return tfxai.metrics.pointing_game(heatmaps, [boxes[file][1] * x.shape[1] for file in files])
 
 
-@pytest.mark.parametrize(
-    "network",
-    ["mobilenet_v1_025_224", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(NETWORKS)[::2])],
-    indirect=True,
-)
+@pytest.mark.parametrize("network", EACH, indirect=True)
 def test_grad_cam_points_into_the_boxes(network, data, boxes):
     """As often as plain CAM does by measurements elsewhere, within two points; and far above chance off centre."""
     _, _, on_all, off_centre = network
@@ -101,11 +99,7 @@ def test_grad_cam_points_into_the_boxes(network, data, boxes):
     assert ours_off > 2 * 0.16  # boxes cover 16 % of the area
 
 
-@pytest.mark.parametrize(
-    "network",
-    ["mobilenet_v1_025_224", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(NETWORKS)[::2])],
-    indirect=True,
-)
+@pytest.mark.parametrize("network", EACH, indirect=True)
 def test_a_share_of_the_windows_finds_what_all_find(network, data):
     """The best 5 % of pixels, on photographs on which nothing of the choice of windows was chosen."""
     model, load, *_ = network

@@ -82,8 +82,12 @@ class KerasView(ModelView):
 
     @property
     def in_graph(self) -> bool:
-        everything = [self.model, *(layer for _, layer in walk(self.model))]
-        return all(map(_is_of_keras, everything))
+        return all(map(_is_of_keras, self._everything))
+
+    @property
+    def _everything(self) -> list[keras.Operation]:
+        """The model, and all that is in it."""
+        return [self.model, *(layer for _, layer in walk(self.model))]
 
     def forward(self, inputs: Any, read: Sequence[str] = (), backward: Backward | None = None) -> Forward:
         layers = [locate(self.model, name)[0] for name in read]
@@ -140,8 +144,7 @@ class KerasView(ModelView):
         return text
 
     def probe(self, inputs: Any, draw: int, compiled: bool = False, traced: bool = False) -> np.ndarray:
-        everything = [self.model, *(layer for _, layer in walk(self.model))]
-        plain = all(inlined(layer) == layer.call for layer in everything)
+        plain = all(inlined(layer) == layer.call for layer in self._everything)
         if plain and not (compiled or traced):  # to trace takes longer than to run once
             with contextlib.suppress(Exception):  # a model that runs in graphs only
                 given = tf.nest.map_structure(tf.constant, inputs)

@@ -65,7 +65,8 @@ def independent_rows(inputs: Sequence[tf.Tensor], output: tf.Tensor) -> bool:
             if any(holding) or any(knowing):
                 counted.update(y.name for y in op.outputs if tf.get_static_value(y) is None)
             continue
-        if (any(knowing) and op.type not in _TOLD) or not RULES.get(op.type, _unknown)(op, holding):
+        rule = RULES.get(op.type)
+        if rule is None or not rule(op, holding) or (any(knowing) and op.type not in _TOLD):
             return False
         if op.type == "IdentityN":
             rows.update(y.name for x, y in zip(op.inputs, op.outputs, strict=True) if x.name in rows)
@@ -79,10 +80,6 @@ def _steady(op: tf.Operation) -> bool:
     if op.type in CALLS | CONDITIONS | LOOPS or "Random" in op.type:  # random numbers may have a seed that moves
         return False
     return op.type in _READING or not op.op_def.is_stateful
-
-
-def _unknown(op: tf.Operation, holding: Sequence[bool]) -> bool:
-    return False
 
 
 def _side_by_side(op: tf.Operation, holding: Sequence[bool]) -> bool:
@@ -160,14 +157,16 @@ def _multiplied(op: tf.Operation, holding: Sequence[bool]) -> bool:
 
 
 def _summed(op: tf.Operation, holding: Sequence[bool]) -> bool:
-    """All that have rows, and the result, begin with a letter that nothing else has."""
+    """All that have rows, and the result, begin with a letter that stands nowhere else."""
     terms, result = op.get_attr("equation").decode().replace(" ", "").split("->")
     letters = terms.split(",")
     if "." in terms + result or not result:
         return False
-    return all(
-        term[:1] == result[0] if has else result[0] not in term for term, has in zip(letters, holding, strict=True)
+    row = result[0]
+    first = (
+        term.find(row) == term.rfind(row) == (0 if has else -1) for term, has in zip(letters, holding, strict=True)
     )
+    return all(first)
 
 
 def _joined(op: tf.Operation, holding: Sequence[bool]) -> bool:
@@ -196,7 +195,6 @@ def _gathered(op: tf.Operation, holding: Sequence[bool]) -> bool:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE - _TOGETHER, _side_by_side),
-    "IdentityN": _side_by_side,
     **dict.fromkeys(CONVOLUTIONS | RESIZES, _first_alone),
     **dict.fromkeys(TRANSPOSED_CONVOLUTIONS, _last_alone),
     **dict.fromkeys(NORMS, _normalized),
